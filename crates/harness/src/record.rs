@@ -1,0 +1,132 @@
+//! The result record: the machine-readable truth behind every table and plot.
+//!
+//! `target/strata/<build>.json` holds the record of one build and `target/strata/results.json`
+//! that of all. Every name in it is a stable word: contenders by package name, workloads as paths
+//! whose first part is the family. Readers refuse a schema that they do not know.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the format; a reader accepts exactly this one.
+pub const SCHEMA: u32 = 1;
+
+/// One run of the comparisons.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Always [`SCHEMA`].
+    pub schema: u32,
+    /// Commit of the checkout that was measured; empty where there is no git.
+    pub commit: String,
+    /// Whether the checkout had uncommitted changes.
+    pub dirty: bool,
+    /// `smoke`, `quick` or `full`.
+    pub mode: String,
+    /// Where it was measured.
+    pub machine: Machine,
+    /// What was measured.
+    pub rows: Vec<Row>,
+    /// Ours against each peer.
+    pub ratios: Vec<Ratio>,
+    /// Lines that could not be measured, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailedLine>,
+}
+
+/// The machine that a record was measured on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model name of the processor.
+    pub cpu: String,
+    /// Logical processors that the process may use.
+    pub cores: usize,
+    /// Kernel name and release.
+    pub kernel: String,
+    /// `rustc -V`.
+    pub rustc: String,
+    /// Load average over one minute, before the run began.
+    pub load_before: f64,
+    /// Whether the load was high enough to make the figures doubtful.
+    #[serde(default)]
+    pub busy: bool,
+}
+
+/// One metric of one contender on one line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Folder name of the build: `rate-limiter`.
+    pub build: String,
+    /// Path whose first part is the family: `keyed/1k/uniform`.
+    pub workload: String,
+    /// Threads that worked at once.
+    pub threads: usize,
+    /// Package name of the contender, with a suffix for a variant; `yours` for the learner.
+    pub contender: String,
+    /// Version of the contender's package; that of the workspace for ours.
+    pub version: String,
+    /// `throughput`, `cpu_per_op`, `p50`, `p99`, `p999`, `max`, `peak_rss`, ...
+    pub metric: String,
+    /// `op/s`, `ns`, `B`.
+    pub unit: String,
+    /// Which direction is better.
+    pub better: Better,
+    /// Median over the rounds.
+    pub median: f64,
+    /// Lower bound of the 95 % interval of the median.
+    pub lo: f64,
+    /// Upper bound of the 95 % interval of the median.
+    pub hi: f64,
+    /// Rounds that were measured.
+    pub rounds: usize,
+}
+
+/// Ours against one peer on one metric of one line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ratio {
+    /// As in [`Row`].
+    pub build: String,
+    /// As in [`Row`].
+    pub workload: String,
+    /// As in [`Row`].
+    pub threads: usize,
+    /// As in [`Row`].
+    pub metric: String,
+    /// Contender that is ours, or `yours`.
+    pub ours: String,
+    /// Contender that it is compared with.
+    pub peer: String,
+    /// Whether no other peer does better on this line and metric.
+    pub best_peer: bool,
+    /// Above one: ours is better, whatever the metric. Median over paired rounds.
+    pub ratio: f64,
+    /// Lower bound of the bootstrap 95 % interval.
+    pub lo: f64,
+    /// Upper bound of the bootstrap 95 % interval.
+    pub hi: f64,
+}
+
+/// A contender that has no figure on a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedLine {
+    /// As in [`Row`].
+    pub build: String,
+    /// As in [`Row`].
+    pub workload: String,
+    /// As in [`Row`].
+    pub threads: usize,
+    /// As in [`Row`].
+    pub contender: String,
+    /// A sentence that says what happened.
+    pub reason: String,
+    /// Whether it is a failure (crash, panic, hang, different work) or a fact about the contender
+    /// (it does not support the line).
+    pub fault: bool,
+}
+
+/// Which direction of a metric is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Better {
+    /// Throughput.
+    Higher,
+    /// Times, sizes.
+    Lower,
+}
