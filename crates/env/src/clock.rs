@@ -7,7 +7,8 @@
 //!
 //! | clock              | reads                         | cost of a reading      | for                  |
 //! |--------------------|-------------------------------|------------------------|----------------------|
-//! | [`TscClock`]       | processor's time stamp counter| about 10 ns            | hot paths            |
+//! | [`FastClock`]      | the counter if it is sound    | about 10 ns            | hot paths            |
+//! | [`TscClock`]       | processor's time stamp counter| about 10 ns            | where it must be it  |
 //! | [`MonotonicClock`] | `CLOCK_MONOTONIC`             | about 23 ns            | everything else      |
 //! | [`ManualClock`]    | a number that the test sets   | a load                 | tests                |
 //! | [`SystemWallClock`]| `CLOCK_REALTIME`              | about 23 ns            | dates                |
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 pub use manual::ManualClock;
 pub use monotonic::{MonotonicClock, SystemWallClock};
-pub use tsc::{TscClock, TscUnusable};
+pub use tsc::{FastClock, TscClock, TscUnusable};
 
 /// A moment: nanoseconds since the origin of the clock that it was read from.
 ///
