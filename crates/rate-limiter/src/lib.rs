@@ -1,1 +1,62 @@
-//! stub
+//! Exact, lock-free rate limiting.
+//!
+//! A [`Quota`] says how many cells a period may take and how many may come at once. A
+//! [`DirectLimiter`] keeps it for one bucket, a [`KeyedLimiter`] for as many keys as its fixed
+//! memory holds. Both run the generic cell rate algorithm (GCRA): a bucket is one number, the
+//! *theoretical arrival time* (TAT), and a check is one compare-and-swap on it.
+//!
+//! ```
+//! use rate_limiter::{Decision, DirectLimiter, Quota};
+//!
+//! # fn main() -> Result<(), rate_limiter::QuotaError> {
+//! let limiter = DirectLimiter::new(Quota::per_second(100)?.with_burst(20)?);
+//! match limiter.check() {
+//!     Decision::Admitted => { /* serve */ }
+//!     Decision::Denied(denial) => println!("again in {:?}", denial.retry_after()),
+//!     Decision::Impossible { .. } => unreachable!("one cell fits in every burst"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Why it is exact
+//!
+//! The interval between two cells of a quota is a fraction, period over cells, and rarely a whole
+//! number of nanoseconds. Rounding it changes the rate: a limiter that keeps 600 million cells a
+//! second with an interval of one nanosecond admits a billion. Here time is counted in *ticks*,
+//! chosen for each quota so that both the nanosecond and the interval are whole numbers of them;
+//! nothing is ever rounded but the `retry_after` that is shown, and that upwards to the
+//! nanosecond. A quota whose ticks outgrow 64 bits gets buckets of 128 bits instead.
+//!
+//! # Modules, bottom up
+//!
+//! | module     | holds                                                                 |
+//! |------------|-----------------------------------------------------------------------|
+//! | `quota`    | rate and burst, checked; the choice of ticks                          |
+//! | `decision` | admitted, denied until when, impossible                               |
+//! | `gcra`     | the algorithm as a pure function on numbers of ticks                  |
+//! | `bucket`   | that function on an atomic word: the CAS loop                         |
+//! | `direct`   | one bucket and a clock                                                |
+//! | `keyed`    | many buckets in a table of fixed size; expired ones are overwritten   |
+//!
+//! # What this crate does not do
+//!
+//! It starts no thread, sweeps no table and allocates nothing after construction. It never trusts
+//! a clock to be monotonic: a reading that jumps back only denies for as long as it jumped.
+
+mod bucket;
+mod decision;
+mod direct;
+mod gcra;
+mod keyed;
+mod quota;
+mod sync;
+
+pub use decision::{Decision, Denial};
+pub use direct::DirectLimiter;
+pub use env::clock::{Clock, FastClock, ManualClock, MonotonicClock, Timestamp, TscClock};
+pub use keyed::{CapacityError, KeyedBuilder, KeyedLimiter, KeyedStats, WhenFull};
+pub use quota::{Quota, QuotaError};
+
+#[cfg(test)]
+mod tests;

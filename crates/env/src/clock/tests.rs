@@ -46,5 +46,5 @@ fn fast_clocks_of_one_process_share_their_origin() {
 
 #[test]
 fn wall_clock_is_past_2020() {
-    assert!(SystemWallClock.unix_time() > Duration::from_secs(1_577_836_800));
+    assert!(SystemWallClock.unix_time().as_secs() > 1_577_836_800);
 }

@@ -1,0 +1,88 @@
+//! A bucket in one atomic word: the algorithm of `gcra` in a compare-and-swap loop.
+//!
+//! All that a bucket is fits in one word, so that a check is one load and, when it admits, one
+//! compare-and-swap; a denial writes nothing. A lost race means that another thread's request was
+//! admitted in between: the system made progress, and the loop tries again on the new word. That
+//! makes checks lock-free and linearizable: an admission takes effect at its successful exchange, a
+//! denial at its last load.
+//!
+//! # Orderings
+//!
+//! Everything is `Relaxed`. The word publishes no other memory, and a single word has one
+//! modification order on which all threads agree; nothing else is promised to the caller.
+
+use crate::gcra::{Step, Word, step};
+use crate::quota::Scale;
+use crate::sync::{AtomicU64, AtomicU128, Ordering};
+
+/// A word that threads may change at once.
+pub(crate) trait AtomicWord: Send + Sync {
+    /// What it holds.
+    type Word: Word;
+
+    fn new(value: Self::Word) -> Self;
+    fn load(&self, order: Ordering) -> Self::Word;
+    fn store(&self, value: Self::Word, order: Ordering);
+
+    /// Replaces `current` by `new`, or returns what it found instead. A success has `order`, a
+    /// failure `Relaxed`.
+    fn exchange(
+        &self,
+        current: Self::Word,
+        new: Self::Word,
+        order: Ordering,
+    ) -> Result<(), Self::Word>;
+}
+
+macro_rules! atomic_word {
+    ($atomic:ty, $word:ty) => {
+        impl AtomicWord for $atomic {
+            type Word = $word;
+
+            fn new(value: $word) -> Self {
+                <$atomic>::new(value)
+            }
+
+            #[inline(always)]
+            fn load(&self, order: Ordering) -> $word {
+                self.load(order)
+            }
+
+            #[inline(always)]
+            fn store(&self, value: $word, order: Ordering) {
+                self.store(value, order);
+            }
+
+            #[inline(always)]
+            fn exchange(&self, current: $word, new: $word, order: Ordering) -> Result<(), $word> {
+                self.compare_exchange(current, new, order, Ordering::Relaxed).map(drop)
+            }
+        }
+    };
+}
+
+atomic_word!(AtomicU64, u64);
+atomic_word!(AtomicU128, u128);
+
+/// Takes `cost` ticks from the bucket in `tat` at tick `now`.
+///
+/// Returns the tick from which the request would conform where it does not.
+#[inline(always)]
+pub(crate) fn take<A: AtomicWord>(
+    scale: &Scale<A::Word>,
+    tat: &A,
+    now: A::Word,
+    cost: A::Word,
+) -> Result<(), A::Word> {
+    // Relaxed, here and below: see the header.
+    let mut seen = tat.load(Ordering::Relaxed);
+    loop {
+        match step(scale, seen, now, cost) {
+            Step::Deny(ready) => return Err(ready),
+            Step::Admit(new_tat) => match tat.exchange(seen, new_tat, Ordering::Relaxed) {
+                Ok(()) => return Ok(()),
+                Err(found) => seen = found,
+            },
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The generic cell rate algorithm, as a pure function.
+//!
+//! A bucket is one number, the *theoretical arrival time* (TAT): the moment at which it is full
+//! again. A bucket whose TAT has passed is full, whatever the number says. Taking a cell moves the
+//! TAT one interval into the future; the request conforms while the TAT stays within the
+//! tolerance (burst times interval) of the present:
+//!
+//! ```text
+//!        now                          now + tolerance
+//!   ------|-------------------|--------------|-------------> ticks
+//!                     max(TAT, now)
+//!                             |---- cost ----|
+//!                                         new TAT            admit while new TAT <= now + tolerance
+//! ```
+//!
+//! This is the virtual scheduling form of the algorithm, ITU-T I.371 (2004), annex A, and equal,
+//! decision for decision, to a token bucket of the same rate and burst. The error bound is zero:
+//! all quantities are whole numbers of ticks (see `quota`).
+//!
+//! # Overflow
+//!
+//! The largest number that is formed is `max(TAT, now) + cost`. A TAT is at most the largest
+//! `now` plus the tolerance, and a cost at most the tolerance, so that the invariant of
+//! [`Scale`](crate::quota::Scale) covers it.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+use crate::quota::Scale;
+
+/// An unsigned number of ticks: `u64` where that suffices, `u128` elsewhere.
+pub(crate) trait Word:
+    Copy
+    + Ord
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + From<u64>
+    + TryInto<u64>
+{
+    /// The word's largest value, which no TAT ever takes.
+    const MARK: Self;
+    /// A TAT that has passed at every moment.
+    const ZERO: Self;
+    /// One tick.
+    const ONE: Self;
+}
+
+impl Word for u64 {
+    const MARK: Self = Self::MAX;
+    const ZERO: Self = 0;
+    const ONE: Self = 1;
+}
+
+impl Word for u128 {
+    const MARK: Self = Self::MAX;
+    const ZERO: Self = 0;
+    const ONE: Self = 1;
+}
+
+/// What one request does to a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step<W> {
+    /// It conforms, and this is the bucket's new TAT.
+    Admit(W),
+    /// It does not, and this is the first tick at which it would.
+    Deny(W),
+}
+
+/// Decides a request of `cost` ticks on a bucket with theoretical arrival time `tat`.
+#[inline(always)]
+pub(crate) fn step<W: Word>(scale: &Scale<W>, tat: W, now: W, cost: W) -> Step<W> {
+    let new_tat = tat.max(now) + cost;
+    if new_tat <= now + scale.tolerance {
+        Step::Admit(new_tat)
+    } else {
+        // Only a TAT in the future denies, so that `new_tat` exceeds the tolerance.
+        Step::Deny(new_tat - scale.tolerance)
+    }
+}
+
+impl<W: Word> Scale<W> {
+    /// The tick at which a clock stands that shows `elapsed_ns` since its origin.
+    #[inline(always)]
+    pub(crate) fn ticks_at(&self, elapsed_ns: u64) -> W {
+        W::from(elapsed_ns.min(self.elapsed_ns_max)) * self.ticks_per_ns
+    }
+
+    /// Ticks that `cells` take. The caller has compared them with the burst.
+    #[inline(always)]
+    pub(crate) fn cost(&self, cells: u64) -> W {
+        debug_assert!(cells <= self.burst, "{cells} cells exceed the burst of {}", self.burst);
+        W::from(cells) * self.ticks_per_cell
+    }
+
+    /// The first nanosecond since the origin that is not before `tick`.
+    #[inline]
+    pub(crate) fn nanos_at(&self, tick: W) -> u64 {
+        // Most quotas have whole nanoseconds, and a division is the dearest part of a denial.
+        let nanos = if self.ticks_per_ns == W::ONE {
+            tick
+        } else {
+            (tick + (self.ticks_per_ns - W::ONE)) / self.ticks_per_ns
+        };
+        nanos.try_into().unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests;
