@@ -31,6 +31,7 @@
 
 pub mod check;
 pub mod contract;
+pub mod model;
 pub mod record;
 pub mod rng;
 pub mod sim;

@@ -1,0 +1,52 @@
+//! Conformance suites: what every system of a family must do, as properties to be tried.
+//!
+//! A *property* is a function that examines one implementation of a contract and notes down each
+//! [`Finding`]: what was asked, what the contract demands, what came back. The same functions
+//! serve two purposes:
+//!
+//! ```text
+//!   limiter_suite!(direct, Direct);         a module of #[test]s; a finding fails the test
+//!   limiter::examine::<Peer>() -> Report    findings as data, for the table of what peers do
+//! ```
+//!
+//! | family                   | macro                    | subject                           |
+//! |--------------------------|--------------------------|-----------------------------------|
+//! | [`limiter`]              | `limiter_suite!`         | `SteeredLimiter`                  |
+//!
+//! A suite is itself tested: the model of its family passes, and each of a set of planted bugs is
+//! found by the property that is named for it.
+//!
+//! # Seeds and replay
+//!
+//! Random cases come from one seed, printed with every failure together with the shrunk case and
+//! the command that runs it again. `SEED` in the environment replaces the seed. Where real threads
+//! take part the seed determines what each of them does and not how they interleave; such a
+//! failure may need the command to be repeated.
+//!
+//! # What this module does not do
+//!
+//! It knows no implementation: builds, peers and exercises bring theirs to it.
+
+pub mod limiter;
+
+mod examination;
+
+pub use examination::{Examination, Finding, Mismatch, Report, require};
+
+/// Makes one `#[test]` for each property of a family; the suites' own macros call it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! suite_properties {
+    ($family:ident, $subject:ty: $($property:ident),+ $(,)?) => {$(
+        #[test]
+        fn $property() {
+            $crate::check::suite::require(
+                env!("CARGO_PKG_NAME"),
+                concat!(module_path!(), "::", stringify!($property)),
+                |examination| {
+                    $crate::check::suite::$family::$property::<$subject>(examination);
+                },
+            );
+        }
+    )+};
+}

@@ -1,0 +1,21 @@
+//! Reference implementations: one for each contract, too simple to be wrong.
+//!
+//! A model trades everything for being obvious. It holds one lock, copies what it returns and does
+//! arithmetic in numbers that cannot overflow. The suites of [`crate::check::suite`] compare a
+//! system with its model decision for decision, and every model passes the suite of its own
+//! family, which is a test of the suite.
+//!
+//! | contract          | model            | state                                           |
+//! |-------------------|------------------|-------------------------------------------------|
+//! | `Limiter`         | [`ModelLimiter`] | the exact cells that each bucket misses         |
+//!
+//! # What this module does not do
+//!
+//! A model is no baseline for speed and no example of how to build the thing.
+
+mod limiter;
+
+pub use limiter::{ExactBucket, ModelLimiter};
+
+#[cfg(test)]
+mod tests;
