@@ -116,15 +116,19 @@ const YEAR: Duration = Duration::from_hours(24 * 365);
 /// The key of every property that needs one bucket only.
 const KEY: u64 = 0;
 
-/// The last moment of a clock that counts nanoseconds in 64 bits: 584 years.
+/// Where a clock that counts nanoseconds in 64 bits stands still: after 584 years.
+///
+/// There "at this moment" also means "at any later one", so a limiter may deny to be safe. The
+/// walks stay before it.
 const END_OF_CLOCK: Duration = Duration::from_nanos(u64::MAX);
+const LAST_MOMENT: Duration = Duration::from_nanos(u64::MAX - 1);
 
 const fn quota(cells: u64, period: Duration, burst: u32) -> LimiterSpec {
     LimiterSpec { cells, period, burst }
 }
 
 /// Quotas for random walks: small bursts make every boundary common, odd rates every rounding.
-const SHAPES: [LimiterSpec; 16] = [
+static SHAPES: [LimiterSpec; 16] = [
     quota(1, SECOND, 1),
     quota(1, SECOND, 2),
     quota(3, SECOND, 1),
@@ -142,6 +146,12 @@ const SHAPES: [LimiterSpec; 16] = [
     quota(1, YEAR.saturating_mul(10), 2),
     quota(1, YEAR.saturating_mul(100), 10),
 ];
+
+/// The quotas of [`SHAPES`] whose intervals are whole nanoseconds: for properties that are about
+/// something else than rounding.
+fn whole_shapes() -> impl Iterator<Item = &'static LimiterSpec> {
+    SHAPES.iter().filter(|spec| spec.period.as_nanos().is_multiple_of(u128::from(spec.cells)))
+}
 
 /// `600000000 per 1s, burst 100`.
 fn describe(spec: &LimiterSpec) -> String {
