@@ -7,6 +7,7 @@
 //!
 //! | contract          | model            | state                                           |
 //! |-------------------|------------------|-------------------------------------------------|
+//! | `ConcurrentMap`   | [`ModelMap`]     | a `HashMap` behind a lock                       |
 //! | `Limiter`         | [`ModelLimiter`] | the exact cells that each bucket misses         |
 //!
 //! # What this module does not do
@@ -14,8 +15,10 @@
 //! A model is no baseline for speed and no example of how to build the thing.
 
 mod limiter;
+mod map;
 
 pub use limiter::{ExactBucket, ModelLimiter};
+pub use map::ModelMap;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@
 //!
 //! | family                   | macro                    | subject                           |
 //! |--------------------------|--------------------------|-----------------------------------|
+//! | [`map`]                  | `map_suite!`             | `ConcurrentMap<u64, u64>`         |
 //! | [`limiter`]              | `limiter_suite!`         | `SteeredLimiter`                  |
 //!
 //! A suite is itself tested: the model of its family passes, and each of a set of planted bugs is
@@ -28,8 +29,10 @@
 //! It knows no implementation: builds, peers and exercises bring theirs to it.
 
 pub mod limiter;
+pub mod map;
 
 mod examination;
+mod together;
 
 pub use examination::{Examination, Finding, Mismatch, Report, require};
 

@@ -5,12 +5,11 @@
 //! what the time earned, rounded down, to the cell. So the property needs no luck to be exact; luck
 //! is only in whether threads meet where a limiter is weak, which is why it is tried often.
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use super::{KEY, MINUTE, SECOND, accepts, describe, make, quota};
+use crate::check::suite::together::together;
 use crate::check::suite::{Examination, Mismatch};
 use crate::contract::{LimiterSpec, SteeredLimiter};
 
@@ -73,21 +72,7 @@ fn drain<L: SteeredLimiter>(limiter: &L, now: Duration, limit: u64) -> u64 {
 
 /// The sum over threads that start together.
 fn by_threads(work: impl Fn() -> u64 + Sync) -> u64 {
-    let barrier = Barrier::new(THREADS as usize);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..THREADS)
-            .map(|_| {
-                scope.spawn(|| {
-                    barrier.wait();
-                    work()
-                })
-            })
-            .collect();
-        workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
-            .sum()
-    })
+    together(THREADS, |_thread| work()).into_iter().sum()
 }
 
 fn expect(expected: u64, got: u64, when: &str) -> Result<(), Mismatch> {
