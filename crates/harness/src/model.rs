@@ -8,6 +8,7 @@
 //! | contract          | model            | state                                           |
 //! |-------------------|------------------|-------------------------------------------------|
 //! | `ConcurrentMap`   | [`ModelMap`]     | a `HashMap` behind a lock                       |
+//! | `OrderedStore`    | [`ModelStore`]   | a `BTreeMap` behind a lock, and a log of changes|
 //! | `Limiter`         | [`ModelLimiter`] | the exact cells that each bucket misses         |
 //!
 //! # What this module does not do
@@ -16,9 +17,13 @@
 
 mod limiter;
 mod map;
+mod store;
 
 pub use limiter::{ExactBucket, ModelLimiter};
 pub use map::ModelMap;
+pub use store::ModelStore;
+#[cfg(test)]
+pub(crate) use store::{Changes, Log};
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@
 //! | family                   | macro                    | subject                           |
 //! |--------------------------|--------------------------|-----------------------------------|
 //! | [`map`]                  | `map_suite!`             | `ConcurrentMap<u64, u64>`         |
+//! | [`ordered_store`]        | `ordered_store_suite!`   | `OrderedStore`                    |
 //! | [`limiter`]              | `limiter_suite!`         | `SteeredLimiter`                  |
 //!
 //! A suite is itself tested: the model of its family passes, and each of a set of planted bugs is
@@ -30,6 +31,7 @@
 
 pub mod limiter;
 pub mod map;
+pub mod ordered_store;
 
 mod examination;
 mod together;

@@ -1,0 +1,99 @@
+//! Many threads: statements that hold whatever the order was.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::sequential::{Model, Request, compare_scan, step};
+use super::{failure, fresh_directory, open};
+use crate::check::suite::together::together;
+use crate::check::suite::{Examination, Mismatch};
+use crate::contract::OrderedStore;
+use crate::rng::SplitMix64;
+use crate::workload::scatter;
+
+/// Keys that each batch sets, all to the number of the batch.
+const BATCH_KEYS: u32 = 8;
+const BATCHES: u32 = 1_500;
+
+/// One thread writes batches, each of which sets the same keys to one number; two read. Every scan
+/// sees one number under all keys, and a later scan never an earlier number.
+pub fn batches_are_atomic<S: OrderedStore>(examination: &mut Examination) {
+    examination.begin("batches_are_atomic");
+    examination.once(format!("{BATCHES} batches of {BATCH_KEYS} keys"), || {
+        let directory = fresh_directory();
+        let store: S = open(directory.path())?;
+        let keys: Vec<Vec<u8>> =
+            (0..BATCH_KEYS).map(|number| format!("key {number}").into_bytes()).collect();
+        write_one(&store, &keys, 0)?;
+        let done = AtomicBool::new(false);
+        let outcomes = together(3, |thread| {
+            if thread > 0 {
+                return read_until(&store, &done);
+            }
+            let outcome = (1..=BATCHES).try_for_each(|number| write_one(&store, &keys, number));
+            // Release and the reader's Acquire: a reader that sees it reads once more at most.
+            done.store(true, Ordering::Release);
+            outcome
+        });
+        outcomes.into_iter().collect()
+    });
+}
+
+fn write_one<S: OrderedStore>(store: &S, keys: &[Vec<u8>], number: u32) -> Result<(), Mismatch> {
+    let value = number.to_be_bytes();
+    let batch: Vec<(&[u8], Option<&[u8]>)> =
+        keys.iter().map(|key| (&key[..], Some(&value[..]))).collect();
+    store.write_batch(&batch).map_err(|cause| failure("a batch", &cause))
+}
+
+fn read_until<S: OrderedStore>(store: &S, done: &AtomicBool) -> Result<(), Mismatch> {
+    let mut latest = vec![0; 4];
+    while !done.load(Ordering::Acquire) {
+        let mut values: Vec<Vec<u8>> = Vec::new();
+        store
+            .scan(&[], usize::MAX, |_key, value| values.push(value.to_vec()))
+            .map_err(|cause| failure("a scan", &cause))?;
+        let whole =
+            values.len() == BATCH_KEYS as usize && values.windows(2).all(|it| it[0] == it[1]);
+        if !whole {
+            let expected = format!("one number under {BATCH_KEYS} keys");
+            return Err(Mismatch::new(expected, format!("{values:?}")));
+        }
+        if values[0] < latest {
+            let expected = format!("batch {latest:?} or a later one");
+            return Err(Mismatch::new(expected, format!("{:?}", values[0])));
+        }
+        latest.clone_from(&values[0]);
+    }
+    Ok(())
+}
+
+/// Threads share the store but no key. Each compares every answer with a map of its own; scans in
+/// between cover the keys of all.
+pub fn own_keys<S: OrderedStore>(examination: &mut Examination) {
+    const THREADS: u32 = 4;
+    examination.begin("own_keys");
+    let seed = examination.seed();
+    examination.once(format!("{THREADS} threads"), || {
+        let directory = fresh_directory();
+        let store: S = open(directory.path())?;
+        let models = together(THREADS, |thread| {
+            let mut rng = SplitMix64::new(seed ^ scatter(u64::from(thread) + 1));
+            let mut model = Model::new();
+            for _ in 0..1_500 {
+                let key = format!("{:04} of {thread}", rng.below(200)).into_bytes();
+                let request = match rng.below(5) {
+                    0 | 1 => Request::Put(key, vec![b'v'; 1 + model.len() % 90]),
+                    2 => Request::Delete(key),
+                    _ => Request::Get(key),
+                };
+                step(&store, &mut model, &request)?;
+            }
+            Ok(model)
+        });
+        let mut whole = Model::new();
+        for model in models {
+            whole.extend(model?);
+        }
+        compare_scan(&store, &whole, &[], usize::MAX)
+    });
+}
