@@ -14,6 +14,19 @@
 //! | [`map`]                  | `map_suite!`             | `ConcurrentMap<u64, u64>`         |
 //! | [`ordered_store`]        | `ordered_store_suite!`   | `OrderedStore`                    |
 //! | [`limiter`]              | `limiter_suite!`         | `SteeredLimiter`                  |
+//! | [`allocator`]            | `allocator_suite!`       | `Allocator`                       |
+//! | [`consensus`]            | `consensus_suite!`       | `Consensus`                       |
+//!
+//! ```
+//! use harness::model::ModelLimiter;
+//!
+//! harness::limiter_suite!(model, ModelLimiter, keyed);
+//!
+//! # fn main() {
+//! let report = harness::check::suite::limiter::examine_keyed::<ModelLimiter>();
+//! assert_eq!(report.findings, []);
+//! # }
+//! ```
 //!
 //! A suite is itself tested: the model of its family passes, and each of a set of planted bugs is
 //! found by the property that is named for it.
@@ -29,6 +42,8 @@
 //!
 //! It knows no implementation: builds, peers and exercises bring theirs to it.
 
+pub mod allocator;
+pub mod consensus;
 pub mod limiter;
 pub mod map;
 pub mod ordered_store;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ExactBucket;
+use super::{ExactBucket, ShadowError, ShadowHeap};
 use crate::contract::{LimiterSpec, Verdict};
 
 fn full(cells: u64, period: Duration, burst: u32) -> ExactBucket {
@@ -90,4 +90,23 @@ fn largest_numbers_saturate_instead_of_wrapping() {
 #[should_panic(expected = "a quota of nothing has no meaning")]
 fn quota_of_nothing_is_a_programmers_error() {
     let _bucket = full(0, Duration::from_secs(1), 1);
+}
+
+#[test]
+fn shadow_heap_sees_every_kind_of_overlap() {
+    let mut heap = ShadowHeap::new();
+    heap.claim(100, 50).unwrap();
+    heap.claim(150, 50).unwrap();
+    heap.claim(50, 50).unwrap();
+    for (start, size) in [(100, 50), (120, 10), (90, 20), (149, 1), (40, 500), (199, 9), (50, 1)] {
+        let error = heap.claim(start, size).unwrap_err();
+        assert!(matches!(error, ShadowError::Overlap { .. }), "{start} {size}: {error}");
+    }
+    heap.release(150).unwrap();
+    assert_eq!(heap.release(150), Err(ShadowError::NotLive(150)));
+    heap.claim(160, 30).unwrap();
+    assert!(heap.claim(150, 11).is_err());
+    heap.claim(150, 10).unwrap();
+    assert_eq!(heap.len(), 4);
+    assert!(matches!(heap.claim(usize::MAX, 2), Err(ShadowError::BeyondTheEnd { .. })));
 }
