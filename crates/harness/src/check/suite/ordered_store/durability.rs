@@ -15,9 +15,9 @@ fn key(number: u64) -> Vec<u8> {
     format!("key {number:05}").into_bytes()
 }
 
-/// A change of a random key, one in five a removal; values of about two hundred bytes.
-fn random_change(rng: &mut SplitMix64) -> Request {
-    let key = key(rng.below(KEYS));
+/// A change of one of `keys` keys, one in five a removal; values of about two hundred bytes.
+fn random_change(keys: u64, rng: &mut SplitMix64) -> Request {
+    let key = key(rng.below(keys));
     if rng.chance(1, 5) {
         Request::Delete(key)
     } else {
@@ -38,7 +38,7 @@ pub fn survives_overwriting<S: OrderedStore>(examination: &mut Examination) {
         let mut rng = SplitMix64::new(seed);
         for round in 0..4 {
             for _ in 0..5_000 {
-                step(&store, &mut model, &random_change(&mut rng))?;
+                step(&store, &mut model, &random_change(KEYS, &mut rng))?;
                 step(&store, &mut model, &Request::Get(key(rng.below(KEYS))))?;
             }
             compare_scan(&store, &model, &[], usize::MAX)?;
@@ -65,7 +65,8 @@ pub fn survives_a_kill<S: OrderedStore>(examination: &mut Examination) {
         let mut model = Model::new();
         let mut rng = SplitMix64::new(seed);
         for write in 0..140 {
-            step(&store, &mut model, &random_change(&mut rng))?;
+            // Few keys: most removals must find something to remove.
+            step(&store, &mut model, &random_change(20, &mut rng))?;
             if write % 7 == 0 {
                 let image = fresh_directory();
                 let copy = image.path().join("copy");
