@@ -17,8 +17,9 @@
 //! | `rng`        | nothing                          | small seeded generators                   |
 //! | `workload`   | `rng`                            | key streams, mixes, value sizes           |
 //! | `contract`   | nothing                          | the five family traits                    |
+//! | `model`      | `contract`                       | one obviously right system a family       |
 //! | `sync`       | nothing                          | std, loom or shuttle behind one name      |
-//! | `check`      | `contract`, `workload`           | suites, histories, linearizability        |
+//! | `check`      | `contract`, `workload`, `model`  | suites, histories, linearizability        |
 //! | `sim`        | `env`                            | a world that one seed determines          |
 //! | `record`     | nothing                          | the result record, `results.json`         |
 //! | `duel`       | `contract`, `workload`, `record` | interleaved measurement (feature `duel`)  |

@@ -49,6 +49,7 @@ pub mod map;
 pub mod ordered_store;
 
 mod examination;
+mod fresh;
 mod together;
 
 pub use examination::{Examination, Finding, Mismatch, Report, require};

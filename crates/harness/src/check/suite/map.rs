@@ -8,6 +8,7 @@
 //! | [`insert_swaps`]          | of inserts of one key each value is replaced or stays, once      |
 //! | [`remove_wins_once`]      | of threads that remove one key exactly one gets the value        |
 //! | [`update_is_atomic`]      | no update is lost, none is returned twice, none creates a key    |
+//! | [`reads_are_fresh`]       | no read is older than a write or a read that ended before it     |
 //! | [`for_each_sees_stayers`] | what stays is visited once, what comes and goes at most once     |
 //! | [`drops_every_value`]     | values are dropped once; a map leaves nothing behind             |
 //!
@@ -24,7 +25,8 @@ mod lifetimes;
 mod sequential;
 
 pub use contention::{
-    for_each_sees_stayers, insert_swaps, own_keys, remove_wins_once, update_is_atomic,
+    for_each_sees_stayers, insert_swaps, own_keys, reads_are_fresh, remove_wins_once,
+    update_is_atomic,
 };
 pub use lifetimes::{Tracked, drops_every_value};
 pub use sequential::{grows_and_shrinks, matches_model};
@@ -42,7 +44,7 @@ macro_rules! map_suite {
 
             $crate::suite_properties!(map, $map:
                 matches_model, grows_and_shrinks, own_keys, insert_swaps, remove_wins_once,
-                update_is_atomic, for_each_sees_stayers,
+                update_is_atomic, reads_are_fresh, for_each_sees_stayers,
             );
         }
     };
@@ -52,7 +54,7 @@ macro_rules! map_suite {
 
             $crate::suite_properties!(map, $map:
                 matches_model, grows_and_shrinks, own_keys, insert_swaps, remove_wins_once,
-                update_is_atomic, for_each_sees_stayers,
+                update_is_atomic, reads_are_fresh, for_each_sees_stayers,
             );
             $crate::suite_properties!(map, $tracked: drops_every_value);
         }
@@ -68,6 +70,7 @@ pub fn examine<M: ConcurrentMap<u64, u64>>() -> Report {
     insert_swaps::<M>(&mut examination);
     remove_wins_once::<M>(&mut examination);
     update_is_atomic::<M>(&mut examination);
+    reads_are_fresh::<M>(&mut examination);
     for_each_sees_stayers::<M>(&mut examination);
     examination.into_report()
 }

@@ -7,6 +7,7 @@
 //! | [`survives_overwriting`]    | many versions of a key, and only the last one is ever seen      |
 //! | [`survives_a_kill`]         | what was acknowledged is in the files at every moment           |
 //! | [`batches_are_atomic`]      | no reader sees a part of a batch                                |
+//! | [`reads_are_fresh`]         | no read is older than a write or a read that ended before it   |
 //! | [`own_keys`]                | a thread's own keys behave as if no other thread existed        |
 //!
 //! A kill is imitated by copying the directory while the store is open and idle: that copy is what
@@ -23,7 +24,7 @@ mod sequential;
 
 use std::path::Path;
 
-pub use contention::{batches_are_atomic, own_keys};
+pub use contention::{batches_are_atomic, own_keys, reads_are_fresh};
 pub use durability::{survives_a_kill, survives_overwriting};
 pub use sequential::{matches_model, odd_keys_and_values};
 use tempfile::TempDir;
@@ -40,7 +41,7 @@ macro_rules! ordered_store_suite {
 
             $crate::suite_properties!(ordered_store, $store:
                 matches_model, odd_keys_and_values, survives_overwriting, survives_a_kill,
-                batches_are_atomic, own_keys,
+                batches_are_atomic, reads_are_fresh, own_keys,
             );
         }
     };
@@ -54,6 +55,7 @@ pub fn examine<S: OrderedStore>() -> Report {
     survives_overwriting::<S>(&mut examination);
     survives_a_kill::<S>(&mut examination);
     batches_are_atomic::<S>(&mut examination);
+    reads_are_fresh::<S>(&mut examination);
     own_keys::<S>(&mut examination);
     examination.into_report()
 }

@@ -1,9 +1,10 @@
 //! Many threads: statements that hold whatever the order was.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::sequential::{Request, compare_entries, step};
+use crate::check::suite::fresh::single_writer;
 use crate::check::suite::together::together;
 use crate::check::suite::{Examination, Mismatch};
 use crate::contract::{ConcurrentMap, MapHandle};
@@ -154,6 +155,38 @@ pub fn update_is_atomic<M: ConcurrentMap<u64, u64>>(examination: &mut Examinatio
         }
         Ok(())
     });
+}
+
+/// One thread writes versions of a value, and now and then removes it; no read is stale. Once with
+/// one entry, and once while the writer also makes the map grow and shrink around it.
+pub fn reads_are_fresh<M: ConcurrentMap<u64, u64>>(examination: &mut Examination) {
+    const KEY: u64 = 7;
+    const NEIGHBOURS: u64 = 1_000;
+    examination.begin("reads_are_fresh");
+    for neighbours in [0, NEIGHBOURS] {
+        let subject = format!("one writer, two readers, up to {neighbours} other entries");
+        examination.once(subject, || {
+            let map = M::with_capacity(0);
+            let turn = AtomicU64::new(0);
+            let write = |version: Option<u64>| {
+                let handle = map.handle();
+                match version {
+                    Some(version) => handle.insert(KEY, version),
+                    None => handle.remove(&KEY),
+                };
+                // Relaxed: only the writer counts.
+                let turn = turn.fetch_add(1, Ordering::Relaxed);
+                let neighbour = scatter(KEY + 1 + turn % NEIGHBOURS);
+                if turn % (2 * NEIGHBOURS) < neighbours {
+                    handle.insert(neighbour, turn);
+                } else {
+                    handle.remove(&neighbour);
+                }
+                Ok(())
+            };
+            single_writer(20_000, write, || Ok(map.handle().get(&KEY)))
+        });
+    }
 }
 
 /// Entries that stay from before the first visit until after the last.

@@ -32,8 +32,8 @@ found_by! {
     racy_insert_is_found: RACY_INSERT by insert_swaps;
     racy_update_is_found: RACY_UPDATE by update_is_atomic;
     racy_remove_is_found: RACY_REMOVE by remove_wins_once;
-    lost_remove_is_found: LOST_REMOVE by matches_model, grows_and_shrinks, own_keys;
-    stale_get_is_found: STALE_GET by matches_model;
+    lost_remove_is_found: LOST_REMOVE by matches_model, grows_and_shrinks, own_keys, reads_are_fresh;
+    stale_get_is_found: STALE_GET by matches_model, reads_are_fresh;
     wrong_former_value_is_found: WRONG_FORMER by matches_model, insert_swaps;
     update_that_creates_is_found: UPDATE_CREATES by matches_model, update_is_atomic;
     visit_that_skips_is_found: VISIT_SKIPS by matches_model, for_each_sees_stayers;

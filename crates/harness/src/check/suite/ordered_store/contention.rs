@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::sequential::{Model, Request, compare_scan, step};
 use super::{failure, fresh_directory, open};
+use crate::check::suite::fresh::single_writer;
 use crate::check::suite::together::together;
 use crate::check::suite::{Examination, Mismatch};
 use crate::contract::OrderedStore;
@@ -65,6 +66,48 @@ fn read_until<S: OrderedStore>(store: &S, done: &AtomicBool) -> Result<(), Misma
         latest.clone_from(&values[0]);
     }
     Ok(())
+}
+
+/// One thread writes versions of a value, and now and then removes it; no read is stale, be it a
+/// get or a scan, while buffers fill and are written out.
+pub fn reads_are_fresh<S: OrderedStore>(examination: &mut Examination) {
+    const KEY: &[u8] = b"key";
+    /// Pads each version, so that the versions are several times the memory of the store.
+    const PADDING: [u8; 1_000] = [0; 1_000];
+    // Sorts behind the key, so that a scan of one entry sees it only where the key is absent.
+    let neighbour = |version: Option<u64>| format!("neighbour {}", version.unwrap_or(0) % 50);
+    examination.begin("reads_are_fresh");
+    for by_scan in [false, true] {
+        let subject =
+            format!("one writer, two readers by {}", if by_scan { "scan" } else { "get" });
+        examination.once(subject, || {
+            let directory = fresh_directory();
+            let store: S = open(directory.path())?;
+            let write = |version: Option<u64>| {
+                match version {
+                    Some(version) => {
+                        store.put(KEY, &[&version.to_be_bytes()[..], &PADDING].concat())
+                    }
+                    None => store.delete(KEY),
+                }
+                .and_then(|()| store.put(neighbour(version).as_bytes(), &PADDING))
+                .map_err(|cause| failure("a write", &cause))
+            };
+            let version = |value: &[u8]| value[..8].try_into().map(u64::from_be_bytes);
+            let read = || {
+                let mut value = None;
+                if by_scan {
+                    store
+                        .scan(KEY, 1, |key, found| value = (key == KEY).then(|| found.to_vec()))
+                        .map_err(|cause| failure("a scan", &cause))?;
+                } else {
+                    value = store.get(KEY).map_err(|cause| failure("a get", &cause))?;
+                }
+                Ok(value.map(|value| version(&value).expect("eight bytes")))
+            };
+            single_writer(3_000, write, read)
+        });
+    }
 }
 
 /// Threads share the store but no key. Each compares every answer with a map of its own; scans in

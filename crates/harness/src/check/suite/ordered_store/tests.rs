@@ -25,7 +25,7 @@ macro_rules! found_by {
 }
 
 found_by! {
-    lost_tombstone_is_found: LOST_TOMBSTONE by matches_model, survives_overwriting, own_keys;
+    lost_tombstone_is_found: LOST_TOMBSTONE by matches_model, survives_overwriting, own_keys, reads_are_fresh;
     wrong_order_is_found: SHORT_KEYS_FIRST by matches_model, odd_keys_and_values;
     scan_that_excludes_its_start_is_found: START_EXCLUDED by matches_model, odd_keys_and_values;
     scan_beyond_its_limit_is_found: LIMIT_IGNORED by matches_model, odd_keys_and_values;
