@@ -2,13 +2,13 @@
 //!
 //! A model trades everything for being obvious. It holds one lock, copies what it returns and does
 //! arithmetic in numbers that cannot overflow. The suites of [`crate::check::suite`] compare a
-//! system with its model decision for decision, and every model passes the suite of its own
-//! family, which is a test of the suite.
+//! system with its model, and every model that is a system itself passes the suite of its family,
+//! which is a test of the suite.
 //!
 //! | contract          | model            | state                                           |
 //! |-------------------|------------------|-------------------------------------------------|
 //! | `ConcurrentMap`   | [`ModelMap`]     | a `HashMap` behind a lock                       |
-//! | `OrderedStore`    | [`ModelStore`]   | a `BTreeMap` behind a lock, and a log of changes|
+//! | `OrderedStore`    | [`ModelStore`]   | a `BTreeMap` behind a lock, and a log on disk   |
 //! | `Limiter`         | [`ModelLimiter`] | the exact cells that each bucket misses         |
 //! | `Allocator`       | [`ShadowHeap`]   | the disjoint intervals that are handed out      |
 //! | `Consensus`       | [`ModelCluster`] | one log, and how much of it each node applied   |

@@ -42,6 +42,22 @@
 //!
 //! It knows no implementation: builds, peers and exercises bring theirs to it.
 
+/// Makes one test for each planted bug: every property that is named for it must find it.
+#[cfg(test)]
+macro_rules! found_by {
+    ($planted:ident: $($test:ident: $bug:ident by $($property:ident),+;)+) => {$(
+        #[test]
+        fn $test() {
+            $(
+                let mut examination = $crate::check::suite::Examination::new();
+                $property::<$planted<$bug>>(&mut examination);
+                let findings = examination.into_report().findings;
+                assert!(!findings.is_empty(), "{} did not find it", stringify!($property));
+            )+
+        }
+    )+};
+}
+
 pub mod allocator;
 pub mod consensus;
 pub mod limiter;

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use super::Mismatch;
-use super::together::together;
+use super::together::{SetAtEnd, together};
 
 /// Every so many versions the value is removed instead of set.
 const REMOVAL: u64 = 100;
@@ -38,20 +38,18 @@ pub(super) fn single_writer(
 ) -> Result<(), Mismatch> {
     let progress = Progress::default();
     let outcomes = together(1 + READERS, |thread| {
-        let outcome = if thread == 0 {
+        let _end = SetAtEnd(&progress.over);
+        if thread == 0 {
             progress.write_all(versions, &write)
         } else {
             progress.read_until_over(&read)
-        };
-        // Also after a failure, so that nobody waits for a thread that has gone.
-        progress.over.store(true, Ordering::SeqCst);
-        outcome
+        }
     });
     outcomes.into_iter().collect()
 }
 
-/// What the threads know of each other. All accesses are sequentially consistent: the argument
-/// needs one order of them, and less would gain nothing.
+/// What the threads know of each other. The versions are accessed with sequential consistency: the
+/// argument needs one order of them, and less would gain nothing.
 #[derive(Default)]
 struct Progress {
     /// Latest version whose write has begun.
@@ -86,7 +84,7 @@ impl Progress {
     /// Waits until a read has begun and ended. One read of each reader may be under way already.
     fn await_reads(&self) {
         let enough = self.reads.load(Ordering::SeqCst) + u64::from(READERS) + 1;
-        while self.reads.load(Ordering::SeqCst) < enough && !self.over.load(Ordering::SeqCst) {
+        while self.reads.load(Ordering::SeqCst) < enough && !self.over.load(Ordering::Acquire) {
             thread::yield_now();
         }
     }
@@ -95,7 +93,7 @@ impl Progress {
         &self,
         read: impl Fn() -> Result<Option<u64>, Mismatch>,
     ) -> Result<(), Mismatch> {
-        while !self.over.load(Ordering::SeqCst) {
+        while !self.over.load(Ordering::Acquire) {
             self.read_once(&read)?;
             // On a machine with few processors the writer must get its turn.
             if self.reads.load(Ordering::SeqCst).is_multiple_of(16) {

@@ -4,20 +4,20 @@
 //! decisions. The bucket takes over what the limiter answered, right or wrong, so that each answer
 //! is judged by the limiter's own past and one early mistake is not counted for ever.
 //!
-//! | property                      | the contract demands                                        |
-//! |-------------------------------|-------------------------------------------------------------|
-//! | [`never_over_admits`]         | no admission that the exact bucket would deny               |
-//! | [`never_denies_early`]        | no denial that the exact bucket would admit                 |
-//! | [`window_bound`]              | any run of admissions costs at most burst + rate * its time |
-//! | [`retry_after_is_exact`]      | denied one nanosecond before, admitted at the moment        |
-//! | [`burst_edges`]               | the burst fits, one more never does, refill to the nanosecond|
-//! | [`big_bursts`]                | bursts whose refill takes centuries are whole bursts        |
-//! | [`long_run`]                  | a saturated limiter admits exactly the quota                |
-//! | [`slow_polling`]              | asking often does not lose fractions of a cell              |
-//! | [`clock_backwards`]           | a step back denies at most that much longer, gives nothing  |
-//! | [`far_clock`]                 | the ends of the clock neither panic nor wrap                |
-//! | [`threads_keep_the_bound`]    | threads get the quota: not a cell more, not a cell less     |
-//! | [`keys_are_independent`]      | one key's requests leave every other bucket as it was       |
+//! | property                     | the contract demands                                          |
+//! |------------------------------|---------------------------------------------------------------|
+//! | [`never_over_admits`]        | no admission that the exact bucket would deny                 |
+//! | [`never_denies_early`]       | no denial that the exact bucket would admit                   |
+//! | [`window_bound`]             | any run of admissions costs at most burst + rate * its time   |
+//! | [`retry_after_is_exact`]     | denied one nanosecond before, admitted at the moment          |
+//! | [`burst_edges`]              | the burst fits, one more never; refills to the nanosecond     |
+//! | [`big_bursts`]               | bursts whose refill takes centuries are whole bursts          |
+//! | [`long_run`]                 | a saturated limiter admits exactly the quota                  |
+//! | [`slow_polling`]             | asking often does not lose fractions of a cell                |
+//! | [`clock_backwards`]          | a step back denies at most that much longer, gives nothing    |
+//! | [`far_clock`]                | the ends of the clock neither panic nor wrap                  |
+//! | [`threads_keep_the_bound`]   | threads get the quota: not a cell more, not a cell less       |
+//! | [`keys_are_independent`]     | one key's requests leave every other bucket as it was         |
 //!
 //! The last is for limiters of many buckets only. The quotas are chosen to hurt: intervals that
 //! are no whole number of nanoseconds, rates above one cell a nanosecond, a cell in ten years.

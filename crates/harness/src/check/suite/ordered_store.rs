@@ -1,14 +1,14 @@
 //! What an ordered store must do.
 //!
-//! | property                    | the contract demands                                           |
-//! |-----------------------------|----------------------------------------------------------------|
-//! | [`matches_model`]           | every answer is that of a `BTreeMap`, also after a reopening    |
-//! | [`odd_keys_and_values`]     | empty, binary, long, prefixes of each other: all are kept apart |
-//! | [`survives_overwriting`]    | many versions of a key, and only the last one is ever seen      |
-//! | [`survives_a_kill`]         | what was acknowledged is in the files at every moment           |
-//! | [`batches_are_atomic`]      | no reader sees a part of a batch                                |
-//! | [`reads_are_fresh`]         | no read is older than a write or a read that ended before it   |
-//! | [`own_keys`]                | a thread's own keys behave as if no other thread existed        |
+//! | property                 | the contract demands                                              |
+//! |--------------------------|-------------------------------------------------------------------|
+//! | [`matches_model`]        | every answer is that of a `BTreeMap`, also after a reopening      |
+//! | [`odd_keys_and_values`]  | empty, binary, long, prefixes of each other: all are kept apart   |
+//! | [`survives_overwriting`] | of many versions of a key only the last one is ever seen          |
+//! | [`survives_a_kill`]      | what was acknowledged is in the files at every moment             |
+//! | [`batches_are_atomic`]   | no reader sees a part of a batch                                  |
+//! | [`reads_are_fresh`]      | no read is older than a write or a read that ended before it      |
+//! | [`own_keys`]             | a thread's own keys behave as if no other thread existed          |
 //!
 //! A kill is imitated by copying the directory while the store is open and idle: that copy is what
 //! `kill -9` would leave, with nothing that the process still held in memory.

@@ -9,7 +9,7 @@
 use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::check::suite::Mismatch;
 use crate::contract::Allocator;
@@ -24,6 +24,8 @@ pub(super) struct Block<'a, A: Allocator> {
     layout: Layout,
     /// First byte of the pattern; later ones follow from it.
     tag: u8,
+    /// False once a resizing has failed: then nobody can say where the block is, so it is lost.
+    live: bool,
     shadow: &'a Shadow,
     allocator: PhantomData<&'static A>,
 }
@@ -49,7 +51,7 @@ impl<'a, A: Allocator> Block<'a, A> {
             unsafe { A::get().alloc(layout) }
         };
         let start = examine_place(pointer, layout, shadow)?;
-        let block = Self { start, layout, tag, shadow, allocator: PhantomData };
+        let block = Self { start, layout, tag, live: true, shadow, allocator: PhantomData };
         if zeroed {
             block.find(|_offset| 0, 0..layout.size())?;
         }
@@ -63,7 +65,7 @@ impl<'a, A: Allocator> Block<'a, A> {
         // SAFETY: the layout has a size above zero.
         let pointer = unsafe { A::get().alloc(layout) };
         let start = examine_place(pointer, layout, shadow)?;
-        Ok(Self { start, layout, tag: 0, shadow, allocator: PhantomData })
+        Ok(Self { start, layout, tag: 0, live: true, shadow, allocator: PhantomData })
     }
 
     /// Address of the first byte.
@@ -83,13 +85,14 @@ impl<'a, A: Allocator> Block<'a, A> {
         let kept = size.min(self.layout.size());
         // The old block ceases to be before the new one is: they may share their place.
         release(self.shadow, self.address());
+        self.live = false;
         // SAFETY: the block came from this allocator with this layout, and the new size is above
         // zero and, being one of the suite's, far below `isize::MAX`.
         let pointer = unsafe { A::get().realloc(self.start.as_ptr(), self.layout, size) };
         let layout = layout(size, self.layout.align());
-        // Where this fails the old block is lost, not freed: it may be the allocator's again.
         self.start = examine_place(pointer, layout, self.shadow)?;
         self.layout = layout;
+        self.live = true;
         self.find(|offset| pattern(self.tag, offset), 0..kept)?;
         self.fill();
         Ok(())
@@ -128,8 +131,8 @@ impl<'a, A: Allocator> Block<'a, A> {
 
 impl<A: Allocator> Drop for Block<'_, A> {
     fn drop(&mut self) {
-        // A block that was lost while it was resized is not in the shadow heap and not freed.
-        if release(self.shadow, self.address()) {
+        if self.live {
+            release(self.shadow, self.address());
             // SAFETY: the block is live and came from this allocator with this layout.
             unsafe { A::get().dealloc(self.start.as_ptr(), self.layout) };
         }
@@ -166,11 +169,11 @@ fn examine_place(
     Ok(start)
 }
 
-fn release(shadow: &Shadow, address: usize) -> bool {
-    lock(shadow).release(address).is_ok()
+fn release(shadow: &Shadow, address: usize) {
+    lock(shadow).release(address).expect("a live block is in the shadow heap");
 }
 
 /// A panic in another thread of the suite leaves the shadow heap whole.
-fn lock(shadow: &Shadow) -> std::sync::MutexGuard<'_, ShadowHeap> {
+fn lock(shadow: &Shadow) -> MutexGuard<'_, ShadowHeap> {
     shadow.lock().unwrap_or_else(PoisonError::into_inner)
 }

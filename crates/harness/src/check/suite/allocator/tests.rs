@@ -8,21 +8,8 @@ use super::*;
 
 crate::allocator_suite!(sound, Planted<NOTHING>);
 
-macro_rules! found_by {
-    ($($test:ident: $bug:ident by $($property:ident),+;)+) => {$(
-        #[test]
-        fn $test() {
-            $(
-                let mut examination = Examination::new();
-                $property::<Planted<$bug>>(&mut examination);
-                let findings = examination.into_report().findings;
-                assert!(!findings.is_empty(), "{} did not find it", stringify!($property));
-            )+
-        }
-    )+};
-}
-
 found_by! {
+    Planted:
     overlap_is_found: OVERLAP by matches_model, sizes_and_alignments, threads_pass_blocks;
     misalignment_is_found: MISALIGNED by matches_model, sizes_and_alignments;
     dirty_zeroed_memory_is_found: DIRTY_ZEROED by matches_model, zeroed_is_zero;

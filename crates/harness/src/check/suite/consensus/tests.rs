@@ -70,21 +70,8 @@ impl<const BUG: u8> Consensus for Planted<BUG> {
     }
 }
 
-macro_rules! found_by {
-    ($($test:ident: $bug:ident by $($property:ident),+;)+) => {$(
-        #[test]
-        fn $test() {
-            $(
-                let mut examination = Examination::new();
-                $property::<Planted<$bug>>(&mut examination);
-                let findings = examination.into_report().findings;
-                assert!(!findings.is_empty(), "{} did not find it", stringify!($property));
-            )+
-        }
-    )+};
-}
-
 found_by! {
+    Planted:
     entry_lost_on_restart_is_found: LOST_ON_RESTART by survives_restarts, survives_restart_of_all;
     changed_order_is_found: REORDERED by applies_in_order;
     repeated_entry_is_found: DUPLICATED by applies_in_order;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::sequential::{Request, compare_entries, step};
 use crate::check::suite::fresh::single_writer;
-use crate::check::suite::together::together;
+use crate::check::suite::together::{SetAtEnd, together};
 use crate::check::suite::{Examination, Mismatch};
 use crate::contract::{ConcurrentMap, MapHandle};
 use crate::rng::SplitMix64;
@@ -204,10 +204,9 @@ pub fn for_each_sees_stayers<M: ConcurrentMap<u64, u64>>(examination: &mut Exami
         }
         let done = AtomicBool::new(false);
         let outcomes = together(3, |thread| {
+            let _end = SetAtEnd(&done);
             if thread == 0 {
-                let outcome = (0..VISITS).try_for_each(|_| check_visit(&map));
-                done.store(true, Ordering::Release);
-                return outcome;
+                return (0..VISITS).try_for_each(|_| check_visit(&map));
             }
             churn(&map, u64::from(thread), &done);
             Ok(())
@@ -220,7 +219,7 @@ pub fn for_each_sees_stayers<M: ConcurrentMap<u64, u64>>(examination: &mut Exami
 fn churn<M: ConcurrentMap<u64, u64>>(map: &M, thread: u64, done: &AtomicBool) {
     const RANGE: u64 = 2_000;
     let first = STAYERS + thread * RANGE;
-    // Acquire: pairs with the Release store; nothing else is read through it.
+    // Acquire: pairs with the Release store of `SetAtEnd`.
     while !done.load(Ordering::Acquire) {
         let handle = map.handle();
         for key in first..first + RANGE {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::sequential::{Model, Request, compare_scan, step};
 use super::{failure, fresh_directory, open};
 use crate::check::suite::fresh::single_writer;
-use crate::check::suite::together::together;
+use crate::check::suite::together::{SetAtEnd, together};
 use crate::check::suite::{Examination, Mismatch};
 use crate::contract::OrderedStore;
 use crate::rng::SplitMix64;
@@ -27,13 +27,11 @@ pub fn batches_are_atomic<S: OrderedStore>(examination: &mut Examination) {
         write_one(&store, &keys, 0)?;
         let done = AtomicBool::new(false);
         let outcomes = together(3, |thread| {
+            let _end = SetAtEnd(&done);
             if thread > 0 {
                 return read_until(&store, &done);
             }
-            let outcome = (1..=BATCHES).try_for_each(|number| write_one(&store, &keys, number));
-            // Release and the reader's Acquire: a reader that sees it reads once more at most.
-            done.store(true, Ordering::Release);
-            outcome
+            (1..=BATCHES).try_for_each(|number| write_one(&store, &keys, number))
         });
         outcomes.into_iter().collect()
     });
@@ -48,6 +46,7 @@ fn write_one<S: OrderedStore>(store: &S, keys: &[Vec<u8>], number: u32) -> Resul
 
 fn read_until<S: OrderedStore>(store: &S, done: &AtomicBool) -> Result<(), Mismatch> {
     let mut latest = vec![0; 4];
+    // Acquire: pairs with the Release store of `SetAtEnd`.
     while !done.load(Ordering::Acquire) {
         let mut values: Vec<Vec<u8>> = Vec::new();
         store

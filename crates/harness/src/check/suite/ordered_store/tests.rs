@@ -10,22 +10,10 @@ use crate::model::ModelStore;
 crate::ordered_store_suite!(model, ModelStore);
 crate::ordered_store_suite!(sound, Planted<NOTHING>);
 
-macro_rules! found_by {
-    ($($test:ident: $bug:ident by $($property:ident),+;)+) => {$(
-        #[test]
-        fn $test() {
-            $(
-                let mut examination = Examination::new();
-                $property::<Planted<$bug>>(&mut examination);
-                let findings = examination.into_report().findings;
-                assert!(!findings.is_empty(), "{} did not find it", stringify!($property));
-            )+
-        }
-    )+};
-}
-
 found_by! {
-    lost_tombstone_is_found: LOST_TOMBSTONE by matches_model, survives_overwriting, own_keys, reads_are_fresh;
+    Planted:
+    lost_tombstone_is_found:
+        LOST_TOMBSTONE by matches_model, survives_overwriting, own_keys, reads_are_fresh;
     wrong_order_is_found: SHORT_KEYS_FIRST by matches_model, odd_keys_and_values;
     scan_that_excludes_its_start_is_found: START_EXCLUDED by matches_model, odd_keys_and_values;
     scan_beyond_its_limit_is_found: LIMIT_IGNORED by matches_model, odd_keys_and_values;

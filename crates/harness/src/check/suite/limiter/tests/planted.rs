@@ -1,7 +1,7 @@
 //! A sound limiter in another form than the model's, and the same with one bug planted.
 //!
-//! Time is counted in ticks of `1 / cells` nanoseconds, a cell takes `period` ticks, and a bucket is
-//! the tick at which it will be full (the theoretical arrival time of GCRA).
+//! Time is counted in ticks of `1 / cells` nanoseconds, a cell takes `period` ticks, and a bucket
+//! is the tick at which it will be full (the theoretical arrival time of GCRA).
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -19,6 +19,7 @@ pub(super) const VISIT_SKIPS: u8 = 8;
 pub(super) const VISIT_REPEATS: u8 = 9;
 pub(super) const LOST_ON_GROWTH: u8 = 10;
 pub(super) const LEAKS: u8 = 11;
+pub(super) const PANICS: u8 = 12;
 
 type Shard<V> = Mutex<HashMap<u64, V>>;
 
@@ -78,6 +79,7 @@ impl<const BUG: u8, V: Clone> MapHandle<u64, V> for &Planted<BUG, V> {
             return former;
         }
         let mut shard = self.shard(key);
+        assert!(BUG != PANICS || key != 7 || shard.len() < 20, "too many entries");
         if BUG == LOST_ON_GROWTH && shard.len() == shard.capacity() && shard.len() > 20 {
             let victim = *shard.keys().next().unwrap();
             shard.remove(&victim);
