@@ -53,53 +53,53 @@ macro_rules! limiter_suite {
         mod $name {
             use super::*;
 
-            $crate::suite_properties!(limiter, $limiter:
-                never_over_admits, never_denies_early, window_bound, retry_after_is_exact,
-                burst_edges, big_bursts, long_run, slow_polling, clock_backwards, far_clock,
-                threads_keep_the_bound,
-            );
+            $crate::limiter_suite!(@one_bucket $limiter);
         }
     };
     ($name:ident, $limiter:ty, keyed) => {
         mod $name {
             use super::*;
 
-            $crate::suite_properties!(limiter, $limiter:
-                never_over_admits, never_denies_early, window_bound, retry_after_is_exact,
-                burst_edges, big_bursts, long_run, slow_polling, clock_backwards, far_clock,
-                threads_keep_the_bound, keys_are_independent,
-            );
+            $crate::limiter_suite!(@one_bucket $limiter);
+            $crate::suite_properties!(limiter, $limiter: keys_are_independent);
         }
+    };
+    (@one_bucket $limiter:ty) => {
+        $crate::suite_properties!(limiter, $limiter:
+            never_over_admits, never_denies_early, window_bound, retry_after_is_exact,
+            burst_edges, big_bursts, long_run, slow_polling, clock_backwards, far_clock,
+            threads_keep_the_bound,
+        );
     };
 }
 
 /// Examines a limiter of one bucket by every property except [`keys_are_independent`].
 pub fn examine<L: SteeredLimiter>() -> Report {
     let mut examination = Examination::new();
-    never_over_admits::<L>(&mut examination);
-    never_denies_early::<L>(&mut examination);
-    window_bound::<L>(&mut examination);
-    retry_after_is_exact::<L>(&mut examination);
-    burst_edges::<L>(&mut examination);
-    big_bursts::<L>(&mut examination);
-    long_run::<L>(&mut examination);
-    slow_polling::<L>(&mut examination);
-    clock_backwards::<L>(&mut examination);
-    far_clock::<L>(&mut examination);
-    threads_keep_the_bound::<L>(&mut examination);
+    examine_one_bucket::<L>(&mut examination);
     examination.into_report()
 }
 
 /// Examines a limiter of many buckets by every property.
 pub fn examine_keyed<L: SteeredLimiter>() -> Report {
-    let mut report = examine::<L>();
     let mut examination = Examination::new();
+    examine_one_bucket::<L>(&mut examination);
     keys_are_independent::<L>(&mut examination);
-    let keyed = examination.into_report();
-    report.findings.extend(keyed.findings);
-    report.refused.extend(keyed.refused);
-    report.checked += keyed.checked;
-    report
+    examination.into_report()
+}
+
+fn examine_one_bucket<L: SteeredLimiter>(examination: &mut Examination) {
+    never_over_admits::<L>(examination);
+    never_denies_early::<L>(examination);
+    window_bound::<L>(examination);
+    retry_after_is_exact::<L>(examination);
+    burst_edges::<L>(examination);
+    big_bursts::<L>(examination);
+    long_run::<L>(examination);
+    slow_polling::<L>(examination);
+    clock_backwards::<L>(examination);
+    far_clock::<L>(examination);
+    threads_keep_the_bound::<L>(examination);
 }
 
 /// The findings of [`examine`] alone.

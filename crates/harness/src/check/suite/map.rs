@@ -42,22 +42,22 @@ macro_rules! map_suite {
         mod $name {
             use super::*;
 
-            $crate::suite_properties!(map, $map:
-                matches_model, grows_and_shrinks, own_keys, insert_swaps, remove_wins_once,
-                update_is_atomic, reads_are_fresh, for_each_sees_stayers,
-            );
+            $crate::map_suite!(@words $map);
         }
     };
     ($name:ident, $map:ty, tracked = $tracked:ty) => {
         mod $name {
             use super::*;
 
-            $crate::suite_properties!(map, $map:
-                matches_model, grows_and_shrinks, own_keys, insert_swaps, remove_wins_once,
-                update_is_atomic, reads_are_fresh, for_each_sees_stayers,
-            );
+            $crate::map_suite!(@words $map);
             $crate::suite_properties!(map, $tracked: drops_every_value);
         }
+    };
+    (@words $map:ty) => {
+        $crate::suite_properties!(map, $map:
+            matches_model, grows_and_shrinks, own_keys, insert_swaps, remove_wins_once,
+            update_is_atomic, reads_are_fresh, for_each_sees_stayers,
+        );
     };
 }
 
