@@ -1,0 +1,29 @@
+//! The world of `std`: real threads, at full speed.
+
+pub use std::sync::{
+    Arc, Condvar, LockResult, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    TryLockResult,
+};
+
+/// Atomics.
+pub mod atomic {
+    pub use std::sync::atomic::{
+        AtomicBool, AtomicI32, AtomicI64, AtomicIsize, AtomicPtr, AtomicU8, AtomicU16, AtomicU32,
+        AtomicU64, AtomicUsize, Ordering, fence,
+    };
+}
+
+/// Shared memory without a lock.
+pub mod cell {
+    pub use crate::sync::unsafe_cell::UnsafeCell;
+}
+
+/// Hints to whoever schedules.
+pub mod hint {
+    pub use std::hint::spin_loop;
+}
+
+/// Threads.
+pub mod thread {
+    pub use std::thread::{JoinHandle, current, park, spawn, yield_now};
+}
