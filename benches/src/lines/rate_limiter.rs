@@ -1,0 +1,208 @@
+//! Lines of the rate limiter.
+//!
+//! | workload            | what happens                                                        |
+//! |---------------------|---------------------------------------------------------------------|
+//! | `direct/admit`      | one bucket that always has a cell; each check reads the clock       |
+//! | `direct/deny`       | one bucket that is empty for an hour                                |
+//! | `direct/given-now`  | as `admit`, but ours reads the clock once for 64 checks; the peers  |
+//! |                     | have no call for that and read it as always                         |
+//! | `keyed/1k/uniform`  | a bucket for each of 1,000 keys, all equally likely                 |
+//! | `keyed/1M/uniform`  | a bucket for each of 1,000,000 keys, all equally likely             |
+//! | `keyed/1M/zipf`     | the same, some far likelier than others (YCSB's scrambled Zipfian)  |
+
+use std::time::Duration;
+
+use harness::contract::{Limiter, LimiterSpec, Unsupported};
+use harness::duel::{Contender, Line, Subject};
+use harness::workload::KeyDistribution;
+
+use crate::adapters::{governor, leaky_bucket, mutex_bucket, rate_limiter, ratelimit};
+
+const BUILD: &str = "rate-limiter";
+const OURS: &str = env!("CARGO_PKG_VERSION");
+
+/// Always a cell to be had: a billion a second, more than anyone can ask for.
+const ADMIT: LimiterSpec =
+    LimiterSpec { cells: 1_000_000_000, period: Duration::from_secs(1), burst: 1_000_000_000 };
+
+/// Never a cell to be had after the first.
+const DENY: LimiterSpec = LimiterSpec { cells: 1, period: Duration::from_hours(1), burst: 1 };
+
+/// A cell a microsecond for each key: idle buckets are full again, as real ones mostly are.
+const KEYED: LimiterSpec =
+    LimiterSpec { cells: 1_000_000, period: Duration::from_secs(1), burst: 1_000_000 };
+
+/// How many keys are drawn in advance, for each thread.
+const KEYS_DRAWN: usize = 1 << 20;
+
+/// The lines.
+pub(super) fn lines() -> Vec<Line> {
+    let mut lines = Vec::new();
+    for threads in [1, 2] {
+        lines.push(line("direct/admit", threads, direct(admit_makers())));
+        lines.push(line("direct/deny", threads, direct(deny_makers())));
+        lines.push(line("direct/given-now", threads, given_now()));
+        lines.push(line("keyed/1k/uniform", threads, keyed::<Thousand>()));
+        lines.push(line("keyed/1M/uniform", threads, keyed::<Million>()));
+        lines.push(line("keyed/1M/zipf", threads, keyed::<MillionZipf>()));
+    }
+    lines
+}
+
+fn line(workload: &'static str, threads: usize, contenders: Vec<Contender>) -> Line {
+    Line { build: BUILD, workload, threads, contenders }
+}
+
+type Make = fn() -> Result<Box<dyn Subject>, Unsupported>;
+
+/// The five of the direct lines, ours first, each with its version.
+fn direct(makers: [Make; 5]) -> Vec<Contender> {
+    let names = [
+        (rate_limiter::Direct::NAME, OURS),
+        (governor::Direct::NAME, "0.10.4"),
+        (leaky_bucket::Direct::NAME, "1.1.2"),
+        (ratelimit::Direct::NAME, "2.0.0"),
+        (mutex_bucket::Direct::NAME, OURS),
+    ];
+    let contenders = names.into_iter().zip(makers);
+    contenders
+        .map(|((name, version), make)| Contender { name, version, ours: name == BUILD, make })
+        .collect()
+}
+
+fn admit_makers() -> [Make; 5] {
+    [
+        one_bucket::<rate_limiter::Direct, true>,
+        one_bucket::<governor::Direct, true>,
+        one_bucket::<leaky_bucket::Direct, true>,
+        one_bucket::<ratelimit::Direct, true>,
+        one_bucket::<mutex_bucket::Direct, true>,
+    ]
+}
+
+fn deny_makers() -> [Make; 5] {
+    [
+        one_bucket::<rate_limiter::Direct, false>,
+        one_bucket::<governor::Direct, false>,
+        one_bucket::<leaky_bucket::Direct, false>,
+        one_bucket::<ratelimit::Direct, false>,
+        one_bucket::<mutex_bucket::Direct, false>,
+    ]
+}
+
+fn given_now() -> Vec<Contender> {
+    let mut contenders = direct(admit_makers());
+    contenders[0].make = || Ok(Box::new(GivenNow(rate_limiter::GivenNow::new(&ADMIT)?)));
+    contenders
+}
+
+fn keyed<K: KeySet>() -> Vec<Contender> {
+    vec![
+        Contender {
+            name: rate_limiter::Keyed::NAME,
+            version: OURS,
+            ours: true,
+            make: many_buckets::<rate_limiter::Keyed, K>,
+        },
+        Contender {
+            name: governor::Keyed::NAME,
+            version: "0.10.4",
+            ours: false,
+            make: many_buckets::<governor::Keyed, K>,
+        },
+    ]
+}
+
+/// A limiter of one bucket.
+struct OneBucket<L>(L);
+
+fn one_bucket<L: Limiter + 'static, const ADMITS: bool>() -> Result<Box<dyn Subject>, Unsupported> {
+    let limiter = L::new(if ADMITS { &ADMIT } else { &DENY })?;
+    if !ADMITS {
+        // The one cell of the hour.
+        assert!(limiter.check(0, 1).is_admit(), "{} begins with an empty bucket", L::NAME);
+    }
+    Ok(Box::new(OneBucket(limiter)))
+}
+
+impl<L: Limiter> Subject for OneBucket<L> {
+    fn run(&self, _: usize, _: u64, operations: u64) -> u64 {
+        (0..operations).map(|_| u64::from(self.0.check(0, 1).is_admit())).sum()
+    }
+}
+
+/// One reading of the clock for 64 requests.
+struct GivenNow(rate_limiter::GivenNow);
+
+impl Subject for GivenNow {
+    fn run(&self, _: usize, _: u64, operations: u64) -> u64 {
+        let mut admitted = 0;
+        let mut now = self.0.now();
+        for operation in 0..operations {
+            if operation % 64 == 0 {
+                now = self.0.now();
+            }
+            admitted += u64::from(self.0.check_given(now).is_admit());
+        }
+        admitted
+    }
+}
+
+/// How the keys of a line are drawn.
+trait KeySet: 'static {
+    const COUNT: u64;
+    const DISTRIBUTION: KeyDistribution;
+}
+
+struct Thousand;
+struct Million;
+struct MillionZipf;
+
+impl KeySet for Thousand {
+    const COUNT: u64 = 1_000;
+    const DISTRIBUTION: KeyDistribution = KeyDistribution::Uniform;
+}
+
+impl KeySet for Million {
+    const COUNT: u64 = 1_000_000;
+    const DISTRIBUTION: KeyDistribution = KeyDistribution::Uniform;
+}
+
+impl KeySet for MillionZipf {
+    const COUNT: u64 = 1_000_000;
+    const DISTRIBUTION: KeyDistribution = KeyDistribution::ScrambledZipfian;
+}
+
+/// A limiter of many buckets, and the keys that each thread asks for.
+struct ManyBuckets<L> {
+    limiter: L,
+    keys: Vec<Vec<u64>>,
+}
+
+fn many_buckets<L: Limiter + 'static, K: KeySet>() -> Result<Box<dyn Subject>, Unsupported> {
+    let limiter = L::new(&KEYED)?;
+    for key in 0..K::COUNT {
+        assert!(limiter.check(key, 1).is_admit(), "{}: key {key} begins empty", L::NAME);
+    }
+    let draw = |seed| {
+        let mut keys = vec![0; KEYS_DRAWN];
+        let stream = K::DISTRIBUTION.stream(K::COUNT, seed);
+        stream.expect("the distributions of the lines are legal").fill(&mut keys);
+        keys
+    };
+    Ok(Box::new(ManyBuckets { limiter, keys: vec![draw(1), draw(2)] }))
+}
+
+impl<L: Limiter> Subject for ManyBuckets<L> {
+    fn run(&self, thread: usize, round: u64, operations: u64) -> u64 {
+        let keys = &self.keys[thread % self.keys.len()];
+        // Each round goes on at another place, so that no cache learns the keys by heart.
+        let start = usize::try_from(round * operations).expect("64-bit targets only");
+        let mut admitted = 0;
+        for index in 0..usize::try_from(operations).expect("64-bit targets only") {
+            let key = keys[(start + index) % KEYS_DRAWN];
+            admitted += u64::from(self.limiter.check(key, 1).is_admit());
+        }
+        admitted
+    }
+}
