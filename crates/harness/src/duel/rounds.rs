@@ -118,17 +118,24 @@ fn play(entrants: &mut [Entrant], order: &[usize], threads: usize, round: u64, o
     }
 }
 
-/// Operations that take the fastest entrant about as long as the plan says.
+/// How much longer than planned the slowest entrant's part of a round may take.
+const SLOWEST_PART: f64 = 16.0;
+
+/// Operations that take the fastest entrant about as long as the plan says, or the slowest one
+/// [`SLOWEST_PART`] times as long: an entrant that does nothing must not make the others work for
+/// ever.
 fn calibrate(entrants: &mut [Entrant], threads: usize, plan: &Plan) -> u64 {
+    let target = plan.part_ns as f64;
     let mut operations = 64_u64;
     loop {
         let parts = entrants.iter_mut().filter_map(|entrant| entrant.run(threads, 0, operations));
-        let fastest = parts.map(|sample| sample.wall_ns).fold(f64::INFINITY, f64::min);
-        let target = plan.part_ns as f64;
-        if fastest >= target || operations > 1 << 40 {
+        let parts: Vec<f64> = parts.map(|sample| sample.wall_ns).collect();
+        let fastest = parts.iter().copied().fold(f64::INFINITY, f64::min);
+        let slowest = parts.iter().copied().fold(0.0, f64::max);
+        if parts.is_empty() || fastest >= target || slowest >= target * SLOWEST_PART {
             return operations;
         }
-        operations *= if fastest * 8.0 < target { 4 } else { 2 };
+        operations *= 2;
     }
 }
 
