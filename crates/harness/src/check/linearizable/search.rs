@@ -5,7 +5,8 @@
 //! more returns than a thread has stack) and a set of the nodes it has entered.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::ops::{ControlFlow, Range};
 
 use crate::check::history::Operation;
@@ -34,6 +35,10 @@ impl<'h, S: Specification> From<&'h Operation<S::Op, S::Ret>> for Call<'h, S> {
 }
 
 impl<S: Specification> Call<'_, S> {
+    fn observes(&self) -> bool {
+        self.ret.is_some_and(|ret| S::is_observation(self.op, ret))
+    }
+
     /// The same call, with nothing known about its answer or whether it ever took effect. Every
     /// order that explains a history also explains it after this: it only removes demands.
     pub(super) const fn relaxed(self) -> Self {
@@ -55,6 +60,8 @@ pub(super) struct Plan<'h, S: Specification> {
     open: Vec<usize>,
     /// Calls that never return, ordered by `invoked`.
     pending: Vec<usize>,
+    /// Of each call, whether it is an observation with a known answer.
+    observes: Vec<bool>,
 }
 
 /// A moment at which one call must have taken effect.
@@ -81,6 +88,7 @@ impl<'h, S: Specification> Plan<'h, S> {
             returns: Vec::with_capacity(by_return.len()),
             open: Vec::new(),
             pending: Vec::new(),
+            observes: calls.iter().map(Call::observes).collect(),
             calls,
         };
         let mut free_slots: BinaryHeap<Reverse<usize>> = BinaryHeap::new();
@@ -90,18 +98,12 @@ impl<'h, S: Specification> Plan<'h, S> {
             let now = plan.calls[call].returned;
             // A call at the very stamp of a return overlaps it: only "returned < invoked" orders.
             while plan.calls.get(next_call).is_some_and(|other| other.invoked <= now) {
-                plan.slots[next_call] = free_slots.pop().map_or_else(
-                    || {
-                        plan.slot_count += 1;
-                        plan.slot_count - 1
-                    },
-                    |Reverse(slot)| slot,
-                );
-                if plan.calls[next_call].returned == u64::MAX {
-                    plan.pending.push(next_call);
-                } else {
-                    open_now.push(next_call);
-                }
+                let is_pending = plan.calls[next_call].returned == u64::MAX;
+                // A pending call never shares its slot, so that one mask tells them all.
+                let reused = if is_pending { None } else { free_slots.pop() };
+                plan.slots[next_call] = reused.map_or(plan.slot_count, |Reverse(slot)| slot);
+                plan.slot_count += usize::from(reused.is_none());
+                if is_pending { &mut plan.pending } else { &mut open_now }.push(next_call);
                 next_call += 1;
             }
             open_now.retain(|&other| other != call);
@@ -157,10 +159,26 @@ impl<'h, S: Specification> Plan<'h, S> {
             .copied()
     }
 
-    /// Walks `node` past the returns whose demand is met, up to position `goal`.
-    fn settle<const W: usize>(&self, mut node: Node<S, W>, goal: usize) -> Node<S, W> {
+    /// Lets every open observation take effect that fits the state, and walks past the returns whose
+    /// demand is met, up to position `goal`.
+    ///
+    /// Observing early is never wrong: whatever order explains the rest of the history, moving the
+    /// observation to its front changes no state that another operation sees.
+    fn settle<const W: usize>(&self, node: &mut Node<S, W>, goal: usize, scratch: &mut Vec<S>) {
         while node.at < goal {
-            let slot = self.slots[self.returns[node.at].call];
+            let this = &self.returns[node.at];
+            for &call in &self.open[this.open.clone()] {
+                let slot = self.slots[call];
+                if self.observes[call] && !node.effective.contains(slot) {
+                    let Call { op, ret, .. } = self.calls[call];
+                    node.state.successors(op, ret, scratch);
+                    if !scratch.is_empty() {
+                        node.effective.insert(slot);
+                        scratch.clear();
+                    }
+                }
+            }
+            let slot = self.slots[this.call];
             if !node.effective.contains(slot) {
                 break;
             }
@@ -168,7 +186,6 @@ impl<'h, S: Specification> Plan<'h, S> {
             node.effective.remove(slot);
             node.at += 1;
         }
-        node
     }
 }
 
@@ -189,6 +206,24 @@ impl<const W: usize> Slots<W> {
 
     const fn remove(&mut self, slot: usize) {
         self.0[slot / 64] &= !(1 << (slot % 64));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|&word| word == 0)
+    }
+
+    fn is_subset(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(mine, theirs)| mine & !theirs == 0)
+    }
+
+    /// Splits the set in those outside `mask` and those in it.
+    fn split(mut self, mask: &Self) -> (Self, Self) {
+        let mut inside = self;
+        for word in 0..W {
+            self.0[word] &= !mask.0[word];
+            inside.0[word] &= mask.0[word];
+        }
+        (self, inside)
     }
 }
 
@@ -228,6 +263,9 @@ pub(super) enum Outcome {
 
 /// Follows every branch from the nodes `start` to the return at position `goal`, and calls `arrived`
 /// with each node that gets there until it breaks. A node may arrive more than once.
+///
+/// The deepest node is followed first, for the quick yes. Among equally deep ones the order is that
+/// of discovery, so that those with fewer effects come first and dominate the others.
 pub(super) fn explore<S: Specification, const W: usize>(
     plan: &Plan<'_, S>,
     start: Vec<Node<S, W>>,
@@ -236,32 +274,38 @@ pub(super) fn explore<S: Specification, const W: usize>(
     mut arrived: impl FnMut(Node<S, W>) -> ControlFlow<()>,
 ) -> Outcome {
     let mut deepest = 0;
-    let mut entered: HashSet<Node<S, W>> = HashSet::new();
-    let mut stack: Vec<Frame<S, W>> = Vec::new();
+    let mut entered = Entered::new(plan);
+    // Each layer holds the frames of one position, and a later layer those of a later position.
+    let mut layers: Vec<VecDeque<Frame<S, W>>> = Vec::new();
     let mut reached: Vec<Node<S, W>> = start;
     let mut successors: Vec<S> = Vec::new();
     loop {
-        for node in reached.drain(..) {
-            let node = plan.settle(node, goal);
+        for mut node in reached.drain(..) {
+            plan.settle(&mut node, goal, &mut successors);
             deepest = deepest.max(node.at);
             if node.at == goal {
                 if arrived(node).is_break() {
                     return Outcome::Reached;
                 }
-            } else if entered.insert(node.clone()) {
-                stack.push(Frame { node, choice: 0 });
+            } else if entered.insert(&node) {
+                push(&mut layers, Frame { node, choice: 0 });
             }
         }
-        let Some(frame) = stack.last_mut() else {
+        let Some(layer) = layers.last_mut() else {
             return Outcome::Exhausted { deepest };
         };
+        let Some(frame) = layer.front_mut() else {
+            layers.pop();
+            continue;
+        };
         let Some(call) = plan.candidate(frame.node.at, frame.choice) else {
-            stack.pop();
+            layer.pop_front();
             continue;
         };
         frame.choice += 1;
         let slot = plan.slots[call];
-        if frame.node.effective.contains(slot) {
+        // An observation that fits has taken effect already.
+        if frame.node.effective.contains(slot) || plan.observes[call] {
             continue;
         }
         if *steps_left == 0 {
@@ -274,5 +318,65 @@ pub(super) fn explore<S: Specification, const W: usize>(
         let mut effective = frame.node.effective;
         effective.insert(slot);
         reached.extend(successors.drain(..).map(|state| Node { at, effective, state }));
+    }
+}
+
+/// Puts `frame` into the layer of its position.
+fn push<S, const W: usize>(layers: &mut Vec<VecDeque<Frame<S, W>>>, frame: Frame<S, W>) {
+    let position = |layer: &VecDeque<Frame<S, W>>| layer.front().map(|frame| frame.node.at);
+    let at = frame.node.at;
+    let mut index = layers.len();
+    while index > 0 && position(&layers[index - 1]).is_none_or(|other| other > at) {
+        index -= 1;
+    }
+    if index > 0 && position(&layers[index - 1]) == Some(at) {
+        layers[index - 1].push_back(frame);
+    } else {
+        layers.insert(index, VecDeque::from([frame]));
+    }
+}
+
+/// The nodes that the walk has entered.
+///
+/// Two nodes that differ only in the *pending* calls that have taken effect are comparable: nothing
+/// ever demands a pending call, so the node in which fewer of them are used up can do all that the
+/// other can. Only the former is worth following.
+struct Entered<S, const W: usize> {
+    /// By node without its pending calls: the smallest sets of these, none a part of another. An
+    /// empty list stands for the empty set, which is smaller than any.
+    nodes: HashMap<Node<S, W>, Vec<Slots<W>>>,
+    pending: Slots<W>,
+}
+
+impl<S: Specification, const W: usize> Entered<S, W> {
+    fn new(plan: &Plan<'_, S>) -> Self {
+        let mut pending = Slots::EMPTY;
+        for &call in &plan.pending {
+            pending.insert(plan.slots[call]);
+        }
+        Self { nodes: HashMap::new(), pending }
+    }
+
+    /// Adds `node`. False where nothing can be gained by following it.
+    fn insert(&mut self, node: &Node<S, W>) -> bool {
+        let (effective, used) = node.effective.split(&self.pending);
+        let node = Node { at: node.at, effective, state: node.state.clone() };
+        match self.nodes.entry(node) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(if used.is_empty() { Vec::new() } else { vec![used] });
+                true
+            }
+            Entry::Occupied(mut occupied) => {
+                let smallest = occupied.get_mut();
+                if smallest.is_empty() || smallest.iter().any(|other| other.is_subset(&used)) {
+                    return false;
+                }
+                smallest.retain(|other| !used.is_subset(other));
+                if !used.is_empty() {
+                    smallest.push(used);
+                }
+                true
+            }
+        }
     }
 }
