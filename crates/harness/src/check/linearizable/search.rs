@@ -140,9 +140,9 @@ impl<'h, S: Specification> Plan<'h, S> {
         self.returns[at].call
     }
 
-    /// Position of the return that demands `call`.
-    pub(super) fn position_of_return(&self, call: usize) -> usize {
-        self.returns.iter().position(|it| it.call == call).expect("the call returns")
+    /// How many returns come before `stamp` or at it.
+    pub(super) fn returns_through(&self, stamp: u64) -> usize {
+        self.returns.partition_point(|it| self.calls[it.call].returned <= stamp)
     }
 
     /// The bit of `call`.

@@ -13,3 +13,5 @@ mod bad;
 mod brute_force;
 mod generate;
 mod limits;
+mod random;
+mod spurious;

@@ -1,5 +1,7 @@
 //! The definition, word for word: try every order.
 
+use std::collections::HashSet;
+
 use crate::check::history::Operation;
 use crate::check::model::Specification;
 
@@ -19,20 +21,35 @@ pub(super) fn is_linearizable<S: Specification>(
     })
 }
 
-fn can_continue<S: Specification>(state: &S, rest: &[&Operation<S::Op, S::Ret>]) -> bool {
-    if rest.iter().all(|operation| operation.response.is_none()) {
-        return true;
+/// The states in which `operations`, all of which returned and touch one key, can leave the object.
+pub(super) fn outcomes<S: Specification>(
+    initial: &S,
+    operations: &[&Operation<S::Op, S::Ret>],
+) -> HashSet<S> {
+    if operations.is_empty() {
+        return HashSet::from([initial.clone()]);
     }
-    (0..rest.len()).any(|index| {
-        let first = rest[index];
-        if rest.iter().any(|other| other.precedes(first)) {
-            return false;
-        }
+    first_steps(initial, operations).flat_map(|(state, others)| outcomes(&state, &others)).collect()
+}
+
+fn can_continue<S: Specification>(state: &S, rest: &[&Operation<S::Op, S::Ret>]) -> bool {
+    // An operation that returns at the end of time may still be to come.
+    rest.iter().all(|operation| operation.returned() == u64::MAX)
+        || first_steps(state, rest).any(|(state, others)| can_continue(&state, &others))
+}
+
+/// Each way in which one of `rest` can be the first: the state after it and the others.
+fn first_steps<'a, S: Specification>(
+    state: &'a S,
+    rest: &'a [&'a Operation<S::Op, S::Ret>],
+) -> impl Iterator<Item = (S, Vec<&'a Operation<S::Op, S::Ret>>)> {
+    let can_be_first = |&index: &usize| !rest.iter().any(|other| other.precedes(rest[index]));
+    (0..rest.len()).filter(can_be_first).flat_map(move |index| {
         let mut others = rest.to_vec();
-        others.remove(index);
+        let first = others.remove(index);
         let mut next = Vec::new();
         let ret = first.response.as_ref().map(|response| &response.ret);
         state.successors(&first.op, ret, &mut next);
-        next.iter().any(|state| can_continue(state, &others))
+        next.into_iter().map(move |state| (state, others.clone()))
     })
 }
