@@ -11,7 +11,9 @@
 
 mod bad;
 mod brute_force;
+mod explain;
 mod generate;
 mod limits;
+mod live;
 mod random;
 mod spurious;
