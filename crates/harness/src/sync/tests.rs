@@ -8,7 +8,7 @@ use super::{Arc, Condvar, Mutex, RwLock, hint, thread};
 use crate::check::schedule::{explore, find_failure};
 
 /// Tries in which a planted bug must be found. Shuttle needs a handful; real threads need luck.
-const TRIES: u64 = if cfg!(shuttle) { 100 } else { 20_000 };
+const TRIES: u64 = if cfg!(shuttle) { 20 } else { 20_000 };
 
 #[test]
 fn lock_and_join_publish() {

@@ -29,20 +29,26 @@ pub(super) fn outcomes<S: Specification>(
     if operations.is_empty() {
         return HashSet::from([initial.clone()]);
     }
-    first_steps(initial, operations).flat_map(|(state, others)| outcomes(&state, &others)).collect()
+    first_steps(initial, operations).flat_map(|step| outcomes(&step.state, &step.others)).collect()
 }
 
 fn can_continue<S: Specification>(state: &S, rest: &[&Operation<S::Op, S::Ret>]) -> bool {
     // An operation that returns at the end of time may still be to come.
     rest.iter().all(|operation| operation.returned() == u64::MAX)
-        || first_steps(state, rest).any(|(state, others)| can_continue(&state, &others))
+        || first_steps(state, rest).any(|step| can_continue(&step.state, &step.others))
 }
 
-/// Each way in which one of `rest` can be the first: the state after it and the others.
+/// The state after one operation, and the others.
+struct Step<'a, S: Specification> {
+    state: S,
+    others: Vec<&'a Operation<S::Op, S::Ret>>,
+}
+
+/// Each way in which one of `rest` can be the first.
 fn first_steps<'a, S: Specification>(
     state: &'a S,
     rest: &'a [&'a Operation<S::Op, S::Ret>],
-) -> impl Iterator<Item = (S, Vec<&'a Operation<S::Op, S::Ret>>)> {
+) -> impl Iterator<Item = Step<'a, S>> {
     let can_be_first = |&index: &usize| !rest.iter().any(|other| other.precedes(rest[index]));
     (0..rest.len()).filter(can_be_first).flat_map(move |index| {
         let mut others = rest.to_vec();
@@ -50,6 +56,6 @@ fn first_steps<'a, S: Specification>(
         let mut next = Vec::new();
         let ret = first.response.as_ref().map(|response| &response.ret);
         state.successors(&first.op, ret, &mut next);
-        next.into_iter().map(move |state| (state, others.clone()))
+        next.into_iter().map(move |state| Step { state, others: others.clone() })
     })
 }
