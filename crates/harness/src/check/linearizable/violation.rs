@@ -33,7 +33,8 @@ use std::fmt;
 use std::ops::ControlFlow::{Break, Continue};
 
 use super::Problem;
-use super::search::{Call, Node, Outcome, Plan, Slots, explore};
+use super::plan::{Call, Plan};
+use super::search::{Node, Outcome, Slots, explore};
 use crate::check::history::{Operation, draw};
 use crate::check::model::Specification;
 
