@@ -136,7 +136,7 @@ impl<Op, Ret> Log<Op, Ret> {
     /// Stamps the return of a call.
     ///
     /// Panics when the call was made on another log.
-    #[expect(clippy::needless_pass_by_value, reason = "a call returns once")]
+    #[expect(clippy::needless_pass_by_value, reason = "consumed: a call returns at most once")]
     pub fn respond(&mut self, invocation: Invocation, ret: Ret) -> &Ret {
         let Invocation { thread, index } = invocation;
         assert_eq!(thread, self.thread, "a call returns to the log that made it");

@@ -49,13 +49,15 @@
 //! It checks no weaker condition (sequential or causal consistency, serializability of
 //! transactions), and it finds no history by itself: it can only judge the schedules that happened.
 
+mod plan;
 mod search;
 mod violation;
 
 use std::fmt;
 use std::ops::ControlFlow::Break;
 
-use search::{Node, Outcome, Plan};
+use plan::Plan;
+use search::{Node, Outcome};
 pub use violation::{EntryState, Violation};
 
 use super::history::{History, Operation};

@@ -61,6 +61,11 @@ pub trait Model: Clone + Eq + Hash + Debug {
 
     /// Performs `op` and answers it.
     fn apply(&mut self, op: &Self::Op) -> Self::Ret;
+
+    /// As [`Specification::is_observation`].
+    fn is_observation(_op: &Self::Op, _ret: &Self::Ret) -> bool {
+        false
+    }
 }
 
 /// A sequential object as a relation: from a state, an operation that was answered in a given way
@@ -80,6 +85,15 @@ pub trait Specification: Clone + Eq + Hash + Debug {
     /// is appended where that answer is impossible in this state. `ret` is `None` for an operation
     /// whose answer nobody saw: then every answer is possible.
     fn successors(&self, op: &Self::Op, ret: Option<&Self::Ret>, next: &mut Vec<Self>);
+
+    /// Whether an operation that was answered `ret` has changed nothing, in *every* state in which
+    /// that answer is possible: a read, a failed compare-exchange, the removal of an absent key.
+    ///
+    /// It saves time, and a great deal of it: the checker never has to branch on observations. A
+    /// wrong "yes" makes verdicts wrong; "no" never does, which is why it is the default.
+    fn is_observation(_op: &Self::Op, _ret: &Self::Ret) -> bool {
+        false
+    }
 }
 
 impl<M: Model> Specification for M {
@@ -97,6 +111,10 @@ impl<M: Model> Specification for M {
         if ret.is_none_or(|ret| *ret == answer) {
             next.push(after);
         }
+    }
+
+    fn is_observation(op: &Self::Op, ret: &Self::Ret) -> bool {
+        M::is_observation(op, ret)
     }
 }
 

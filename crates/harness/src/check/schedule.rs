@@ -37,7 +37,9 @@ pub const SCHEDULES: u64 = 200;
 /// Runs `body` under many schedules. Each run starts from nothing: `body` makes the objects, spawns
 /// the threads with [`sync::thread`](crate::sync::thread), joins them and asserts.
 ///
-/// `name` selects the test on the command line. Under loom the whole exploration is one run.
+/// `name` selects the test on the command line. Under loom the whole exploration is one run; a
+/// deadlock there ends the process, after a message. Shuttle rejects a body whose threads never have
+/// a choice, since it would test nothing.
 ///
 /// Panics with the panic of the first schedule that fails, after a line that replays it. Under
 /// shuttle that line gives the very same schedule; on real threads only the same number of tries.

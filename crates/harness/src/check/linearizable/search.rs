@@ -1,176 +1,19 @@
 //! The search over one key: a walk over the returns that branches where a return demands it.
 //!
-//! [`Plan`] is what can be prepared: the returns in order, and for each the calls that are open at
-//! that moment. [`explore`] is the walk, a depth-first search with an explicit stack (a history has
-//! more returns than a thread has stack) and a set of the nodes it has entered.
+//! [`explore`] follows the deepest node first, without recursion (a history has more returns than a
+//! thread has stack). Three observations keep it short; each drops branches that cannot matter:
+//!
+//! - a node that was entered before leads nowhere new ([`Entered`]);
+//! - an operation that only observes takes effect as soon as it fits ([`Node::settle`]);
+//! - a node in which fewer of the pending calls are used up can do all that another can
+//!   ([`Entered`] again).
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
-use std::ops::{ControlFlow, Range};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::ControlFlow;
 
-use crate::check::history::Operation;
+use super::plan::{Call, Plan};
 use crate::check::model::Specification;
-
-/// A call as the search sees it: what it asks, what is known of its answer, and when.
-#[derive(Debug)]
-pub(super) struct Call<'h, S: Specification> {
-    pub(super) op: &'h S::Op,
-    /// `None` where the answer is unknown, so that any is possible.
-    pub(super) ret: Option<&'h S::Ret>,
-    pub(super) invoked: u64,
-    /// The end of time where nothing demands that the call takes effect.
-    pub(super) returned: u64,
-}
-
-impl<'h, S: Specification> From<&'h Operation<S::Op, S::Ret>> for Call<'h, S> {
-    fn from(operation: &'h Operation<S::Op, S::Ret>) -> Self {
-        Self {
-            op: &operation.op,
-            ret: operation.response.as_ref().map(|response| &response.ret),
-            invoked: operation.invoked,
-            returned: operation.returned(),
-        }
-    }
-}
-
-impl<S: Specification> Call<'_, S> {
-    /// The same call, with nothing known about its answer or whether it ever took effect. Every
-    /// order that explains a history also explains it after this: it only removes demands.
-    pub(super) const fn relaxed(self) -> Self {
-        Self { ret: None, returned: u64::MAX, ..self }
-    }
-}
-
-/// One key's calls, arranged for the walk.
-#[derive(Debug)]
-pub(super) struct Plan<'h, S: Specification> {
-    /// Ordered by `invoked`.
-    calls: Vec<Call<'h, S>>,
-    /// Bit of each call in a set of open calls. Calls that are never open at once may share one.
-    slots: Vec<usize>,
-    slot_count: usize,
-    /// Ordered by time.
-    returns: Vec<Return>,
-    /// Candidates of all returns, one slice after another.
-    open: Vec<usize>,
-    /// Calls that never return, ordered by `invoked`.
-    pending: Vec<usize>,
-}
-
-/// A moment at which one call must have taken effect.
-#[derive(Debug)]
-struct Return {
-    call: usize,
-    /// Part of `Plan::open`: the calls that are open now and will return. `call` comes first, since
-    /// trying it alone is most often right.
-    open: Range<usize>,
-    /// How many of `Plan::pending` have been called by now.
-    pending_count: usize,
-}
-
-impl<'h, S: Specification> Plan<'h, S> {
-    /// Arranges `calls`, which are ordered by `invoked`.
-    pub(super) fn new(calls: Vec<Call<'h, S>>) -> Self {
-        let mut by_return: Vec<usize> =
-            (0..calls.len()).filter(|&call| calls[call].returned != u64::MAX).collect();
-        by_return.sort_by_key(|&call| calls[call].returned);
-
-        let mut plan = Self {
-            slots: vec![0; calls.len()],
-            slot_count: 0,
-            returns: Vec::with_capacity(by_return.len()),
-            open: Vec::new(),
-            pending: Vec::new(),
-            calls,
-        };
-        let mut free_slots: BinaryHeap<Reverse<usize>> = BinaryHeap::new();
-        let mut open_now: Vec<usize> = Vec::new();
-        let mut next_call = 0;
-        for call in by_return {
-            let now = plan.calls[call].returned;
-            // A call at the very stamp of a return overlaps it: only "returned < invoked" orders.
-            while plan.calls.get(next_call).is_some_and(|other| other.invoked <= now) {
-                plan.slots[next_call] = free_slots.pop().map_or_else(
-                    || {
-                        plan.slot_count += 1;
-                        plan.slot_count - 1
-                    },
-                    |Reverse(slot)| slot,
-                );
-                if plan.calls[next_call].returned == u64::MAX {
-                    plan.pending.push(next_call);
-                } else {
-                    open_now.push(next_call);
-                }
-                next_call += 1;
-            }
-            open_now.retain(|&other| other != call);
-            let start = plan.open.len();
-            plan.open.push(call);
-            plan.open.extend_from_slice(&open_now);
-            plan.returns.push(Return {
-                call,
-                open: start..plan.open.len(),
-                pending_count: plan.pending.len(),
-            });
-            free_slots.push(Reverse(plan.slots[call]));
-        }
-        plan
-    }
-
-    /// Bits that a set of open calls needs.
-    pub(super) const fn slot_count(&self) -> usize {
-        self.slot_count
-    }
-
-    /// How many returns there are: the goal of a walk to the end.
-    pub(super) const fn return_count(&self) -> usize {
-        self.returns.len()
-    }
-
-    /// How many returns come before `stamp`.
-    pub(super) fn returns_before(&self, stamp: u64) -> usize {
-        self.returns.partition_point(|it| self.calls[it.call].returned < stamp)
-    }
-
-    /// The call that the return at position `at` demands.
-    pub(super) fn demanded(&self, at: usize) -> usize {
-        self.returns[at].call
-    }
-
-    /// Position of the return that demands `call`.
-    pub(super) fn position_of_return(&self, call: usize) -> usize {
-        self.returns.iter().position(|it| it.call == call).expect("the call returns")
-    }
-
-    /// The bit of `call`.
-    pub(super) fn slot(&self, call: usize) -> usize {
-        self.slots[call]
-    }
-
-    /// The `choice`th call that may take effect at the return at position `at`.
-    fn candidate(&self, at: usize, choice: usize) -> Option<usize> {
-        let this = &self.returns[at];
-        let open = &self.open[this.open.clone()];
-        open.get(choice)
-            .or_else(|| self.pending[..this.pending_count].get(choice - open.len()))
-            .copied()
-    }
-
-    /// Walks `node` past the returns whose demand is met, up to position `goal`.
-    fn settle<const W: usize>(&self, mut node: Node<S, W>, goal: usize) -> Node<S, W> {
-        while node.at < goal {
-            let slot = self.slots[self.returns[node.at].call];
-            if !node.effective.contains(slot) {
-                break;
-            }
-            // The slot is free from here on, for a call that comes later.
-            node.effective.remove(slot);
-            node.at += 1;
-        }
-        node
-    }
-}
 
 /// A set of open calls, by slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -189,6 +32,24 @@ impl<const W: usize> Slots<W> {
 
     const fn remove(&mut self, slot: usize) {
         self.0[slot / 64] &= !(1 << (slot % 64));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|&word| word == 0)
+    }
+
+    fn is_subset(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(mine, theirs)| mine & !theirs == 0)
+    }
+
+    /// Splits the set in those outside `mask` and those in it.
+    fn split(mut self, mask: &Self) -> (Self, Self) {
+        let mut inside = self;
+        for word in 0..W {
+            self.0[word] &= !mask.0[word];
+            inside.0[word] &= mask.0[word];
+        }
+        (self, inside)
     }
 }
 
@@ -209,7 +70,37 @@ impl<S: Clone, const W: usize> Node<S, W> {
     }
 }
 
-/// A node on the stack and the next of its choices.
+impl<S: Specification, const W: usize> Node<S, W> {
+    /// Lets every open observation take effect that fits the state, and walks past the returns whose
+    /// demand is met, up to position `goal`.
+    ///
+    /// Observing early is never wrong: whatever order explains the rest of the history, moving the
+    /// observation to its front changes no state that another operation sees.
+    fn settle(&mut self, plan: &Plan<'_, S>, goal: usize, scratch: &mut Vec<S>) {
+        while self.at < goal {
+            for &call in plan.open(self.at) {
+                let slot = plan.slot(call);
+                if plan.observes(call) && !self.effective.contains(slot) {
+                    let Call { op, ret, .. } = plan.call(call);
+                    self.state.successors(op, *ret, scratch);
+                    if !scratch.is_empty() {
+                        self.effective.insert(slot);
+                        scratch.clear();
+                    }
+                }
+            }
+            let slot = plan.slot(plan.demanded(self.at));
+            if !self.effective.contains(slot) {
+                break;
+            }
+            // The slot is free from here on, for a call that comes later.
+            self.effective.remove(slot);
+            self.at += 1;
+        }
+    }
+}
+
+/// A node that is being followed, and the next of its choices.
 struct Frame<S, const W: usize> {
     node: Node<S, W>,
     choice: usize,
@@ -228,6 +119,9 @@ pub(super) enum Outcome {
 
 /// Follows every branch from the nodes `start` to the return at position `goal`, and calls `arrived`
 /// with each node that gets there until it breaks. A node may arrive more than once.
+///
+/// The deepest node is followed first, for the quick yes. Among equally deep ones the order is that
+/// of discovery, so that those with fewer effects come first and dominate the others.
 pub(super) fn explore<S: Specification, const W: usize>(
     plan: &Plan<'_, S>,
     start: Vec<Node<S, W>>,
@@ -236,43 +130,94 @@ pub(super) fn explore<S: Specification, const W: usize>(
     mut arrived: impl FnMut(Node<S, W>) -> ControlFlow<()>,
 ) -> Outcome {
     let mut deepest = 0;
-    let mut entered: HashSet<Node<S, W>> = HashSet::new();
-    let mut stack: Vec<Frame<S, W>> = Vec::new();
+    let mut entered = Entered::new(plan);
+    // The frames of each position, in the order in which they were found.
+    let mut layers: BTreeMap<usize, VecDeque<Frame<S, W>>> = BTreeMap::new();
     let mut reached: Vec<Node<S, W>> = start;
     let mut successors: Vec<S> = Vec::new();
     loop {
-        for node in reached.drain(..) {
-            let node = plan.settle(node, goal);
+        for mut node in reached.drain(..) {
+            node.settle(plan, goal, &mut successors);
             deepest = deepest.max(node.at);
             if node.at == goal {
                 if arrived(node).is_break() {
                     return Outcome::Reached;
                 }
-            } else if entered.insert(node.clone()) {
-                stack.push(Frame { node, choice: 0 });
+            } else if entered.insert(&node) {
+                layers.entry(node.at).or_default().push_back(Frame { node, choice: 0 });
             }
         }
-        let Some(frame) = stack.last_mut() else {
+        let Some(mut layer) = layers.last_entry() else {
             return Outcome::Exhausted { deepest };
         };
+        let Some(frame) = layer.get_mut().front_mut() else {
+            layer.remove();
+            continue;
+        };
         let Some(call) = plan.candidate(frame.node.at, frame.choice) else {
-            stack.pop();
+            layer.get_mut().pop_front();
             continue;
         };
         frame.choice += 1;
-        let slot = plan.slots[call];
-        if frame.node.effective.contains(slot) {
+        let slot = plan.slot(call);
+        // An observation that fits has taken effect already.
+        if frame.node.effective.contains(slot) || plan.observes(call) {
             continue;
         }
         if *steps_left == 0 {
             return Outcome::OutOfSteps;
         }
         *steps_left -= 1;
-        let Call { op, ret, .. } = plan.calls[call];
-        frame.node.state.successors(op, ret, &mut successors);
+        let Call { op, ret, .. } = plan.call(call);
+        frame.node.state.successors(op, *ret, &mut successors);
         let at = frame.node.at;
         let mut effective = frame.node.effective;
         effective.insert(slot);
         reached.extend(successors.drain(..).map(|state| Node { at, effective, state }));
+    }
+}
+
+/// The nodes that the walk has entered.
+///
+/// Two nodes that differ only in the *pending* calls that have taken effect are comparable: nothing
+/// ever demands a pending call, so the node in which fewer of them are used up can do all that the
+/// other can. Only the former is worth following.
+struct Entered<S, const W: usize> {
+    /// By node without its pending calls: the smallest sets of these, none a part of another. An
+    /// empty list stands for the empty set, which is smaller than any.
+    nodes: HashMap<Node<S, W>, Vec<Slots<W>>>,
+    pending: Slots<W>,
+}
+
+impl<S: Specification, const W: usize> Entered<S, W> {
+    fn new(plan: &Plan<'_, S>) -> Self {
+        let mut pending = Slots::EMPTY;
+        for &call in plan.pending() {
+            pending.insert(plan.slot(call));
+        }
+        Self { nodes: HashMap::new(), pending }
+    }
+
+    /// Adds `node`. False where nothing can be gained by following it.
+    fn insert(&mut self, node: &Node<S, W>) -> bool {
+        let (effective, used) = node.effective.split(&self.pending);
+        let node = Node { at: node.at, effective, state: node.state.clone() };
+        match self.nodes.entry(node) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(if used.is_empty() { Vec::new() } else { vec![used] });
+                true
+            }
+            Entry::Occupied(mut occupied) => {
+                let smallest = occupied.get_mut();
+                if smallest.is_empty() || smallest.iter().any(|other| other.is_subset(&used)) {
+                    return false;
+                }
+                smallest.retain(|other| !used.is_subset(other));
+                if !used.is_empty() {
+                    smallest.push(used);
+                }
+                true
+            }
+        }
     }
 }

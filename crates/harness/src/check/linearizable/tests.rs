@@ -1,14 +1,19 @@
-use super::*;
-use crate::check::model::{Register, RegisterOp::*, RegisterRet::*};
+//! Tests of the checker, each able to fail in both directions.
+//!
+//! | module     | question                                                                       |
+//! |------------|--------------------------------------------------------------------------------|
+//! | `bad`      | is each classic error rejected, and its corrected sibling accepted?            |
+//! | `generate` | histories that are right by construction, and mutations of them                |
+//! | `random`   | does the checker agree with the definition on thousands of tiny histories?     |
+//! | `explain`  | is the drawn window small, true and readable?                                  |
+//! | `limits`   | is it quick on long histories, and does it stop on hopeless ones?              |
+//! | `live`     | does it accept a real map under real threads, and catch a racy one?            |
 
-#[test]
-fn smoke() {
-    let history = History::from_operations([
-        Operation::done(0, 0..1, Write(1), Written),
-        Operation::done(0, 2..3, Write(2), Written),
-        Operation::done(1, 4..7, Read, Value(1)),
-        Operation::done(2, 5..6, Read, Value(2)),
-    ]);
-    println!("{history}");
-    println!("{}", check(&Register::default(), &history));
-}
+mod bad;
+mod brute_force;
+mod explain;
+mod generate;
+mod limits;
+mod live;
+mod random;
+mod spurious;

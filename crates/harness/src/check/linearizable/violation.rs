@@ -15,13 +15,15 @@
 //! 1. **Cut the end.** The walk over the returns came as far as the return of `x` and no further:
 //!    whatever was called after it plays no part.
 //! 2. **Cut the beginning.** Up to the call of `x` there are orders. The walk, stopped there, tells
-//!    the *entry states*: every state the object may be in, with the open calls that must have
-//!    taken effect for it. They stand for the whole past, so only `x` and what overlaps it remain.
-//!    The window cannot start later: `x` may take effect at any moment since its call.
+//!    the *entry states*: every state the object may be in, with the open calls that are done
+//!    already. They stand for the whole past, so only `x` and what overlaps it remain. The window
+//!    cannot start later: `x` may take effect at any moment since its call.
 //! 3. **Drop bystanders.** Each other operation of the window is *relaxed* in turn: its answer is
-//!    forgotten, and it may take effect at any time or never. Relaxing only adds orders. Where still
-//!    none exists, the operation had no part in the contradiction, whatever it did. (Leaving the
-//!    operation out instead would be wrong: without a write, a good read of it becomes a bad one.)
+//!    forgotten, and from any entry state on it may take effect at any time or never. Relaxing only
+//!    adds orders. Where still none exists, the operation had no part in the contradiction, whatever
+//!    it did. (Leaving the operation out instead would be wrong: without a write, a good read of it
+//!    becomes a bad one.) Since each relaxation only adds orders, an operation that had to be kept
+//!    once would have to be kept at the end too: the evidence is minimal.
 //!
 //! What is left are the *evidence*, the entry states, and, to help the reader, the last few
 //! operations before the window.
@@ -31,7 +33,8 @@ use std::fmt;
 use std::ops::ControlFlow::{Break, Continue};
 
 use super::Problem;
-use super::search::{Call, Node, Outcome, Plan, Slots, explore};
+use super::plan::{Call, Plan};
+use super::search::{Node, Outcome, Slots, explore};
 use crate::check::history::{Operation, draw};
 use crate::check::model::Specification;
 
@@ -68,12 +71,12 @@ pub struct Violation<S: Specification> {
 }
 
 /// A state in which the object may have been, as far as the past tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EntryState<S> {
     /// The state.
     pub state: S,
-    /// Threads whose operation was still open and must have taken effect already.
-    pub after: Vec<usize>,
+    /// Threads whose operation in the evidence is still open, but done already.
+    pub done: Vec<usize>,
 }
 
 /// The calls that overlap the culprit, each with its index in the whole key.
@@ -111,17 +114,25 @@ pub(super) fn explain<S: Specification, const W: usize>(
             .position(|&call| call == culprit)
             .expect("the culprit is never dropped"),
         evidence: kept.iter().map(operation).collect(),
-        entry: entry
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(effective, state)| EntryState {
-                state,
-                after: effective.iter().map(|&call| problem.operations[call].thread).collect(),
-            })
-            .collect(),
+        entry: shown(problem, entry.unwrap_or_default(), &kept),
         context: context.iter().map(operation).collect(),
         bystanders: window.calls.len() - kept.len(),
     }
+}
+
+/// The entry states as far as they concern the calls that are kept.
+fn shown<S: Specification>(
+    problem: &Problem<'_, S>,
+    entry: Vec<Entry<S>>,
+    kept: &[usize],
+) -> Vec<EntryState<S>> {
+    let mut seen = HashSet::new();
+    let entry = entry.into_iter().map(|(effective, state)| {
+        let kept = effective.iter().filter(|call| kept.contains(call));
+        let done = kept.map(|&call| problem.operations[call].thread).collect();
+        EntryState { state, done }
+    });
+    entry.filter(|entry| seen.insert(entry.clone())).collect()
 }
 
 impl<'p, 'h, S: Specification> Window<'p, 'h, S> {
@@ -203,12 +214,14 @@ impl<'p, 'h, S: Specification> Window<'p, 'h, S> {
         };
         let start = entry.iter().map(|(effective, state)| {
             let mut slots = Slots::<W>::EMPTY;
-            for &call in effective {
-                slots.insert(plan.slot(position(call)));
+            for index in effective.iter().map(|&call| position(call)) {
+                if !relaxed[index] {
+                    slots.insert(plan.slot(index));
+                }
             }
             Node { at: 0, effective: slots, state: state.clone() }
         });
-        let goal = plan.position_of_return(position(self.culprit)) + 1;
+        let goal = plan.returns_through(self.problem.operations[self.culprit].returned());
         let mut steps = DROP_STEPS_MAX;
         match explore(&plan, start.collect(), goal, &mut steps, |_| Break(())) {
             Outcome::Reached => Some(false),
@@ -234,12 +247,12 @@ impl<S: Specification> fmt::Display for Violation<S> {
         }
         let invoked = evidence[*culprit].invoked;
         writeln!(f, "  Possible states when it was called, at {invoked}:")?;
-        for EntryState { state, after } in entry.iter().take(STATES_SHOWN_MAX) {
-            match after.as_slice() {
+        for EntryState { state, done } in entry.iter().take(STATES_SHOWN_MAX) {
+            match done.as_slice() {
                 [] => writeln!(f, "    {state:?}")?,
                 threads => writeln!(
                     f,
-                    "    {state:?}, if the open operations of threads {threads:?} have taken effect"
+                    "    {state:?}, the open operations of threads {threads:?} being done"
                 )?,
             }
         }

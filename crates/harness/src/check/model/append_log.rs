@@ -45,4 +45,8 @@ impl Model for AppendLog {
             LogOp::Count => LogRet::Count(self.0.len()),
         }
     }
+
+    fn is_observation(_op: &LogOp, ret: &LogRet) -> bool {
+        matches!(ret, LogRet::Entry(_) | LogRet::Count(_))
+    }
 }

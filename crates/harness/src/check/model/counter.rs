@@ -29,4 +29,8 @@ impl Model for Counter {
         }
         before
     }
+
+    fn is_observation(op: &CounterOp, _ret: &u64) -> bool {
+        *op == CounterOp::Load
+    }
 }

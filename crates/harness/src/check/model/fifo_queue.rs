@@ -42,4 +42,8 @@ impl Model for FifoQueue {
             QueueOp::Dequeue => QueueRet::Dequeued(self.0.pop_front()),
         }
     }
+
+    fn is_observation(_op: &QueueOp, ret: &QueueRet) -> bool {
+        *ret == QueueRet::Dequeued(None)
+    }
 }

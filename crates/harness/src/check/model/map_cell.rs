@@ -85,4 +85,13 @@ impl<K: Clone + Debug + Ord + Hash> Model for MapCell<K> {
             }
         }
     }
+
+    fn is_observation(op: &MapOp<K>, ret: &Option<u64>) -> bool {
+        match *op {
+            MapOp::Get(_) => true,
+            MapOp::Insert(..) => false,
+            MapOp::Remove(_) | MapOp::Add(..) => ret.is_none(),
+            MapOp::CompareExchange(_, current, _) => *ret != Some(current),
+        }
+    }
 }

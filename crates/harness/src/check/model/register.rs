@@ -56,4 +56,8 @@ impl Model for Register {
             }
         }
     }
+
+    fn is_observation(_op: &RegisterOp, ret: &RegisterRet) -> bool {
+        matches!(ret, RegisterRet::Value(_) | RegisterRet::Exchanged(false))
+    }
 }

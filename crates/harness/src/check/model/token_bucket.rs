@@ -74,4 +74,8 @@ impl Model for TokenBucket {
         }
         admitted
     }
+
+    fn is_observation(_op: &BucketOp, admitted: &bool) -> bool {
+        !admitted
+    }
 }
