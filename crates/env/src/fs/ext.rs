@@ -5,16 +5,26 @@ use std::path::{Path, PathBuf};
 
 use super::{Fs, FsError, FsErrorKind, OpenMode, Result};
 
+/// How many bytes are asked for beyond the size that a file claims to have.
+const CHUNK: usize = 4096;
+
 /// Whole files and whole trees, for every [`Fs`].
 pub trait FsExt: Fs {
-    /// All bytes of a file.
+    /// All bytes of a file, also of one whose size the system does not know beforehand (`/proc`).
     fn read(&self, path: &Path) -> Result<Vec<u8>> {
         let file = self.open(path, OpenMode::READ)?;
-        let size = file.size()?;
         let invalid = |_| FsError::new("read", path, FsErrorKind::InvalidInput, None);
-        let mut bytes = vec![0; usize::try_from(size).map_err(invalid)?];
-        file.read_exact_at(&mut bytes, 0)?;
-        Ok(bytes)
+        let expected = usize::try_from(file.size()?).map_err(invalid)?;
+        let mut bytes = Vec::with_capacity(expected + CHUNK);
+        loop {
+            let filled = bytes.len();
+            bytes.resize(filled + CHUNK.max(expected.saturating_sub(filled)), 0);
+            let read = file.read_at(&mut bytes[filled..], filled as u64)?;
+            bytes.truncate(filled + read);
+            if read == 0 {
+                return Ok(bytes);
+            }
+        }
     }
 
     /// All of a file, which must be UTF-8, or the error is [`FsErrorKind::InvalidInput`].
