@@ -128,8 +128,8 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// A name of at most `chars` characters, with the middle left out where there are more: both ends of a
-/// workload's path tell it from its neighbours.
+/// A name of at most `chars` characters, with the middle left out where there are more: both ends
+/// of a workload's path tell it from its neighbours.
 pub(super) fn clip(text: &str, chars: usize) -> String {
     let text = clean(text);
     let length = text.chars().count();

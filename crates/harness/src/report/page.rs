@@ -66,9 +66,9 @@ const FOOT: &str = "\
 <footer>
 <p>A ratio is ours against one peer, so that above one ours is better, whatever the metric. Both do
 the same work in many short rounds, one after the other and in turned order; the ratio is the median
-over the rounds, and the interval in brackets holds it with a confidence of 95 %. A line is a win or a
-loss only if its whole interval lies on one side of one. The best peer of a line is the one that ours
-fares worst against. Figures are medians, with their interval below.</p>
+over the rounds, and the interval in brackets holds it with a confidence of 95 %. A line is a win
+or a loss only if its whole interval lies on one side of one. The best peer of a line is the one
+that ours fares worst against. Figures are medians, with their interval below.</p>
 </footer>
 ";
 
@@ -183,8 +183,9 @@ fn headline(build: &Build<'_>) -> String {
 fn card(it: &Summary<'_>, many: bool) -> String {
     let whose = if many { format!("{}, ", escape(it.ours)) } else { String::new() };
     format!(
-        "<div class=\"card\"><b>{}\u{d7}</b><span>{whose}{}</span><span class=\"soft\">the best peer, \
-         geometric mean of {}</span><span class=\"soft\">{} better, {} even, {} worse</span></div>\n",
+        "<div class=\"card\"><b>{}\u{d7}</b><span>{whose}{}</span><span class=\"soft\">the \
+         best peer, geometric mean of {}</span><span class=\"soft\">{} better, {} even, {} \
+         worse</span></div>\n",
         figure::short(it.mean),
         escape(figure::title(it.metric)),
         count(it.lines(), "line"),
@@ -203,7 +204,8 @@ fn losses(build: &Build<'_>) -> String {
     }
     let item = |it: &&Ratio| {
         format!(
-            "<li>{}, {}, {}: <b class=\"worse\">{}\u{d7}</b> <span class=\"soft\">[{}, {}]</span> {}</li>\n",
+            "<li>{}, {}, {}: <b class=\"worse\">{}\u{d7}</b> \
+             <span class=\"soft\">[{}, {}]</span> {}</li>\n",
             escape(&it.workload),
             count(it.threads, "thread"),
             escape(figure::title(&it.metric)),

@@ -7,10 +7,9 @@
 //!
 //! ```text
 //!   Canvas --(lines, boxes, marks, text)--> finish(height, title) --> Drawing
-//!                                                                       | inline: for a page that
-//!                                                                       |   has the style already
-//!                                                                       ` standalone: with a style
-//!                                                                           and a ground of its own
+//!                                                         |
+//!                      inline: for a page that has the style already
+//!                      standalone: with a style and a ground of its own
 //! ```
 //!
 //! # Modules
@@ -104,8 +103,8 @@ impl Canvas {
     pub(super) fn area(&mut self, (x1, y1): Point, (x2, y2): Point, class: &str) {
         let (width, height) = ((x2 - x1).max(0.0), (y2 - y1).max(0.0));
         self.put(format_args!(
-            "<rect x=\"{x1:.1}\" y=\"{y1:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"1.5\" \
-             class=\"{class}\"/>"
+            "<rect x=\"{x1:.1}\" y=\"{y1:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \
+             rx=\"1.5\" class=\"{class}\"/>"
         ));
     }
 

@@ -55,17 +55,17 @@ fn links() -> Vec<Link> {
 }
 
 #[test]
-fn the_table_is_part() {
+fn the_table_is_golden() {
     assert_golden("golden.txt", &terminal::render(&part(), Terminal::PLAIN));
 }
 
 #[test]
-fn the_page_is_part() {
+fn the_page_is_golden() {
     assert_golden("golden.html", &page::render(&part(), &links()));
 }
 
 #[test]
-fn the_plots_are_part() {
+fn the_plots_are_golden() {
     let files = plots::files(&part());
     let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
     let kinds = ["ratios", "throughput", "latency", "memory"];

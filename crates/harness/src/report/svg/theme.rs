@@ -42,7 +42,8 @@ const COLOURS: [Colour; 20] = [
 
 /// What does not depend on the scheme.
 const SHAPES: &str = "\
-    .plot text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}\
+    .plot text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,\
+    sans-serif}\
     .plot .small{font-size:11px}.plot .bold{font-weight:600}\
     .plot .head{font-size:15px;font-weight:600}\
     .plot .mark{fill:currentColor;stroke:none}\
