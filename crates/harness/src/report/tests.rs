@@ -14,7 +14,8 @@ mod hostile;
 mod markup;
 mod truth;
 
-/// A record of twelve workloads, two numbers of threads and five contenders.
+/// A record of twelve workloads, two numbers of threads and five contenders. Its figures are made
+/// up: nothing was measured.
 pub(super) fn golden() -> Record {
     parse::record("golden.json", include_bytes!("tests/golden.json")).expect("it is a record")
 }
