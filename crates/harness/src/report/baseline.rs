@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
-use super::figure;
+use super::figure::{self, clean};
 use crate::record::{Ratio, Record, SCHEMA};
 
 /// The least change that counts, as a part of the earlier ratio.
@@ -231,8 +231,8 @@ fn table(changes: &[&Change]) -> String {
         let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         table.add_row([
             Cell::new(word),
-            Cell::new(format!("{} x{} {}", ratio.workload, ratio.threads, ratio.metric)),
-            Cell::new(format!("{} / {}", ratio.ours, ratio.peer)),
+            Cell::new(clean(&format!("{} x{} {}", ratio.workload, ratio.threads, ratio.metric))),
+            Cell::new(clean(&format!("{} / {}", ratio.ours, ratio.peer))),
             right(before.as_ref().map(shown).unwrap_or_default()),
             right(now),
             right(change.change().map(figure::short).unwrap_or_default()),

@@ -123,12 +123,18 @@ pub(super) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
-/// At most `chars` characters, with the middle left out where there are more: both ends of a
-/// workload's path tell it from its neighbours.
+/// A name without what would steer a terminal.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// A name of at most `chars` characters, with the middle left out where there are more: both ends
+/// of a workload's path tell it from its neighbours.
 pub(super) fn clip(text: &str, chars: usize) -> String {
+    let text = clean(text);
     let length = text.chars().count();
     if length <= chars {
-        return text.to_owned();
+        return text;
     }
     let kept = chars.saturating_sub(1);
     let head = kept.div_ceil(2);

@@ -12,7 +12,7 @@
 //!
 //! # What this module does not do
 //!
-//! It computes no figure but the means of [`view`]: each number shown is one of the record,
+//! It computes no figure but the means of the summaries: each number shown is one of the record,
 //! rounded, or a count of its entries.
 
 use super::figure::{self, count};
@@ -66,9 +66,9 @@ const FOOT: &str = "\
 <footer>
 <p>A ratio is ours against one peer, so that above one ours is better, whatever the metric. Both do
 the same work in many short rounds, one after the other and in turned order; the ratio is the median
-over the rounds, and the interval in brackets holds it with a confidence of 95 %. A line is a win or a
-loss only if its whole interval lies on one side of one. The best peer of a line is the one that ours
-fares worst against. Figures are medians, with their interval below.</p>
+over the rounds, and the interval in brackets holds it with a confidence of 95 %. A line is a win
+or a loss only if its whole interval lies on one side of one. The best peer of a line is the one
+that ours fares worst against. Figures are medians, with their interval below.</p>
 </footer>
 ";
 
@@ -183,8 +183,9 @@ fn headline(build: &Build<'_>) -> String {
 fn card(it: &Summary<'_>, many: bool) -> String {
     let whose = if many { format!("{}, ", escape(it.ours)) } else { String::new() };
     format!(
-        "<div class=\"card\"><b>{}\u{d7}</b><span>{whose}{}</span><span class=\"soft\">the best peer, \
-         geometric mean of {}</span><span class=\"soft\">{} better, {} even, {} worse</span></div>\n",
+        "<div class=\"card\"><b>{}\u{d7}</b><span>{whose}{}</span><span class=\"soft\">the \
+         best peer, geometric mean of {}</span><span class=\"soft\">{} better, {} even, {} \
+         worse</span></div>\n",
         figure::short(it.mean),
         escape(figure::title(it.metric)),
         count(it.lines(), "line"),
@@ -203,7 +204,8 @@ fn losses(build: &Build<'_>) -> String {
     }
     let item = |it: &&Ratio| {
         format!(
-            "<li>{}, {}, {}: <b class=\"worse\">{}\u{d7}</b> <span class=\"soft\">[{}, {}]</span> {}</li>\n",
+            "<li>{}, {}, {}: <b class=\"worse\">{}\u{d7}</b> \
+             <span class=\"soft\">[{}, {}]</span> {}</li>\n",
             escape(&it.workload),
             count(it.threads, "thread"),
             escape(figure::title(&it.metric)),
@@ -217,35 +219,47 @@ fn losses(build: &Build<'_>) -> String {
     format!("<h3>Where we lose</h3>\n<ul>\n{items}</ul>\n")
 }
 
-/// What has no figure, faults first. Lines that fail for one reason are told together.
+/// Lines that fail for one reason: a failure of them, and the threads of each workload.
+type Group<'a> = (&'a FailedLine, Vec<(&'a str, Vec<String>)>);
+
+/// What has no figure, faults first.
 fn failures(build: &Build<'_>) -> String {
-    let mut groups: Vec<(&FailedLine, Vec<String>)> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for failure in build.failures() {
-        let line = format!("{}, {}", failure.workload, count(failure.threads, "thread"));
         let same = |it: &FailedLine| {
             (&it.contender, &it.reason, it.fault)
                 == (&failure.contender, &failure.reason, failure.fault)
         };
-        match groups.iter_mut().find(|(first, _)| same(first)) {
-            Some((_, lines)) => lines.push(line),
-            None => groups.push((failure, vec![line])),
+        let place = groups.iter().position(|(first, _)| same(first)).unwrap_or_else(|| {
+            groups.push((failure, Vec::new()));
+            groups.len() - 1
+        });
+        let lines = &mut groups[place].1;
+        let threads = failure.threads.to_string();
+        match lines.last_mut() {
+            Some((workload, all)) if *workload == failure.workload => all.push(threads),
+            _ => lines.push((&failure.workload, vec![threads])),
         }
     }
     if groups.is_empty() {
         return String::new();
     }
     groups.sort_by_key(|(failure, _)| !failure.fault);
-    let item = |(it, lines): &(&FailedLine, Vec<String>)| {
-        let kind = if it.fault { "<b class=\"worse\">failed</b>" } else { "not run" };
-        format!(
-            "<li>{}: {kind}: {} <span class=\"soft\">({})</span></li>\n",
-            escape(&it.contender),
-            escape(&it.reason),
-            escape(&lines.join("; ")),
-        )
+    format!("<h3>Without a figure</h3>\n<ul>\n{}</ul>\n", joined(&groups, failure))
+}
+
+fn failure((it, lines): &Group<'_>) -> String {
+    let kind = if it.fault { "<b class=\"worse\">failed</b>" } else { "not run" };
+    let line = |(workload, threads): &(&str, Vec<String>)| {
+        format!("{workload} (threads: {})", threads.join(", "))
     };
-    let items: String = joined(&groups, item);
-    format!("<h3>Without a figure</h3>\n<ul>\n{items}</ul>\n")
+    let lines: Vec<_> = lines.iter().map(line).collect();
+    format!(
+        "<li>{}: {kind}: {}<br><span class=\"soft\">On {}</span></li>\n",
+        escape(&it.contender),
+        escape(&it.reason),
+        escape(&lines.join("; ")),
+    )
 }
 
 /// The markup of each item, one after the other.
@@ -266,6 +280,3 @@ fn class_of(ratio: &Ratio) -> &'static str {
         Standing::Worse => "worse",
     }
 }
-
-#[cfg(test)]
-mod tests;

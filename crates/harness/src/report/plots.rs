@@ -123,7 +123,7 @@ impl Sheet {
 
     fn head(&mut self) {
         // The title is set at 15, the width is known for 12.
-        let title = svg::fit(&self.title, (self.right - self.left) * 12.0 / 15.0);
+        let title = svg::fit_bold(&self.title, (self.right - self.left) * 12.0 / 15.0);
         self.canvas.text((self.left, self.top + 13.0), "head ink", Anchor::Start, &title);
         self.top += 22.0;
         for line in super::terminal::wrap(&self.description, 118, 0).lines() {
@@ -139,13 +139,14 @@ impl Sheet {
         let mut x = self.left;
         for contender in contenders {
             let name = svg::fit(contender.name, NAME_WIDTH_MAX);
-            let needed = 14.0 + svg::width_of(&name);
+            let ours = matches!(contender.role, Role::Ours(_) | Role::Yours);
+            let width = if ours { svg::width_of_bold(&name) } else { svg::width_of(&name) };
+            let needed = 14.0 + width;
             if x > self.left && x + needed > self.right {
                 x = self.left;
                 self.top += LINE;
             }
             let (shape, class) = look(contender);
-            let ours = matches!(contender.role, Role::Ours(_) | Role::Yours);
             let weight = if ours { "ink bold" } else { "ink" };
             self.canvas.titled(contender.name, |canvas| {
                 canvas.mark((x + 5.0, self.top + 8.0), shape, &class);

@@ -7,10 +7,9 @@
 //!
 //! ```text
 //!   Canvas --(lines, boxes, marks, text)--> finish(height, title) --> Drawing
-//!                                                                       | inline: for a page that
-//!                                                                       |   has the style already
-//!                                                                       ` standalone: with a style
-//!                                                                           and a ground of its own
+//!                                                         |
+//!                      inline: for a page that has the style already
+//!                      standalone: with a style and a ground of its own
 //! ```
 //!
 //! # Modules
@@ -104,8 +103,8 @@ impl Canvas {
     pub(super) fn area(&mut self, (x1, y1): Point, (x2, y2): Point, class: &str) {
         let (width, height) = ((x2 - x1).max(0.0), (y2 - y1).max(0.0));
         self.put(format_args!(
-            "<rect x=\"{x1:.1}\" y=\"{y1:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"1.5\" \
-             class=\"{class}\"/>"
+            "<rect x=\"{x1:.1}\" y=\"{y1:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \
+             rx=\"1.5\" class=\"{class}\"/>"
         ));
     }
 
@@ -119,7 +118,7 @@ impl Canvas {
             4 => "m0 4.4l4.4 -7.6h-8.8z",
             _ => "m-1.5 -4.2h3v2.7h2.7v3h-2.7v2.7h-3v-2.7h-2.7v-3h2.7z",
         };
-        self.put(format_args!("<path d=\"M{x:.1} {y:.1}{path}\" class=\"mark {class}\"/>"));
+        self.put(format_args!("<path d=\"M{x:.1} {y:.1}{path}\" class=\"mark halo {class}\"/>"));
     }
 
     /// What `draw` draws, with a title that shows where the pointer rests.
@@ -178,16 +177,30 @@ pub(super) fn width_of(text: &str) -> f64 {
     text.chars().map(advance).sum::<f64>() * 12.0
 }
 
+/// As [`width_of`], for bold text.
+pub(super) fn width_of_bold(text: &str) -> f64 {
+    width_of(text) * BOLD
+}
+
+/// How much wider bold letters are, at most.
+const BOLD: f64 = 1.14;
+
 /// Width of a character in parts of the size: that of the widest of the usual fonts.
 fn advance(c: char) -> f64 {
     match c {
         'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | 'I' => 0.32,
         'f' | 'r' | 't' | '/' | '(' | ')' | '[' | ']' | ' ' | '-' => 0.40,
-        'm' | 'w' | 'M' | 'W' | '%' | '@' | '\u{2026}' => 0.95,
-        'A'..='Z' => 0.70,
-        '\0'..='\u{2FF}' => 0.62,
+        'm' | 'w' | 'M' | 'W' | '%' | '@' | '\u{2026}' => 0.98,
+        '\u{d7}' => 0.84,
+        'A'..='Z' => 0.72,
+        '\0'..='\u{2FF}' => 0.64,
         _ => 1.0,
     }
+}
+
+/// As [`fit`], for bold text.
+pub(super) fn fit_bold(text: &str, width: f64) -> String {
+    fit(text, width / BOLD)
 }
 
 /// A text that is cut in the middle until it fits into `width` pixels at a size of 12.

@@ -365,6 +365,9 @@ pub(super) fn wrap(sentence: &str, width: usize, indent: usize) -> String {
             }
             if fresh {
                 line.extend(word.drain(..left.max(1).min(word.len())));
+                if word.is_empty() {
+                    break;
+                }
             }
             lines.push(" ".repeat(indent));
         }

@@ -14,9 +14,22 @@ mod hostile;
 mod markup;
 mod truth;
 
-/// A record of twelve workloads, two numbers of threads and five contenders.
+/// A record of twelve workloads, two numbers of threads and five contenders. Its figures are made
+/// up: nothing was measured.
 pub(super) fn golden() -> Record {
     parse::record("golden.json", include_bytes!("tests/golden.json")).expect("it is a record")
+}
+
+/// A third of it, whose table, page and plots are golden: enough to hold every kind of thing.
+fn part() -> Record {
+    let mut record = golden();
+    let kept = |workload: &str| {
+        ["direct/deny", "keyed/1M/zipf", "wait/burst/1k-waiters"].contains(&workload)
+    };
+    record.rows.retain(|row| kept(&row.workload));
+    record.ratios.retain(|ratio| kept(&ratio.workload));
+    record.failures.retain(|failure| kept(&failure.workload));
+    record
 }
 
 /// Compares with a golden file, or writes it.
@@ -44,17 +57,17 @@ fn links() -> Vec<Link> {
 
 #[test]
 fn the_table_is_golden() {
-    assert_golden("golden.txt", &terminal::render(&golden(), Terminal::PLAIN));
+    assert_golden("golden.txt", &terminal::render(&part(), Terminal::PLAIN));
 }
 
 #[test]
 fn the_page_is_golden() {
-    assert_golden("golden.html", &page::render(&golden(), &links()));
+    assert_golden("golden.html", &page::render(&part(), &links()));
 }
 
 #[test]
 fn the_plots_are_golden() {
-    let files = plots::files(&golden());
+    let files = plots::files(&part());
     let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
     let kinds = ["ratios", "throughput", "latency", "memory"];
     assert_eq!(names, kinds.map(|kind| format!("{kind}-rate-limiter.svg")));

@@ -12,6 +12,9 @@ use crate::report::view::{Build, Column, Contender, Line, Role};
 /// With more lines than this the table is folded.
 const OPEN_MAX: usize = 4;
 
+/// The longest name that is shown in full.
+const NAME_CHARS: usize = 28;
+
 pub(super) fn render(build: &Build<'_>) -> String {
     let columns = build.columns();
     if columns.is_empty() {
@@ -57,10 +60,17 @@ fn row(line: &Line<'_>, contender: &Contender<'_>, columns: &[Column<'_>]) -> St
     let class = if matches!(contender.role, Role::Peer(_)) { "" } else { " class=\"ours\"" };
     let cells: String = columns.iter().map(|column| cell(line, contender, *column)).collect();
     format!(
-        "<tr{class}><td class=\"text\">{}</td><td class=\"text\">{}</td>{cells}</tr>\n",
-        escape(contender.name),
-        escape(line.version(contender.name)),
+        "<tr{class}><th scope=\"row\"{}</th><td class=\"text\"{}</td>{cells}</tr>\n",
+        name(contender.name),
+        name(line.version(contender.name)),
     )
+}
+
+/// The rest of a tag and the name in it, with the whole of the name in the title if it is long.
+fn name(text: &str) -> String {
+    let shown = figure::clip(text, NAME_CHARS);
+    let title = if shown == text { String::new() } else { format!(" title=\"{}\"", escape(text)) };
+    format!("{title}>{}", escape(&shown))
 }
 
 fn cell(line: &Line<'_>, contender: &Contender<'_>, column: Column<'_>) -> String {

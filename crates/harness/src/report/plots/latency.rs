@@ -42,7 +42,8 @@ fn runs<'a>(build: &Build<'a>, line: &Line<'a>) -> Runs<'a> {
     let series: Vec<_> = series.filter(|series| !series.points.is_empty()).collect();
     let unit = series.first().and_then(|it| it.points.first()).map_or("", |(_, row)| &row.unit);
     Runs {
-        title: format!("{}, {}", line.workload, threads(line.threads)),
+        title: line.workload.to_owned(),
+        detail: Some(threads(line.threads)),
         places: metrics.iter().map(|metric| figure::heading(metric).to_owned()).collect(),
         unit,
         logarithmic: true,

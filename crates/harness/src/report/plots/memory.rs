@@ -27,6 +27,6 @@ fn bars<'a>(build: &Build<'a>, line: &Line<'a>, metric: &str) -> Option<Bars<'a>
     let rows = build.contenders.iter();
     let rows: Vec<_> = rows.filter_map(|it| Some((*it, line.row(it.name, metric)?))).collect();
     rows.first()?;
-    let (workload, threads) = (line.workload, threads(line.threads));
-    Some(Bars { title: format!("{}, {workload}, {threads}", figure::heading(metric)), rows })
+    let detail = format!("{}, {}", figure::title(metric), threads(line.threads));
+    Some(Bars { title: line.workload.to_owned(), detail, rows })
 }

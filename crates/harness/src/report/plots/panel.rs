@@ -15,8 +15,12 @@ use crate::report::svg::scale::Scale;
 use crate::report::svg::{self, Anchor, Canvas, Point};
 use crate::report::view::Contender;
 
-/// The least width of a panel of runs, and of a panel of bars.
-const RUNS_WIDTH: f64 = 172.0;
+/// The least width of a panel of runs without its places, and of each of those.
+const RUNS_WIDTH: f64 = 56.0;
+const PLACE_WIDTH: f64 = 40.0;
+/// The least width that suits a title.
+const TITLE_WIDTH: f64 = 172.0;
+/// The least width of a panel of bars.
 const BARS_WIDTH: f64 = 255.0;
 /// Space between panels.
 const GUTTER: f64 = 18.0;
@@ -28,6 +32,8 @@ const ROW: f64 = 17.0;
 /// A line a contender.
 pub(super) struct Runs<'a> {
     pub(super) title: String,
+    /// A second line of the title; nothing: the unit.
+    pub(super) detail: Option<String>,
     /// What the places of the horizontal axis are called.
     pub(super) places: Vec<String>,
     pub(super) unit: &'a str,
@@ -45,24 +51,22 @@ pub(super) struct Series<'a> {
 /// A bar a contender.
 pub(super) struct Bars<'a> {
     pub(super) title: String,
+    /// A second line of the title.
+    pub(super) detail: String,
     pub(super) rows: Vec<(Contender<'a>, &'a Row)>,
 }
 
 pub(super) fn draw_runs(sheet: &mut Sheet, panels: &[Runs<'_>]) {
-    let height = LINE + LINE + PLOT + LINE + 10.0;
-    lay(
-        sheet,
-        panels.len(),
-        RUNS_WIDTH,
-        |_| height,
-        |canvas, index, corner, width| {
-            panels[index].draw(canvas, corner, width);
-        },
-    );
+    let height = |_| HEAD + PLOT + LINE + 14.0;
+    let places = panels.iter().map(|panel| panel.places.len()).max().unwrap_or(0);
+    let width_min = (RUNS_WIDTH + PLACE_WIDTH * places as f64).max(TITLE_WIDTH);
+    lay(sheet, panels.len(), width_min, height, |canvas, index, corner, width| {
+        panels[index].draw(canvas, corner, width);
+    });
 }
 
 pub(super) fn draw_bars(sheet: &mut Sheet, panels: &[Bars<'_>]) {
-    let height = |index: usize| LINE + panels[index].rows.len() as f64 * ROW + 14.0;
+    let height = |index: usize| HEAD + panels[index].rows.len() as f64 * ROW + 14.0;
     lay(sheet, panels.len(), BARS_WIDTH, height, |canvas, index, corner, width| {
         panels[index].draw(canvas, corner, width);
     });
@@ -90,13 +94,16 @@ fn lay(
     }
 }
 
+/// Height of the title of a panel.
+const HEAD: f64 = 2.0 * LINE;
+
 /// The title of a panel, cut to its width.
-fn heading(canvas: &mut Canvas, (left, top): Point, width: f64, title: &str) {
-    // Semibold letters are a little wider than those that are estimated.
-    let shown = svg::fit(title, width * 0.95);
+fn heading(canvas: &mut Canvas, (left, top): Point, width: f64, title: &str, detail: &str) {
+    let shown = svg::fit_bold(title, width);
     canvas.titled(title, |canvas| {
         canvas.text((left, top + 12.0), "ink bold", Anchor::Start, &shown);
     });
+    canvas.text((left, top + 27.0), "soft small", Anchor::Start, &svg::fit(detail, width));
 }
 
 impl Runs<'_> {
@@ -105,8 +112,7 @@ impl Runs<'_> {
     }
 
     fn draw(&self, canvas: &mut Canvas, (left, top): Point, width: f64) {
-        heading(canvas, (left, top), width, &self.title);
-        let (ceiling, floor) = (top + LINE + LINE, top + LINE + LINE + PLOT);
+        let (ceiling, floor) = (top + HEAD, top + HEAD + PLOT);
         let values = || self.rows().flat_map(|row| [row.lo, row.median, row.hi]);
         let most = values().filter(|it| it.is_finite()).fold(0.0, f64::max);
         let least = values().filter(|it| *it > 0.0).fold(f64::INFINITY, f64::min);
@@ -126,9 +132,8 @@ impl Runs<'_> {
         let ticks = scale.ticks(5);
         let labels: Vec<_> = ticks.iter().map(|value| label(*value)).collect();
         let gutter = labels.iter().map(|text| svg::width_of(text)).fold(0.0, f64::max) + 4.0;
-        if !self.logarithmic {
-            canvas.text((left, top + 27.0), "soft small", Anchor::Start, unit);
-        }
+        let detail = self.detail.as_deref().unwrap_or(unit);
+        heading(canvas, (left, top), width, &self.title, detail);
         for (value, text) in ticks.iter().zip(&labels) {
             let y = scale.at(*value);
             canvas.line((left + gutter, y), (left + width, y), "grid");
@@ -161,20 +166,18 @@ impl Runs<'_> {
 
 impl Bars<'_> {
     fn draw(&self, canvas: &mut Canvas, (left, top): Point, width: f64) {
-        heading(canvas, (left, top), width, &self.title);
+        heading(canvas, (left, top), width, &self.title, &self.detail);
         let figure = |row: &Row| figure::quantity(row.median, &row.unit);
-        let widest = |texts: &mut dyn Iterator<Item = String>| {
-            texts.map(|text| svg::width_of(&text)).fold(0.0, f64::max)
-        };
-        let names =
-            widest(&mut self.rows.iter().map(|(it, _)| it.name.to_owned())).min(width * 0.4);
-        let figures = widest(&mut self.rows.iter().map(|(_, row)| figure(row)));
+        let names = self.rows.iter().map(|(it, _)| svg::width_of_bold(it.name));
+        let names = names.fold(0.0, f64::max).min(width * 0.42);
+        let figures = self.rows.iter().map(|(_, row)| svg::width_of(&figure(row)));
+        let figures = figures.fold(0.0, f64::max);
         let (start, end) = (left + names + 8.0, left + width - figures - 6.0);
         let finite = self.rows.iter().map(|(_, row)| row.median).filter(|it| it.is_finite());
         let most = finite.fold(0.0, f64::max);
         let scale = Scale::exactly(most, (start, end.max(start + 10.0)));
         for (index, (contender, row)) in self.rows.iter().enumerate() {
-            let y = top + LINE + 12.0 + index as f64 * ROW;
+            let y = top + HEAD + 12.0 + index as f64 * ROW;
             let (_, class) = look(contender);
             let ours = matches!(class.as_str(), "c-ours" | "c-yours");
             let name = svg::fit(contender.name, names + 0.1);

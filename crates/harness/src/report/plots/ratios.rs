@@ -104,9 +104,11 @@ struct Names<'a> {
 /// Who has which part of the width.
 struct Space {
     narrow: bool,
-    /// Where the details of the names begin, and the bars, and the figures.
+    /// Where the details of the names begin, and the names of the peers.
     detail: f64,
+    peer: f64,
     scale: Scale,
+    /// From where to where bars may reach.
     plot: (f64, f64),
 }
 
@@ -126,36 +128,38 @@ impl Space {
         };
         let workload = widest(&mut bars.clone().map(|bar| bar.line.workload.to_owned())).min(220.0);
         let details = widest(&mut bars.clone().map(detail_of)).min(160.0);
-        let figures = widest(&mut bars.clone().map(figure_of)).min(190.0);
+        let figures = bars.clone().map(|bar| svg::width_of_bold(&figure_of(bar.ratio)));
+        let figures = figures.fold(0.0, f64::max);
+        let peers = widest(&mut bars.clone().map(|bar| bar.ratio.peer.clone())).min(130.0);
+        let peer = sheet.right - peers;
         let detail = sheet.left + workload + 10.0;
         let plot = if narrow {
             (sheet.left + 6.0, sheet.right - 6.0)
         } else {
-            (detail + details + 14.0, sheet.right - figures - 12.0)
+            (detail + details + 14.0, peer - figures - 17.0)
         };
         let (least, most) = domain(bars);
-        Self { narrow, detail, scale: Scale::logarithmic(least, most, plot), plot }
+        Self { narrow, detail, peer, scale: Scale::logarithmic(least, most, plot), plot }
     }
 
     /// Names and figure of a bar. In a narrow window they take a row of their own.
     fn names(&self, sheet: &mut Sheet, names: &Names<'_>, bar: &Bar<'_, '_>) {
         let y = sheet.top + 12.0;
-        let figure_class = match Standing::of(bar.ratio) {
-            Standing::Better => "better bold",
-            Standing::Even => "ink bold",
-            Standing::Worse => "worse bold",
-        };
-        let (start, room) = if self.narrow {
-            (sheet.right, 0.5 * (sheet.right - sheet.left))
-        } else {
-            (self.plot.1 + 12.0, sheet.right - self.plot.1 - 12.0)
-        };
-        let anchor = if self.narrow { Anchor::End } else { Anchor::Start };
-        let figure = svg::fit(&figure_of(bar), room);
-        sheet.canvas.text((start, y), figure_class, anchor, &figure);
+        if self.narrow {
+            // The axis shall not run through the names.
+            let (corner, opposite) = ((sheet.left, y - 12.0), (sheet.right, y + 4.0));
+            sheet.canvas.area(corner, opposite, "ground");
+        }
+        let peer_room = sheet.right - self.peer;
+        let peer = svg::fit(&bar.ratio.peer, peer_room);
+        let start = if self.narrow { sheet.right - svg::width_of(&peer) } else { self.peer };
+        let figure = figure_of(bar.ratio);
+        let class = format!("{} bold", class_of(bar.ratio));
+        sheet.canvas.text((start - 5.0, y), &class, Anchor::End, &figure);
+        sheet.canvas.text((start, y), "ink", Anchor::Start, &peer);
         if self.narrow {
             let name = format!("{}, {}", names.workload.unwrap_or_default(), names.detail);
-            let room = sheet.right - sheet.left - svg::width_of(&figure) - 8.0;
+            let room = start - svg::width_of_bold(&figure) - 14.0 - sheet.left;
             let name = svg::fit(&name, room);
             sheet.canvas.text((sheet.left, y), "ink", Anchor::Start, &name);
             sheet.top += LINE;
@@ -174,9 +178,8 @@ impl Space {
         let Bar { ratio, .. } = bar;
         let y = sheet.top + 8.0;
         let class = match Standing::of(ratio) {
-            Standing::Better => "better",
             Standing::Even => "even",
-            Standing::Worse => "worse",
+            _ => class_of(ratio),
         };
         let (one, at) = (self.scale.at(1.0), self.scale.at(ratio.ratio));
         let (lo, hi) = (self.scale.at(ratio.lo), self.scale.at(ratio.hi));
@@ -221,9 +224,18 @@ impl Space {
     }
 }
 
-/// `1.71x governor`.
-fn figure_of(bar: &Bar<'_, '_>) -> String {
-    format!("{}\u{d7} {}", figure::short(bar.ratio.ratio), bar.ratio.peer)
+/// `1.71x`.
+fn figure_of(ratio: &Ratio) -> String {
+    format!("{}\u{d7}", figure::short(ratio.ratio))
+}
+
+/// How the figure of a ratio looks.
+fn class_of(ratio: &Ratio) -> &'static str {
+    match Standing::of(ratio) {
+        Standing::Better => "better",
+        Standing::Even => "ink",
+        Standing::Worse => "worse",
+    }
 }
 
 fn sentence(bar: &Bar<'_, '_>, ratio: &Ratio) -> String {

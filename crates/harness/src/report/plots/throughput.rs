@@ -43,7 +43,7 @@ pub(super) fn draw(build: &Build<'_>, frame: Frame) -> Option<Drawing> {
 fn bars<'a>(build: &Build<'a>, line: &Line<'a>) -> Bars<'a> {
     let rows = build.contenders.iter();
     let rows = rows.filter_map(|it| Some((*it, line.row(it.name, METRIC)?))).collect();
-    Bars { title: line.workload.to_owned(), rows }
+    Bars { title: line.workload.to_owned(), detail: threads(line.threads), rows }
 }
 
 /// The panel of one workload.
@@ -57,6 +57,7 @@ fn runs<'a>(build: &Build<'a>, lines: &[&Line<'a>], counts: &[usize]) -> Runs<'a
     let unit = series.first().and_then(|it| it.points.first()).map_or("", |(_, row)| &row.unit);
     Runs {
         title: lines.first().map_or("", |line| line.workload).to_owned(),
+        detail: None,
         places: counts.iter().map(|count| threads(*count)).collect(),
         unit,
         logarithmic: false,

@@ -19,11 +19,11 @@ type Colour = (&'static str, &'static str, &'static str, &'static str);
 
 const COLOURS: [Colour; 20] = [
     ("ground", "fill", GROUNDS.0, GROUNDS.1),
+    ("halo", "stroke", GROUNDS.0, GROUNDS.1),
     ("ink", "fill", "#1b2026", "#e8ecf0"),
     ("soft", "fill", "#59626d", "#a3adb8"),
     ("grid", "stroke", "#e3e7eb", "#2b323a"),
     ("axis", "stroke", "#6d7783", "#8b95a1"),
-    ("band", "fill", "#f4f6f8", "#1b2027"),
     ("better", "fill", "#1f6fd6", "#58a0f7"),
     ("even", "fill", "#7a8794", "#8793a0"),
     ("worse", "fill", "#cb3a2a", "#f3776a"),
@@ -42,13 +42,14 @@ const COLOURS: [Colour; 20] = [
 
 /// What does not depend on the scheme.
 const SHAPES: &str = "\
-    .plot text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}\
+    .plot text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,\
+    sans-serif}\
     .plot .small{font-size:11px}.plot .bold{font-weight:600}\
     .plot .head{font-size:15px;font-weight:600}\
     .plot .mark{fill:currentColor;stroke:none}\
     .plot .run{fill:none;stroke:currentColor;stroke-width:1.6}\
     .plot .run.c-ours{stroke-width:2.6}\
-    .plot .rest{opacity:.55}\
+    .plot .rest{opacity:.55}.plot .halo{stroke-width:.8}\
     .plot .grid,.plot .axis{fill:none;stroke-width:1}.plot .whisker{fill:none;stroke-width:1.3}\
     .plot .axis.one{stroke-width:1.4}";
 
@@ -86,7 +87,7 @@ mod tests {
         assert!((contrast("#ffffff", "#000000") - 21.0).abs() < 0.1);
         for (class, _, light, dark) in COLOURS {
             let needed = match class {
-                "ground" | "grid" | "band" => continue,
+                "ground" | "halo" | "grid" => continue,
                 "ink" | "soft" | "better" | "worse" => 4.5,
                 _ => 3.0,
             };
