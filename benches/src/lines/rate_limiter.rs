@@ -19,8 +19,8 @@
 use std::time::Duration;
 
 use harness::contract::{Limiter, LimiterSpec, Unsupported};
-use harness::duel::{Contender, Line, Subject};
-use harness::workload::KeyDistribution;
+use harness::duel::{Contender, Line, Make, Subject};
+use harness::workload::{KeyDistribution, Size, Sizes};
 
 use crate::adapters::{governor, leaky_bucket, mutex_bucket, rate_limiter, ratelimit};
 
@@ -63,8 +63,6 @@ fn line(workload: &'static str, threads: usize, contenders: Vec<Contender>) -> L
     Line::new(BUILD, workload, threads, contenders)
 }
 
-type Make = fn() -> Result<Box<dyn Subject>, Unsupported>;
-
 /// The five of the direct lines, ours first, each with its version.
 fn direct(makers: [Make; 5]) -> Vec<Contender> {
     let names = [
@@ -102,7 +100,7 @@ fn deny_makers() -> [Make; 5] {
 
 fn given_now() -> Vec<Contender> {
     let mut contenders = direct(admit_makers());
-    contenders[0].make = || Ok(Box::new(GivenNow(rate_limiter::GivenNow::new(&ADMIT)?)));
+    contenders[0].make = |_| Ok(Box::new(GivenNow(rate_limiter::GivenNow::new(&ADMIT)?)));
     contenders
 }
 
@@ -126,7 +124,9 @@ fn ours_and_governor(makers: [Make; 2]) -> Vec<Contender> {
 /// A limiter of one bucket.
 struct OneBucket<L>(L);
 
-fn one_bucket<L: Limiter + 'static, const ADMITS: bool>() -> Result<Box<dyn Subject>, Unsupported> {
+fn one_bucket<L: Limiter + 'static, const ADMITS: bool>(
+    _: Size,
+) -> Result<Box<dyn Subject>, Unsupported> {
     let limiter = L::new(if ADMITS { &ADMIT } else { &DENY })?;
     if !ADMITS {
         // The one cell of the hour.
@@ -160,8 +160,13 @@ impl Subject for GivenNow {
 
 /// How the keys of a line are drawn.
 trait KeySet: 'static {
-    const COUNT: u64;
+    const COUNT: Sizes;
     const DISTRIBUTION: KeyDistribution;
+}
+
+/// As many keys as the name of the line says, and few where nothing is measured.
+const fn fixed(keys: u64) -> Sizes {
+    Sizes { smoke: 1_000, quick: keys, full: keys }
 }
 
 struct Thousand;
@@ -169,17 +174,17 @@ struct Million;
 struct MillionZipf;
 
 impl KeySet for Thousand {
-    const COUNT: u64 = 1_000;
+    const COUNT: Sizes = fixed(1_000);
     const DISTRIBUTION: KeyDistribution = KeyDistribution::Uniform;
 }
 
 impl KeySet for Million {
-    const COUNT: u64 = 1_000_000;
+    const COUNT: Sizes = fixed(1_000_000);
     const DISTRIBUTION: KeyDistribution = KeyDistribution::Uniform;
 }
 
 impl KeySet for MillionZipf {
-    const COUNT: u64 = 1_000_000;
+    const COUNT: Sizes = fixed(1_000_000);
     const DISTRIBUTION: KeyDistribution = KeyDistribution::ScrambledZipfian;
 }
 
@@ -189,14 +194,17 @@ struct ManyBuckets<L> {
     keys: Vec<Vec<u64>>,
 }
 
-fn many_buckets<L: Limiter + 'static, K: KeySet>() -> Result<Box<dyn Subject>, Unsupported> {
+fn many_buckets<L: Limiter + 'static, K: KeySet>(
+    size: Size,
+) -> Result<Box<dyn Subject>, Unsupported> {
     let limiter = L::new(&KEYED)?;
-    for key in 0..K::COUNT {
+    let count = K::COUNT.at(size);
+    for key in 0..count {
         assert!(limiter.check(key, 1).is_admit(), "{}: key {key} begins empty", L::NAME);
     }
     let draw = |seed| {
         let mut keys = vec![0; KEYS_DRAWN];
-        let stream = K::DISTRIBUTION.stream(K::COUNT, seed);
+        let stream = K::DISTRIBUTION.stream(count, seed);
         stream.expect("the distributions of the lines are legal").fill(&mut keys);
         keys
     };
@@ -218,23 +226,27 @@ impl<L: Limiter> Subject for ManyBuckets<L> {
 }
 
 /// A limiter of a million buckets that are asked for in order, so that no list of keys weighs.
-struct InOrder<L>(L);
+struct InOrder<L> {
+    limiter: L,
+    count: u64,
+}
 
-fn in_order<L: Limiter + 'static>() -> Result<Box<dyn Subject>, Unsupported> {
+fn in_order<L: Limiter + 'static>(size: Size) -> Result<Box<dyn Subject>, Unsupported> {
     let limiter = L::new(&KEYED)?;
-    for key in 0..Million::COUNT {
+    let count = Million::COUNT.at(size);
+    for key in 0..count {
         assert!(limiter.check(key, 1).is_admit(), "{}: key {key} begins empty", L::NAME);
     }
-    Ok(Box::new(InOrder(limiter)))
+    Ok(Box::new(InOrder { limiter, count }))
 }
 
 impl<L: Limiter> Subject for InOrder<L> {
     fn run(&self, _: usize, round: u64, operations: u64) -> u64 {
-        let keys = (0..operations).map(|index| (round * operations + index) % Million::COUNT);
-        keys.map(|key| u64::from(self.0.check(key, 1).is_admit())).sum()
+        let keys = (0..operations).map(|index| (round * operations + index) % self.count);
+        keys.map(|key| u64::from(self.limiter.check(key, 1).is_admit())).sum()
     }
 
     fn entries(&self) -> Option<u64> {
-        Some(Million::COUNT)
+        Some(self.count)
     }
 }

@@ -58,7 +58,7 @@ pub use machine::{BUSY_LOAD, LoadWatch, inspect};
 pub use plan::Plan;
 pub use rounds::Outcome;
 pub use statistics::{Estimate, median, median_of_episodes};
-pub use subject::{Contender, Isolation, Line, Subject};
+pub use subject::{Contender, Isolation, Line, Make, Subject};
 
 /// Measures one line in this very process: for tests, and for callers that trust the contenders.
 ///

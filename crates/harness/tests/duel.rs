@@ -10,8 +10,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Output};
 
 use env::fs::{Fs, FsExt, OsFs};
-use harness::contract::Unsupported;
-use harness::duel::{Contender, Line, Subject, main as duel};
+use harness::duel::{Contender, Line, Make, Subject, main as duel};
 use harness::record::Record;
 
 /// What a subject does when it is asked to run.
@@ -45,11 +44,11 @@ impl Subject for Actor {
 }
 
 fn lines() -> Vec<Line> {
-    fn actor(name: &'static str, make: fn() -> Result<Box<dyn Subject>, Unsupported>) -> Contender {
+    fn actor(name: &'static str, make: Make) -> Contender {
         Contender { name, version: "0", ours: name == "ours", make }
     }
-    let ours = || actor("ours", || Ok(Box::new(Actor(Conduct::Works))));
-    let peer = || actor("peer", || Ok(Box::new(Actor(Conduct::Works))));
+    let ours = || actor("ours", |_| Ok(Box::new(Actor(Conduct::Works))));
+    let peer = || actor("peer", |_| Ok(Box::new(Actor(Conduct::Works))));
     let line = |workload, culprits: Vec<Contender>| {
         let contenders = std::iter::once(ours()).chain(culprits).chain(Some(peer()));
         Line::new("stage", workload, 1, contenders.collect())
@@ -57,11 +56,11 @@ fn lines() -> Vec<Line> {
     vec![
         line("works/latency", vec![]).with_latency(100_000),
         line("works/separate", vec![]).separate(),
-        line("fails/panics", vec![actor("panics", || Ok(Box::new(Actor(Conduct::Panics))))]),
-        line("fails/aborts", vec![actor("aborts", || Ok(Box::new(Actor(Conduct::Aborts))))]),
-        line("fails/hangs", vec![actor("hangs", || Ok(Box::new(Actor(Conduct::Hangs))))]),
-        line("fails/cheats", vec![actor("cheats", || Ok(Box::new(Actor(Conduct::Cheats))))]),
-        line("works/babbles", vec![actor("babbles", || Ok(Box::new(Actor(Conduct::Babbles))))]),
+        line("fails/panics", vec![actor("panics", |_| Ok(Box::new(Actor(Conduct::Panics))))]),
+        line("fails/aborts", vec![actor("aborts", |_| Ok(Box::new(Actor(Conduct::Aborts))))]),
+        line("fails/hangs", vec![actor("hangs", |_| Ok(Box::new(Actor(Conduct::Hangs))))]),
+        line("fails/cheats", vec![actor("cheats", |_| Ok(Box::new(Actor(Conduct::Cheats))))]),
+        line("works/babbles", vec![actor("babbles", |_| Ok(Box::new(Actor(Conduct::Babbles))))]),
     ]
 }
 

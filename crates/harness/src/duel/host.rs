@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use super::machine::memory;
 use super::pass::{Charge, Latency, Sample, paced, timed};
 use super::subject::{Isolation, Line, Subject};
+use crate::workload::Size;
 
 /// The hidden argument that turns this program into the host of a line.
 pub(super) const SERVE: &str = "--serve";
@@ -38,7 +39,7 @@ pub(super) const SERVE: &str = "--serve";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Request {
     /// Make a fresh subject for this contender.
-    SetUp { contender: String },
+    SetUp { contender: String, size: Size },
     /// One timed pass.
     Run { contender: String, round: u64, operations: u64 },
     /// One paced pass.
@@ -107,7 +108,7 @@ impl Local {
 
     fn answer(&mut self, request: &Request) -> Response {
         match request {
-            Request::SetUp { contender } => self.set_up(contender),
+            Request::SetUp { contender, size } => self.set_up(contender, *size),
             Request::Run { contender, round, operations } => {
                 let charge = match self.line.isolation {
                     Isolation::Shared => Charge::Threads,
@@ -131,12 +132,12 @@ impl Local {
         }
     }
 
-    fn set_up(&mut self, name: &str) -> Response {
+    fn set_up(&mut self, name: &str, size: Size) -> Response {
         self.subjects.retain(|(held, _)| held != name);
         let Some(contender) = self.line.contender(name) else {
             return fault(format!("this line has no contender {name:?}"));
         };
-        match catch_unwind(contender.make) {
+        match catch_unwind(|| (contender.make)(size)) {
             Ok(Ok(subject)) => {
                 self.subjects.push((name.to_owned(), subject));
                 Response::Ready

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use super::subject::Line;
+use crate::workload::Size;
+
 /// How much to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// `smoke`, `quick` or `full`.
-    pub mode: &'static str,
+    /// How large workloads are.
+    pub size: Size,
     /// How often processes and subjects are made anew.
     pub episodes: usize,
     /// Rounds with the same subjects.
@@ -19,10 +22,13 @@ pub struct Plan {
     pub limit: Duration,
 }
 
+/// How many times fewer episodes a costly line has.
+const COSTLY: usize = 3;
+
 impl Plan {
     /// Everything once, to see that it works; no figure of it means anything.
     pub const SMOKE: Self = Self {
-        mode: "smoke",
+        size: Size::Smoke,
         episodes: 1,
         rounds: 1,
         part_ns: 20_000,
@@ -31,7 +37,7 @@ impl Plan {
     };
     /// A ratio that repeats within three percent.
     pub const QUICK: Self = Self {
-        mode: "quick",
+        size: Size::Quick,
         episodes: 10,
         rounds: 6,
         part_ns: 2_000_000,
@@ -40,7 +46,7 @@ impl Plan {
     };
     /// A ratio to publish.
     pub const FULL: Self = Self {
-        mode: "full",
+        size: Size::Full,
         episodes: 25,
         rounds: 8,
         part_ns: 4_000_000,
@@ -55,15 +61,24 @@ impl Plan {
         Self { episodes, rounds: rounds.div_ceil(episodes).max(1), ..self }
     }
 
+    /// The plan for `line`: where subjects are dear to make, as many rounds in fewer episodes.
+    #[must_use]
+    pub(super) fn for_line(self, line: &Line) -> Self {
+        let rounds = self.episodes * self.rounds;
+        let episodes = if line.costly { self.episodes.div_ceil(COSTLY) } else { self.episodes };
+        Self { episodes, rounds: rounds.div_ceil(episodes), ..self }
+    }
+
     /// Whether its figures mean something.
     pub fn measures(&self) -> bool {
-        self.mode != Self::SMOKE.mode
+        self.size != Size::Smoke
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Plan;
+    use crate::duel::Line;
 
     #[test]
     fn rounds_are_spread_over_episodes() {
@@ -74,5 +89,14 @@ mod tests {
         assert_eq!(plan(0), (1, 1));
         assert_eq!(plan(3), (3, 1));
         assert_eq!(plan(25), (10, 3));
+    }
+
+    #[test]
+    fn a_costly_line_has_fewer_episodes_and_as_many_rounds() {
+        let line = Line::new("test", "costly", 1, Vec::new());
+        assert_eq!(Plan::QUICK.for_line(&line), Plan::QUICK);
+        let plan = Plan::QUICK.for_line(&line.costly());
+        assert_eq!((plan.episodes, plan.rounds), (4, 15));
+        assert_eq!(Plan::SMOKE.for_line(&Line::new("test", "x", 1, vec![]).costly()), Plan::SMOKE);
     }
 }

@@ -18,13 +18,14 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(lines: usize, plan: &Plan) -> Self {
+    pub(super) fn new(lines: &[Line], plan: &Plan) -> Self {
+        let steps: usize = lines.iter().map(|line| plan.for_line(line).episodes).sum();
         let bar = stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new((lines * plan.episodes) as u64);
+            let bar = ProgressBar::new(steps as u64);
             bar.set_style(ProgressStyle::with_template(TEMPLATE).expect("the template is legal"));
             bar
         });
-        Self { bar, lines, begun: 0 }
+        Self { bar, lines: lines.len(), begun: 0 }
     }
 
     /// The next line begins.

@@ -78,6 +78,7 @@ pub(super) fn measure(
     hosting: &dyn Hosting,
     step: &mut dyn FnMut(),
 ) -> Outcome {
+    let plan = &plan.for_line(line);
     let mut bout = Bout::new(line, plan, hosting);
     for _ in 0..plan.episodes {
         bout.episode();
@@ -145,7 +146,8 @@ impl<'a> Bout<'a> {
             if entrant.ready || entrant.out.is_some() {
                 continue;
             }
-            let request = Request::SetUp { contender: entrant.contender.name.to_owned() };
+            let contender = entrant.contender.name.to_owned();
+            let request = Request::SetUp { contender, size: self.plan.size };
             if self.ask(index, &request).is_some() {
                 self.entrants[index].ready = true;
             }

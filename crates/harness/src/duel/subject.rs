@@ -1,6 +1,7 @@
 //! What takes part in a duel.
 
 use crate::contract::Unsupported;
+use crate::workload::Size;
 
 /// One contender at work on one line, shared by the threads of a round.
 pub trait Subject: Sync {
@@ -27,8 +28,11 @@ pub struct Contender {
     /// Whether it is ours: the one that ratios are formed for.
     pub ours: bool,
     /// Makes a fresh subject. Its fingerprints must not depend on chance.
-    pub make: fn() -> Result<Box<dyn Subject>, Unsupported>,
+    pub make: Make,
 }
+
+/// Makes a fresh subject for a workload of some size.
+pub type Make = fn(Size) -> Result<Box<dyn Subject>, Unsupported>;
 
 /// Who shares a process with whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +60,10 @@ pub struct Line {
     /// Operations a second that each thread is offered while latency is measured; the same for
     /// every contender. `None` where latency is not measured.
     pub offered: Option<u64>,
+    /// Whether subjects are so dear to make that fewer episodes must do.
+    pub costly: bool,
+    /// Whether the line takes so long that only `--full`, or asking for it, measures it.
+    pub full_only: bool,
     /// Who takes part.
     pub contenders: Vec<Contender>,
 }
@@ -68,7 +76,16 @@ impl Line {
         threads: usize,
         contenders: Vec<Contender>,
     ) -> Self {
-        Self { build, workload, threads, isolation: Isolation::Shared, offered: None, contenders }
+        Self {
+            build,
+            workload,
+            threads,
+            isolation: Isolation::Shared,
+            offered: None,
+            costly: false,
+            full_only: false,
+            contenders,
+        }
     }
 
     /// The same line with a process for each contender.
@@ -84,6 +101,18 @@ impl Line {
     pub fn with_latency(self, offered: u64) -> Self {
         assert!((1..=1_000_000_000).contains(&offered), "an offered load of {offered}/s");
         Self { offered: Some(offered), ..self }
+    }
+
+    /// The same line with fewer episodes of more rounds.
+    #[must_use]
+    pub fn costly(self) -> Self {
+        Self { costly: true, ..self }
+    }
+
+    /// The same line, left out of a quick run that does not ask for it.
+    #[must_use]
+    pub fn full_only(self) -> Self {
+        Self { full_only: true, ..self }
     }
 
     /// The contender of this name.

@@ -48,6 +48,9 @@ pub(super) fn select(
             return Err(Misunderstood::Workload { pattern: pattern.clone(), known });
         }
     }
+    if arguments.workload.is_none() && !arguments.full && !arguments.list {
+        lines.retain(|line| !line.full_only || !arguments.bench);
+    }
     if !arguments.threads.is_empty() {
         let known = unique(lines.iter().map(|line| line.threads));
         lines.retain(|line| arguments.threads.contains(&line.threads));
@@ -69,7 +72,9 @@ pub(super) fn select(
 pub(super) fn list(lines: &[Line]) {
     for line in lines {
         let names: Vec<_> = line.contenders.iter().map(|contender| contender.name).collect();
-        println!("{} {} x{}: {}", line.build, line.workload, line.threads, names.join(", "));
+        let full = if line.full_only { " (with --full)" } else { "" };
+        let Line { build, workload, threads, .. } = line;
+        println!("{build} {workload} x{threads}{full}: {}", names.join(", "));
     }
 }
 

@@ -34,14 +34,14 @@ pub(super) fn run(
         schema: SCHEMA,
         commit,
         dirty,
-        mode: plan.mode.to_owned(),
+        mode: plan.size.name().to_owned(),
         machine: inspect(plan.measures()),
         rows: Vec::new(),
         ratios: Vec::new(),
         failures: Vec::new(),
         disturbed: Vec::new(),
     };
-    let mut progress = Progress::new(lines.len(), &plan);
+    let mut progress = Progress::new(lines, &plan);
     for line in lines {
         progress.begin(line);
         let measured = measure_line(line, &plan, hosting, &progress, &record);

@@ -6,7 +6,7 @@ use crate::contract::Unsupported;
 use crate::duel::{Contender, Line};
 
 fn lines() -> Vec<Line> {
-    let make = || Err(Unsupported("only its name is needed".to_owned()));
+    let make = |_| Err(Unsupported("only its name is needed".to_owned()));
     let contender = |name, ours| Contender { name, version: "0", ours, make };
     let line = |build, workload, threads| {
         let contenders = vec![contender(build, true), contender("papaya", false)];

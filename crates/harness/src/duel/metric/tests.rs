@@ -37,7 +37,7 @@ fn bell(rng: &mut SplitMix64) -> f64 {
 }
 
 fn contender(name: &'static str, ours: bool) -> Contender {
-    let make = || Err(Unsupported("only its name is needed".to_owned()));
+    let make = |_| Err(Unsupported("only its name is needed".to_owned()));
     Contender { name, version: "0", ours, make }
 }
 

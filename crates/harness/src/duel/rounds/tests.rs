@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::measure;
 use crate::contract::Unsupported;
 use crate::duel::host::{Host, Hosting, InThisProcess, Local, Lost, Request, Response};
-use crate::duel::{Contender, Line, Outcome, Plan, Subject};
+use crate::duel::{Contender, Line, Make, Outcome, Plan, Subject};
 
 /// Spins for a number of steps an operation.
 struct Spin(u64);
@@ -42,8 +42,6 @@ impl Subject for Cheats {
     }
 }
 
-type Make = fn() -> Result<Box<dyn Subject>, Unsupported>;
-
 fn contender(name: &'static str, ours: bool, make: Make) -> Contender {
     Contender { name, version: "0", ours, make }
 }
@@ -64,7 +62,7 @@ fn measured(line: &Line, plan: &Plan) -> Outcome {
 
 #[test]
 fn a_known_factor_is_found() {
-    let line = spinning(|| Ok(Box::new(Spin(10))), || Ok(Box::new(Spin(30))));
+    let line = spinning(|_| Ok(Box::new(Spin(10))), |_| Ok(Box::new(Spin(30))));
     let outcome = measured(&line, &PLAN);
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     assert_eq!(outcome.rows.len(), 4);
@@ -79,7 +77,7 @@ fn a_known_factor_is_found() {
 #[test]
 fn two_identical_contenders_are_told_to_be_equal() {
     const PLAN: Plan = Plan { episodes: 6, rounds: 4, part_ns: 20_000, ..Plan::SMOKE };
-    let line = spinning(|| Ok(Box::new(Spin(10))), || Ok(Box::new(Spin(10))));
+    let line = spinning(|_| Ok(Box::new(Spin(10))), |_| Ok(Box::new(Spin(10))));
     let holds = |_: &u32| {
         let outcome = measured(&line, &PLAN);
         let ratio = outcome.ratios.iter().find(|ratio| ratio.metric == "cpu_per_op");
@@ -93,12 +91,12 @@ fn two_identical_contenders_are_told_to_be_equal() {
 #[test]
 fn who_panics_cheats_or_declines_is_out_and_the_others_stay() {
     let line = line(vec![
-        contender("ours", true, || Ok(Box::new(Spin(10)))),
-        contender("panics", false, || Ok(Box::new(Panics))),
-        contender("dies young", false, || panic!("before it began")),
-        contender("cheats", false, || Ok(Box::new(Cheats))),
-        contender("declines", false, || Err(Unsupported("not this one".to_owned()))),
-        contender("peer", false, || Ok(Box::new(Spin(10)))),
+        contender("ours", true, |_| Ok(Box::new(Spin(10)))),
+        contender("panics", false, |_| Ok(Box::new(Panics))),
+        contender("dies young", false, |_| panic!("before it began")),
+        contender("cheats", false, |_| Ok(Box::new(Cheats))),
+        contender("declines", false, |_| Err(Unsupported("not this one".to_owned()))),
+        contender("peer", false, |_| Ok(Box::new(Spin(10)))),
     ]);
     let outcome = measured(&line, &Plan::SMOKE);
     let failures = outcome.failures.iter();
@@ -112,7 +110,7 @@ fn who_panics_cheats_or_declines_is_out_and_the_others_stay() {
 
 #[test]
 fn a_panic_on_two_threads_is_a_panic_and_no_deadlock() {
-    let mut line = spinning(|| Ok(Box::new(Spin(10))), || Ok(Box::new(Panics)));
+    let mut line = spinning(|_| Ok(Box::new(Spin(10))), |_| Ok(Box::new(Panics)));
     line.threads = 2;
     let outcome = measured(&line.with_latency(1_000_000), &Plan::SMOKE);
     assert_eq!(outcome.failures.len(), 1);
@@ -121,7 +119,7 @@ fn a_panic_on_two_threads_is_a_panic_and_no_deadlock() {
 
 #[test]
 fn latency_is_measured_where_it_is_asked_for() {
-    let line = spinning(|| Ok(Box::new(Spin(1))), || Ok(Box::new(Spin(1))));
+    let line = spinning(|_| Ok(Box::new(Spin(1))), |_| Ok(Box::new(Spin(1))));
     let outcome = measured(&line.with_latency(100_000), &Plan::SMOKE);
     for metric in ["p50", "p90", "p99", "p999", "max"] {
         let rows = outcome.rows.iter().filter(|row| row.metric == metric && row.median > 0.0);
@@ -131,7 +129,7 @@ fn latency_is_measured_where_it_is_asked_for() {
 
 #[test]
 fn separate_contenders_are_weighed() {
-    let line = spinning(|| Ok(Box::new(Spin(1))), || Ok(Box::new(Spin(1))));
+    let line = spinning(|_| Ok(Box::new(Spin(1))), |_| Ok(Box::new(Spin(1))));
     let outcome = measured(&line.separate(), &Plan::SMOKE);
     for metric in ["peak_rss", "bytes_per_entry"] {
         let rows = outcome.rows.iter().filter(|row| row.metric == metric);
@@ -181,9 +179,9 @@ impl Hosting for Fragile {
 #[test]
 fn a_lost_process_costs_the_others_one_round_at_most() {
     let line = line(vec![
-        contender("ours", true, || Ok(Box::new(Spin(10)))),
-        contender("hangs", false, || Ok(Box::new(Spin(10)))),
-        contender("peer", false, || Ok(Box::new(Spin(10)))),
+        contender("ours", true, |_| Ok(Box::new(Spin(10)))),
+        contender("hangs", false, |_| Ok(Box::new(Spin(10)))),
+        contender("peer", false, |_| Ok(Box::new(Spin(10)))),
     ]);
     for calls in [0, 1, 20, 41] {
         let calls_left = Rc::new(Cell::new(calls));
@@ -209,7 +207,7 @@ impl Hosting for NoHosts {
 
 #[test]
 fn where_no_process_can_be_had_every_contender_says_so() {
-    let line = spinning(|| Ok(Box::new(Spin(1))), || Ok(Box::new(Spin(1))));
+    let line = spinning(|_| Ok(Box::new(Spin(1))), |_| Ok(Box::new(Spin(1))));
     let outcome = measure(&line, &PLAN, &NoHosts, &mut || {});
     assert!(outcome.rows.is_empty() && outcome.ratios.is_empty());
     assert_eq!(outcome.failures.len(), 2);

@@ -21,6 +21,7 @@ fn empty() -> Record {
         rows: Vec::new(),
         ratios: Vec::new(),
         failures: Vec::new(),
+        disturbed: Vec::new(),
     }
 }
 
