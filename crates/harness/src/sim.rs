@@ -32,8 +32,8 @@
 //! * **One engine on one disk**: a [`SimDisk`], mounted as an `Arc<dyn Fs>`, with a crash at every
 //!   I/O ([`crash_at_every_io`]) or with faults by [`SimDisk::inject`]. The test holds the disk,
 //!   looks at what a power cut left, and knows what was acknowledged.
-//! * **Many nodes**: a [`World`] of actors under a [`Script`]. The test calls into nodes, steps from
-//!   event to event, checks its invariants in between, and asks for progress after `recover`.
+//! * **Many nodes**: a [`World`] of actors under a [`Script`]. The test calls into nodes, steps
+//!   from event to event, checks its invariants in between, and asks for progress after `recover`.
 //!
 //! [`hunt`] and [`survive`] run either under the scripts that a [`Swarm`] draws, seed after seed,
 //! and make the script of a failure as short as it can be.
@@ -43,26 +43,28 @@
 //! use std::time::Duration;
 //! use harness::sim::{Actor, Context, Host, NodeId, World};
 //!
+//! type Text = &'static str;
+//!
 //! /// Asks node 1 until it answers.
 //! struct Ping { answered: bool }
 //!
 //! impl Actor for Ping {
-//!     type Message = &'static str;
+//!     type Message = Text;
 //!
-//!     fn on_start(&mut self, context: &mut Context<'_, &'static str>) {
+//!     fn on_start(&mut self, context: &mut Context<'_, Text>) {
 //!         if context.id() != NodeId(1) {
 //!             context.set_timer(0, Duration::from_millis(5));
 //!         }
 //!     }
 //!
-//!     fn on_message(&mut self, from: NodeId, text: &'static str, context: &mut Context<'_, &'static str>) {
+//!     fn on_message(&mut self, from: NodeId, text: Text, context: &mut Context<'_, Text>) {
 //!         match text {
 //!             "ping" => context.send(from, "pong"),
 //!             _ => self.answered = true,
 //!         }
 //!     }
 //!
-//!     fn on_timer(&mut self, token: u64, context: &mut Context<'_, &'static str>) {
+//!     fn on_timer(&mut self, token: u64, context: &mut Context<'_, Text>) {
 //!         if !self.answered {
 //!             context.send(NodeId(1), "ping");
 //!             context.set_timer(token, Duration::from_millis(5));
@@ -79,10 +81,10 @@
 //!
 //! # Is it any good?
 //!
-//! `sim/tests` holds two small systems, a counter with a log and a replicated register, that survive
-//! thousands of seeds, and eighteen ways to get them wrong, each of which must be found within
-//! a stated number of seeds. The disk is compared
-//! with the machine's, call by call. And each kind of [`Fault`] must be seen to happen.
+//! `sim/tests` holds two small systems, a counter with a log and a replicated register, that
+//! survive thousands of seeds, and eighteen ways to get them wrong, each of which must be found
+//! within a stated number of seeds. The disk is compared with the machine's, call by call. And each
+//! kind of [`Fault`] must be seen to happen.
 //!
 //! # Modules, bottom up
 //!

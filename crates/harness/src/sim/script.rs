@@ -11,33 +11,33 @@
 //!   SIZE      = number ( "B" | "KiB" | "MiB" )                 64KiB
 //! ```
 //!
-//! | fault                                     | what happens                                      |
-//! |-------------------------------------------|---------------------------------------------------|
-//! | `partition 1 2 \| 3 \| 4 5`               | no message passes between the groups              |
-//! | `partition 1 -> 2 3`                      | no message passes from the first to the second    |
-//! | `bridge 1 2 \| 3 \| 4 5`                  | the outer groups reach only the one in the middle |
-//! | `ring`                                    | each node reaches only its two neighbours         |
-//! | `heal`                                    | every message passes again                        |
-//! | `link 1 -> * drop CHANCE`                 | messages on these links are lost                  |
-//! | `link * -> * duplicate CHANCE`            | they arrive twice                                 |
-//! | `link * -> * reorder CHANCE`              | they may be overtaken                             |
-//! | `link * -> 2 delay TIME..TIME`            | they take so long                                 |
-//! | `link * -> * heal`                        | these links are as at first                       |
-//! | `pause 2`, `resume 2`                     | the node stands still; what comes for it waits    |
-//! | `kill 2`                                  | its process ends, its page cache stays            |
-//! | `crash 2`                                 | its power is cut                                  |
-//! | `crash 2 after 17 ios`                    | its power is cut in the midst of the 18th I/O     |
-//! | `restart 2`                               | it starts again where it is down                  |
-//! | `clock 2 rate 1.05`                       | its clock runs so fast                            |
-//! | `clock 2 jump -50ms`                      | its clock is set back, or forward without a minus |
-//! | `disk 1 lose-sync DOSE`                   | syncs report success and do nothing               |
-//! | `disk 1 read-error DOSE`                  | reads fail; also `write-error`, `sync-error`      |
-//! | `disk 1 short-read DOSE`                  | reads return less than they could                 |
-//! | `disk 1 full after SIZE`                  | files may grow by so much                         |
-//! | `disk 1 flip-bit`, `disk 1 flip-bit wal`  | a bit changes, of any file or of one named so     |
-//! | `disk 1 slow TIME..TIME`                  | each I/O takes so long                            |
-//! | `disk 1 heal`                             | the disk works again                              |
-//! | `recover`                                 | all is healed, resumed and restarted              |
+//! | fault                                    | what happens                                      |
+//! |------------------------------------------|---------------------------------------------------|
+//! | `partition 1 2 \| 3 \| 4 5`              | no message passes between the groups              |
+//! | `partition 1 -> 2 3`                     | no message passes from the first to the second    |
+//! | `bridge 1 2 \| 3 \| 4 5`                 | the outer groups reach only the one in the middle |
+//! | `ring`                                   | each node reaches only its two neighbours         |
+//! | `heal`                                   | every message passes again                        |
+//! | `link 1 -> * drop CHANCE`                | messages on these links are lost                  |
+//! | `link * -> * duplicate CHANCE`           | they arrive twice                                 |
+//! | `link * -> * reorder CHANCE`             | they may be overtaken                             |
+//! | `link * -> 2 delay TIME..TIME`           | they take so long                                 |
+//! | `link * -> * heal`                       | these links are as at first                       |
+//! | `pause 2`, `resume 2`                    | the node stands still; what comes for it waits    |
+//! | `kill 2`                                 | its process ends, its page cache stays            |
+//! | `crash 2`                                | its power is cut                                  |
+//! | `crash 2 after 17 ios`                   | its power is cut in the midst of the 18th I/O     |
+//! | `restart 2`                              | it starts again where it is down                  |
+//! | `clock 2 rate 1.05`                      | its clock runs so fast                            |
+//! | `clock 2 jump -50ms`                     | its clock is set back, or forward without a minus |
+//! | `disk 1 lose-sync DOSE`                  | syncs report success and do nothing               |
+//! | `disk 1 read-error DOSE`                 | reads fail; also `write-error`, `sync-error`      |
+//! | `disk 1 short-read DOSE`                 | reads return less than they could                 |
+//! | `disk 1 full after SIZE`                 | files may grow by so much                         |
+//! | `disk 1 flip-bit`, `disk 1 flip-bit wal` | a bit changes, of any file or of one named so     |
+//! | `disk 1 slow TIME..TIME`                 | each I/O takes so long                            |
+//! | `disk 1 heal`                            | the disk works again                              |
+//! | `recover`                                | all is healed, resumed and restarted              |
 //!
 //! ```
 //! use harness::sim::Script;

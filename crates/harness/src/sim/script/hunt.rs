@@ -30,8 +30,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Runs the seeds `0..count`, each under the script that `swarm` draws from it, until one fails; for
-/// planted bugs, which must be found. A run fails by its result or by a panic.
+/// Runs the seeds `0..count`, each under the script that `swarm` draws from it, until one fails;
+/// for planted bugs, which must be found. A run fails by its result or by a panic.
 pub fn hunt(
     count: u64,
     swarm: &Swarm,

@@ -5,7 +5,8 @@
 //!   log    | value | filling   | checksum |   one record an increment; the last sound one counts
 //! ```
 //!
-//! A record is longer than a sector, so that it can be torn. At each start, and after every eighth record, the log is replaced by one of a single record.
+//! A record is longer than a sector, so that it can be torn. At each start, and after every eighth
+//! record, the log is replaced by one of a single record.
 
 use std::cell::RefCell;
 use std::path::Path;

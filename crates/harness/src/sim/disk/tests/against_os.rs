@@ -29,6 +29,8 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let name = 0..NAMES.len();
+    let files = prop::sample::select(vec![0, 1, 3]);
+    let bytes = prop::collection::vec(any::<u8>(), 0..30);
     let modes = prop::sample::select(vec![
         OpenMode::READ,
         OpenMode::WRITE,
@@ -37,8 +39,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         OpenMode::TRUNCATE,
     ]);
     let step = prop_oneof![
-        3 => (prop::sample::select(vec![0, 1, 3]), modes).prop_map(|(at, mode)| Step::Open(at, mode)),
-        3 => (0_u64..40, prop::collection::vec(any::<u8>(), 0..30)).prop_map(|(at, bytes)| Step::Write(at, bytes)),
+        3 => (files, modes).prop_map(|(at, mode)| Step::Open(at, mode)),
+        3 => (0_u64..40, bytes).prop_map(|(at, bytes)| Step::Write(at, bytes)),
         2 => (0_u64..60, 0_usize..40).prop_map(|(at, len)| Step::Read(at, len)),
         1 => (0_u64..50).prop_map(Step::SetLen),
         1 => (0_u64..50).prop_map(Step::Preallocate),
