@@ -1,9 +1,9 @@
 //! Randomness: one trait, the machine's entropy, and a stream that a seed determines.
 //!
-//! | source           | is                                   | for                                 |
-//! |------------------|--------------------------------------|-------------------------------------|
-//! | [`OsRandom`]     | the kernel's generator               | secrets, and seeds of real programs |
-//! | [`SeededRandom`] | xoshiro256++                         | simulations, tests, election jitter |
+//! | source           | is                                  | for                                 |
+//! |------------------|-------------------------------------|-------------------------------------|
+//! | [`OsRandom`]     | the kernel's generator              | secrets, and seeds of real programs |
+//! | [`SeededRandom`] | xoshiro256++                        | simulations, tests, election jitter |
 //!
 //! An engine takes a `&mut dyn Random` or a `Box<dyn Random>`, so that a simulation can decide
 //! what chance brings and repeat it.

@@ -241,13 +241,14 @@ fn text_must_be_text() {
     assert_eq!(OsFs.read_to_string(&path).unwrap(), "gr\u{fc}n");
 }
 
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..600)
+}
+
 proptest! {
     #[test]
     fn file_is_the_vector_that_the_same_writes_make(
-        writes in prop::collection::vec(
-            (0_u16..3_000, prop::collection::vec(any::<u8>(), 0..600)),
-            0..8,
-        )
+        writes in prop::collection::vec((0_u16..3_000, bytes()), 0..8)
     ) {
         let folder = folder();
         let path = folder.path().join("f");
