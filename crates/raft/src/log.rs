@@ -1,0 +1,372 @@
+//! The log as the protocol sees it: what the store has, and behind it what is on its way there.
+//!
+//! ```text
+//!                 storage                 |            unstable
+//!   snapshot | ... applied ... committed ... stable | stable + 1 ... handed | ... last_index
+//!                                                     given to the driver     not yet
+//! ```
+//!
+//! # When is an entry durable?
+//!
+//! The driver finishes writes in the order in which it got them, several may be on their way, and a
+//! later one may replace what an earlier one wrote. A finished write has put entries on disk up to
+//! its last one; but from the place on where a later write begins, the disk is about to change.
+//! So *durable is what no write on its way will touch*. Term and index of the last entry do not
+//! suffice to tell: an entry may be written, replaced, and come back.
+//!
+//! # Configurations
+//!
+//! The configuration in force is the last one in the log, committed or not (§6). The log keeps
+//! where each one stands, so truncation and snapshots take it back without further rules.
+//!
+//! # What this module does not do
+//!
+//! It does not know what a majority is; the commit index is told to it.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::mutants::{Bug, on};
+use crate::storage::{Storage, StorageError, take};
+use crate::types::{Configuration, Entry, Index, Payload, Position, Snapshot, Term};
+
+/// A write that the driver has and has not finished.
+#[derive(Clone, Copy, Debug)]
+struct OnItsWay {
+    sequence: u64,
+    /// The first entry that it writes; nothing stays of the log before a snapshot.
+    first: Index,
+    /// The last one that is there once it is done.
+    last: Index,
+}
+
+/// The log.
+#[derive(Debug)]
+pub(crate) struct Log<S> {
+    storage: S,
+    /// The entries behind `stable`.
+    unstable: VecDeque<Entry>,
+    /// A snapshot that is not in the store yet. It is the base of `unstable`.
+    pending: Option<Snapshot>,
+    /// Invariant: everything up to here is durable and in the store, and no write will change it.
+    stable: Index,
+    /// Invariant: `stable <= handed <= last_index`.
+    handed: Index,
+    pending_handed: bool,
+    /// In the order in which they will be finished.
+    writes: VecDeque<OnItsWay>,
+    /// Invariant: `applied <= applying <= commit <= last_index`.
+    commit: Index,
+    /// What the driver has been given to apply.
+    applying: Index,
+    applied: Index,
+    /// Where each configuration stands: the one at or before `applied`, then all later ones.
+    configurations: VecDeque<(Index, Configuration)>,
+}
+
+impl<S: Storage> Log<S> {
+    /// The log of a store, whose state machine has applied everything up to `applied`.
+    pub(crate) fn open(storage: S, applied: Index) -> Result<Self, StorageError> {
+        let meta = storage.snapshot_meta();
+        let base = meta.last.index;
+        let (stable, commit) = (storage.last_index(), storage.hard_state().commit);
+        let mut configurations = VecDeque::from([(base, meta.configuration.clone())]);
+        let mut entries = Vec::new();
+        let start = storage.first_index().max(base + 1);
+        storage.entries(start..stable.max(base) + 1, u64::MAX, &mut entries)?;
+        for entry in entries {
+            if let Payload::Configuration(it) = entry.payload {
+                configurations.push_back((entry.index, *it));
+            }
+        }
+        let commit = commit.max(applied).max(base).min(stable);
+        Ok(Self {
+            storage,
+            unstable: VecDeque::new(),
+            pending: None,
+            stable,
+            handed: stable,
+            pending_handed: false,
+            writes: VecDeque::new(),
+            commit,
+            applying: applied.min(commit),
+            applied: applied.min(commit),
+            configurations,
+        })
+    }
+
+    pub(crate) const fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    pub(crate) const fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
+    }
+
+    pub(crate) const fn stable(&self) -> Index {
+        self.stable
+    }
+
+    pub(crate) const fn commit(&self) -> Index {
+        self.commit
+    }
+
+    pub(crate) const fn applied(&self) -> Index {
+        self.applied
+    }
+
+    pub(crate) fn last_index(&self) -> Index {
+        self.stable + self.unstable.len() as u64
+    }
+
+    pub(crate) fn last(&self) -> Position {
+        let index = self.last_index();
+        let term = self.term(index).expect("the last entry, or the snapshot's, has a term");
+        Position { index, term }
+    }
+
+    /// What the log stands on: nothing at or before it can be replicated as an entry.
+    pub(crate) fn snapshot_last(&self) -> Position {
+        self.pending.as_ref().map_or(self.storage.snapshot_meta().last, |it| it.meta.last)
+    }
+
+    pub(crate) fn term(&self, index: Index) -> Result<Term, StorageError> {
+        if let Some(entry) = self.unstable(index) {
+            return Ok(entry.term);
+        }
+        match &self.pending {
+            Some(it) if index == it.meta.last.index => Ok(it.meta.last.term),
+            Some(it) if index < it.meta.last.index => Err(StorageError::Compacted { index }),
+            _ if index > self.stable => {
+                Err(StorageError::Unavailable { index, last: self.last_index() })
+            }
+            _ => self.storage.term(index),
+        }
+    }
+
+    /// Whether the log has this entry (§5.3).
+    pub(crate) fn matches(&self, position: Position) -> bool {
+        self.term(position.index).is_ok_and(|term| term == position.term)
+    }
+
+    /// Whether a log that ends at `other` is at least as up to date as this one (§5.4.1).
+    pub(crate) fn is_up_to_date(&self, other: Position) -> bool {
+        let ours = self.last();
+        if on(Bug::LongerLogWins) {
+            return (other.index, other.term) >= (ours.index, ours.term);
+        }
+        (other.term, other.index) >= (ours.term, ours.index)
+    }
+
+    fn unstable(&self, index: Index) -> Option<&Entry> {
+        let at = index.0.checked_sub(self.stable.0 + 1)?;
+        self.unstable.get(usize::try_from(at).ok()?)
+    }
+
+    /// Appends entries of `range` to `into`, as [`Storage::entries`] does; returns their bytes.
+    pub(crate) fn entries(
+        &self,
+        range: Range<Index>,
+        bytes_max: u64,
+        into: &mut Vec<Entry>,
+    ) -> Result<u64, StorageError> {
+        let border = (self.stable + 1).clamp(range.start, range.end.max(range.start));
+        if self.pending.is_some() && range.start <= self.stable {
+            return Err(StorageError::Compacted { index: range.start });
+        }
+        self.storage.entries(range.start..border, bytes_max, into)?;
+        let stored: u64 = into.iter().map(Entry::size).sum();
+        let is_whole = into.len() as u64 == border.since(range.start);
+        if !is_whole || border >= range.end || (!into.is_empty() && stored >= bytes_max) {
+            return Ok(stored);
+        }
+        let skip = usize::try_from(border.since(self.stable + 1)).expect("it fits memory");
+        let count = usize::try_from(range.end.since(border)).expect("it fits memory");
+        let rest = self.unstable.iter().skip(skip).take(count);
+        Ok(stored + take(rest, bytes_max - stored, into))
+    }
+
+    /// Appends an entry of the leader's own.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        assert_eq!(entry.index, self.last_index() + 1, "a log has no gaps");
+        if let Payload::Configuration(it) = &entry.payload {
+            self.configurations.push_back((entry.index, (**it).clone()));
+        }
+        self.unstable.push_back(entry);
+    }
+
+    /// Appends a leader's entries behind `prev`, which must match: what conflicts is replaced,
+    /// what is there already stays (figure 2, `AppendEntries`, steps 3 and 4).
+    pub(crate) fn merge(&mut self, entries: &[Entry]) {
+        let is_new = |entry: &&Entry| !self.matches(entry.position());
+        let skip = if on(Bug::DeletesMatchingEntries) {
+            0
+        } else {
+            entries.iter().position(|entry| is_new(&entry)).unwrap_or(entries.len())
+        };
+        let Some(first) = entries.get(skip) else { return };
+        if first.index <= self.last_index() {
+            self.truncate(first.index);
+        }
+        entries[skip..].iter().for_each(|entry| self.push(entry.clone()));
+    }
+
+    /// Removes `from` and all that follows.
+    fn truncate(&mut self, from: Index) {
+        assert!(
+            from > self.commit,
+            "entry {from} is committed (up to {}) and conflicts with the leader's",
+            self.commit
+        );
+        let before = from.before();
+        if before < self.stable {
+            self.stable = before;
+            self.unstable.clear();
+        } else {
+            self.unstable.truncate(usize::try_from(before.since(self.stable)).expect("fits"));
+        }
+        self.handed = self.handed.min(before);
+        if !on(Bug::ConfigurationSurvivesTruncation) {
+            self.configurations.retain(|(index, _)| *index < from);
+        }
+    }
+
+    /// Replaces the whole log by a snapshot (§7).
+    pub(crate) fn restore(&mut self, snapshot: Snapshot) {
+        let index = snapshot.meta.last.index;
+        assert!(index > self.commit, "a snapshot at {index} is behind {}", self.commit);
+        if on(Bug::ConfigurationSurvivesSnapshot) {
+            self.configurations.push_front((index, snapshot.meta.configuration.clone()));
+        } else {
+            self.configurations = VecDeque::from([(index, snapshot.meta.configuration.clone())]);
+        }
+        self.unstable.clear();
+        (self.stable, self.handed, self.commit) = (index, index, index);
+        self.pending = Some(snapshot);
+        self.pending_handed = false;
+    }
+
+    /// The configuration in force, and where it stands.
+    pub(crate) fn configuration(&self) -> (Index, &Configuration) {
+        if on(Bug::ConfigurationAtApply) {
+            let known = self.configurations.iter().rev().find(|(index, _)| *index <= self.applied);
+            let (index, it) = known.unwrap_or(&self.configurations[0]);
+            return (*index, it);
+        }
+        let (index, it) = self.configurations.back().expect("there is always a configuration");
+        (*index, it)
+    }
+
+    /// The configuration at an applied entry.
+    pub(crate) fn configuration_at(&self, index: Index) -> &Configuration {
+        let earlier = self.configurations.iter().rev().find(|(at, _)| *at <= index);
+        &earlier.unwrap_or(&self.configurations[0]).1
+    }
+
+    /// Everything up to `index` is committed.
+    pub(crate) fn commit_to(&mut self, index: Index) -> bool {
+        let index = index.min(self.last_index());
+        let is_news = index > self.commit;
+        self.commit = self.commit.max(index);
+        is_news
+    }
+
+    /// What the next write must contain: a snapshot, and entries behind it.
+    pub(crate) fn hand_out(&mut self, sequence: u64) -> (Option<Snapshot>, Vec<Entry>) {
+        let snapshot = if self.pending_handed { None } else { self.pending.clone() };
+        self.pending_handed = self.pending.is_some();
+        let skip = usize::try_from(self.handed.since(self.stable)).expect("it fits memory");
+        let entries: Vec<_> = self.unstable.iter().skip(skip).cloned().collect();
+        let first = if snapshot.is_some() { Index::ZERO } else { self.handed + 1 };
+        self.handed = self.last_index();
+        self.writes.push_back(OnItsWay { sequence, first, last: self.handed });
+        (snapshot, entries)
+    }
+
+    /// Whether something waits to be written.
+    pub(crate) fn has_news(&self) -> bool {
+        self.handed < self.last_index() || (self.pending.is_some() && !self.pending_handed)
+    }
+
+    /// Whether a write is on its way.
+    pub(crate) fn is_writing(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
+    /// The oldest write on its way is finished. See the module's header for what is durable then.
+    pub(crate) fn written(&mut self, sequence: u64, has_snapshot: bool) {
+        let write = self.writes.pop_front().expect("a finished write was on its way");
+        assert_eq!(write.sequence, sequence, "writes are finished in their order");
+        let untouched = self.writes.iter().map(|later| later.first.before()).min();
+        let untouched = untouched.map_or(self.handed, |it| it.min(self.handed));
+        let mut durable = write.last.min(untouched);
+        if on(Bug::StaleWriteCounts) {
+            durable = write.last.min(self.last_index());
+        }
+        let is_pending = |it: &Snapshot| has_snapshot && durable >= it.meta.last.index;
+        if self.pending.as_ref().is_some_and(is_pending) {
+            self.pending = None;
+        }
+        if durable > self.stable && self.pending.is_none() {
+            let count = usize::try_from(durable.since(self.stable)).expect("it fits memory");
+            self.unstable.drain(..count);
+            self.stable = durable;
+            self.handed = self.handed.max(durable);
+        }
+    }
+
+    /// The end of what can be applied: committed, and durable here, so that a state machine is
+    /// never ahead of its own log.
+    pub(crate) fn applicable(&self) -> Index {
+        if self.pending.is_some() { self.applying } else { self.commit.min(self.stable) }
+    }
+
+    /// Whether there is something to apply that the driver does not have.
+    pub(crate) fn has_applicable(&self) -> bool {
+        self.applying < self.applicable()
+    }
+
+    /// Whether the next thing to apply is the store's snapshot.
+    pub(crate) fn applies_snapshot(&self) -> bool {
+        self.applying < self.storage.snapshot_meta().last.index
+    }
+
+    /// The next entries to apply, which are from now on the driver's.
+    pub(crate) fn take_applicable(&mut self, bytes_max: u64) -> Result<Vec<Entry>, StorageError> {
+        let mut entries = Vec::new();
+        let range = self.applying + 1..self.applicable() + 1;
+        self.storage.entries(range, bytes_max, &mut entries)?;
+        self.applying = entries.last().map_or(self.applying, |entry| entry.index);
+        Ok(entries)
+    }
+
+    /// The driver applies the store's snapshot.
+    pub(crate) fn take_snapshot(&mut self) -> Index {
+        self.applying = self.storage.snapshot_meta().last.index;
+        self.applying
+    }
+
+    /// Everything up to `index` is applied.
+    pub(crate) fn applied_to(&mut self, index: Index) {
+        assert!(index <= self.applying, "{index} was never handed out, {} was", self.applying);
+        self.applied = self.applied.max(index);
+        while self.configurations.get(1).is_some_and(|(at, _)| *at <= self.applied) {
+            self.configurations.pop_front();
+        }
+    }
+
+    /// Panics where the log contradicts itself.
+    pub(crate) fn check_invariants(&self) {
+        assert!(self.stable <= self.handed && self.handed <= self.last_index());
+        assert!(self.applied <= self.applying && self.applying <= self.commit);
+        assert!(self.commit <= self.last_index(), "{} is not in the log", self.commit);
+        let mut expected = self.stable;
+        for entry in &self.unstable {
+            expected = expected + 1;
+            assert_eq!(entry.index, expected, "a log has no gaps");
+        }
+        let starts = self.configurations.iter().map(|(index, _)| *index);
+        assert!(starts.is_sorted(), "configurations stand in the order of the log");
+        assert!(self.configuration().0 <= self.last_index(), "it stands in the log");
+    }
+}

@@ -1,0 +1,201 @@
+//! How a configuration may change. Pure functions from one configuration to the next.
+//!
+//! ```text
+//!   simple   C ------------------------------> C'            one voter more or fewer (D§4.1)
+//!   joint    C_old ---> C_old,new ---> C_new                 any change, in two steps (§6)
+//!                       both decide
+//! ```
+//!
+//! Two majorities of configurations that differ by one voter have a server in common; so have the
+//! majorities of a joint configuration with those of either half. That, and that a leader proposes
+//! no configuration before the last one and an entry of its own term are committed (the correction
+//! of 2015 to D§4.1), is all that safety needs.
+//!
+//! # What this module does not do
+//!
+//! It does not ask whether a change is wise: three voters may become one.
+
+use crate::quorum::{Tally, reached_jointly, tally_jointly};
+use crate::types::{Configuration, Incarnation, NodeId};
+
+/// One change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It votes from now on: a new member, or a learner that has caught up.
+    AddVoter(NodeId, Incarnation),
+    /// It gets the log and does not vote: a new member, or one that voted.
+    AddLearner(NodeId, Incarnation),
+    /// It is a member no more.
+    Remove(NodeId),
+}
+
+/// Why a configuration cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigurationError {
+    /// Nobody would decide.
+    #[error("no voter would be left: add one in the same change")]
+    NoVoters,
+    /// Too much at once.
+    #[error("{count} voters change at once, and a simple change allows one: use a joint change")]
+    TooManyVoters {
+        /// How many.
+        count: usize,
+    },
+    /// The last change is not over.
+    #[error("the configuration is joint: wait until it is left, or leave it")]
+    IsJoint,
+    /// There is nothing to leave.
+    #[error("the configuration is not joint, so that there is nothing to leave")]
+    NotJoint,
+    /// The disk of a member does not change by itself.
+    #[error("member {id} has disk {known}: remove it before it is added with another one")]
+    OtherIncarnation {
+        /// Who.
+        id: NodeId,
+        /// Its disk.
+        known: Incarnation,
+    },
+    /// Nothing would change.
+    #[error("the change changes nothing: it is done already")]
+    NoChange,
+}
+
+impl Configuration {
+    /// The configuration with which a cluster begins.
+    pub fn founding(voters: impl IntoIterator<Item = NodeId>) -> Self {
+        let mut voters: Vec<_> = voters.into_iter().collect();
+        voters.sort_unstable();
+        voters.dedup();
+        let members = voters.iter().map(|&id| (id, Incarnation::default())).collect();
+        Self { voters, members, ..Self::default() }
+    }
+
+    /// Whether two configurations decide together.
+    pub fn is_joint(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Whether `id` votes, in either half.
+    pub fn is_voter(&self, id: NodeId) -> bool {
+        self.voters.binary_search(&id).is_ok() || self.outgoing.binary_search(&id).is_ok()
+    }
+
+    /// The disk by which `id` is known.
+    pub fn incarnation(&self, id: NodeId) -> Option<Incarnation> {
+        let position = self.members.binary_search_by_key(&id, |(member, _)| *member).ok()?;
+        Some(self.members[position].1)
+    }
+
+    /// What a majority has reached; see [`reached_jointly`].
+    pub fn reached(&self, number: impl Fn(NodeId) -> u64) -> u64 {
+        reached_jointly(&self.voters, &self.outgoing, number)
+    }
+
+    /// What became of an election; see [`tally_jointly`].
+    pub fn tally(&self, vote: impl Fn(NodeId) -> Option<bool>) -> Tally {
+        tally_jointly(&self.voters, &self.outgoing, vote)
+    }
+
+    /// The next configuration where at most one voter changes.
+    pub fn simple(&self, changes: &[Change]) -> Result<Self, ConfigurationError> {
+        let next = self.changed(changes)?;
+        let differs = |id: &&NodeId| self.voters.contains(id) != next.voters.contains(id);
+        let mut all: Vec<_> = self.voters.iter().chain(&next.voters).filter(differs).collect();
+        all.sort_unstable();
+        all.dedup();
+        match all.len() {
+            0 | 1 => Ok(next),
+            count => Err(ConfigurationError::TooManyVoters { count }),
+        }
+    }
+
+    /// The joint configuration on the way to what `changes` make of this one.
+    pub fn joint(&self, changes: &[Change], auto_leave: bool) -> Result<Self, ConfigurationError> {
+        let mut next = self.changed(changes)?;
+        next.outgoing.clone_from(&self.voters);
+        next.auto_leave = auto_leave;
+        // Who votes in `C_old` is a member until it is left, and learns only after that.
+        for id in &next.outgoing {
+            if let Err(position) = next.members.binary_search_by_key(id, |(member, _)| *member) {
+                let known = self.incarnation(*id).expect("a voter is a member");
+                next.members.insert(position, (*id, known));
+            }
+        }
+        Ok(next)
+    }
+
+    /// `C_new` alone.
+    pub fn left(&self) -> Result<Self, ConfigurationError> {
+        if !self.is_joint() {
+            return Err(ConfigurationError::NotJoint);
+        }
+        let mut next = Self { outgoing: Vec::new(), auto_leave: false, ..self.clone() };
+        let stays = |id: &NodeId| next.voters.contains(id) || next.learners.contains(id);
+        next.members = self.members.iter().copied().filter(|(id, _)| stays(id)).collect();
+        Ok(next)
+    }
+
+    fn changed(&self, changes: &[Change]) -> Result<Self, ConfigurationError> {
+        if self.is_joint() {
+            return Err(ConfigurationError::IsJoint);
+        }
+        let mut next = self.clone();
+        for change in changes {
+            next.apply(*change)?;
+        }
+        if next.voters.is_empty() {
+            return Err(ConfigurationError::NoVoters);
+        }
+        if next == *self { Err(ConfigurationError::NoChange) } else { Ok(next) }
+    }
+
+    fn apply(&mut self, change: Change) -> Result<(), ConfigurationError> {
+        let (Change::AddVoter(id, _) | Change::AddLearner(id, _) | Change::Remove(id)) = change;
+        self.voters.retain(|voter| *voter != id);
+        self.learners.retain(|learner| *learner != id);
+        match change {
+            Change::AddVoter(_, incarnation) => {
+                self.admit(id, incarnation)?;
+                insert(&mut self.voters, id);
+            }
+            Change::AddLearner(_, incarnation) => {
+                self.admit(id, incarnation)?;
+                insert(&mut self.learners, id);
+            }
+            Change::Remove(_) => self.members.retain(|(member, _)| *member != id),
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, id: NodeId, incarnation: Incarnation) -> Result<(), ConfigurationError> {
+        match self.members.binary_search_by_key(&id, |(member, _)| *member) {
+            Ok(position) if self.members[position].1 == incarnation => Ok(()),
+            Ok(position) => {
+                Err(ConfigurationError::OtherIncarnation { id, known: self.members[position].1 })
+            }
+            Err(position) => {
+                self.members.insert(position, (id, incarnation));
+                Ok(())
+            }
+        }
+    }
+
+    /// Panics where the configuration contradicts itself.
+    pub fn check_invariants(&self) {
+        for list in [&self.voters, &self.outgoing, &self.learners] {
+            assert!(list.is_sorted(), "lists are sorted: {self:?}");
+            assert!(list.iter().all(|id| self.incarnation(*id).is_some()), "members: {self:?}");
+        }
+        let both = self.learners.iter().find(|id| self.voters.contains(id));
+        assert_eq!(both, None, "nobody votes and learns at once: {self:?}");
+    }
+}
+
+fn insert(sorted: &mut Vec<NodeId>, id: NodeId) {
+    if let Err(position) = sorted.binary_search(&id) {
+        sorted.insert(position, id);
+    }
+}
+
+#[cfg(test)]
+mod tests;

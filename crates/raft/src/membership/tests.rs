@@ -1,0 +1,60 @@
+use proptest::prelude::*;
+
+use super::{Change, ConfigurationError};
+use crate::types::{Configuration, Incarnation, NodeId};
+
+const DISK: Incarnation = Incarnation(0);
+
+fn change() -> impl Strategy<Value = Change> {
+    (0..3_u8, 1..7_u64).prop_map(|(kind, id)| match kind {
+        0 => Change::AddVoter(NodeId(id), DISK),
+        1 => Change::AddLearner(NodeId(id), DISK),
+        _ => Change::Remove(NodeId(id)),
+    })
+}
+
+/// Whether each majority of the one meets each of the other: by trying all sets of six servers.
+fn always_meet(one: &Configuration, other: &Configuration) -> bool {
+    use crate::quorum::Tally::Won;
+    let decides = |configuration: &Configuration, set: u8| {
+        configuration.tally(|id| (set >> id.0 & 1 == 1).then_some(true)) == Won
+    };
+    let sets = || (0..=u8::MAX).step_by(2);
+    sets().filter(|&set| decides(one, set)).all(|set| !decides(other, !set))
+}
+
+proptest! {
+    #[test]
+    fn neighbours_always_meet(changes in prop::collection::vec(change(), 1..5)) {
+        let old = Configuration::founding([1, 2, 3].map(NodeId));
+        if let Ok(next) = old.simple(&changes) {
+            next.check_invariants();
+            prop_assert!(always_meet(&old, &next));
+        }
+        if let Ok(joint) = old.joint(&changes, true) {
+            joint.check_invariants();
+            let new = joint.left().expect("it is joint");
+            new.check_invariants();
+            prop_assert!(always_meet(&old, &joint) && always_meet(&joint, &new));
+        }
+    }
+}
+
+#[test]
+fn what_is_refused_and_why() {
+    let old = Configuration::founding([1, 2, 3].map(NodeId));
+    let add = |id| Change::AddVoter(NodeId(id), DISK);
+    let error = old.simple(&[add(4), add(5)]);
+    assert_eq!(error, Err(ConfigurationError::TooManyVoters { count: 2 }));
+    let joint = old.joint(&[add(4), Change::Remove(NodeId(1))], true).expect("joint changes any");
+    assert_eq!(joint.simple(&[add(5)]), Err(ConfigurationError::IsJoint));
+    assert!(joint.is_voter(NodeId(1)), "C_old decides too");
+    assert_eq!(old.left(), Err(ConfigurationError::NotJoint));
+    let nobody = [1, 2, 3].map(|id| Change::Remove(NodeId(id)));
+    assert_eq!(old.joint(&nobody, true), Err(ConfigurationError::NoVoters));
+    let wiped = Change::AddLearner(NodeId(2), Incarnation(7));
+    let other = ConfigurationError::OtherIncarnation { id: NodeId(2), known: DISK };
+    assert_eq!(old.simple(&[wiped]), Err(other));
+    assert_eq!(old.simple(&[add(1)]), Err(ConfigurationError::NoChange));
+    assert!(old.simple(&[Change::Remove(NodeId(2))]).is_ok());
+}

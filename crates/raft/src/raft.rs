@@ -1,0 +1,302 @@
+//! One server: what a driver calls.
+//!
+//! # What this module does not do
+//!
+//! It holds no logic; each call goes to the part of the protocol that it belongs to.
+
+use bytes::Bytes;
+
+use crate::config::{Config, ConfigError};
+use crate::core::{Core, Role};
+use crate::election::{self, Reason};
+use crate::log::Log;
+use crate::membership::Change;
+use crate::message::{Message, ReadId};
+use crate::progress::Progress;
+use crate::read_index::{self, ReadError};
+use crate::ready::{self, Ready};
+use crate::reconfiguration::{self, ChangeError, Way};
+use crate::replication;
+use crate::storage::{Storage, StorageError};
+use crate::transfer::{self, TransferError};
+use crate::types::{Configuration, HardState, Index, NodeId, Payload, Position, Snapshot, Term};
+use crate::{step, write::Write};
+
+/// Why a server cannot start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The knobs.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why a command was not proposed. Nothing of a batch was, then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// Somebody else decides.
+    #[error("this server does not lead: ask {}", leader.map_or_else(
+        || "again after the election".to_owned(), |id| format!("server {id}")))]
+    NotLeader {
+        /// Who does, where that is known.
+        leader: Option<NodeId>,
+    },
+    /// It will never fit.
+    #[error("the command has {len} bytes, and {max} are the limit: split it, or raise the limit")]
+    TooLarge {
+        /// Its size.
+        len: u64,
+        /// `Config::entry_bytes_max`.
+        max: u64,
+    },
+    /// Too much is on its way.
+    #[error("{waiting} bytes wait to be committed, and {max} are the limit: try again later")]
+    Full {
+        /// What waits.
+        waiting: u64,
+        /// `Config::uncommitted_bytes_max`.
+        max: u64,
+    },
+    /// Leadership is given away.
+    #[error("leadership is being transferred to {to}: try there")]
+    Transferring {
+        /// To whom.
+        to: NodeId,
+    },
+}
+
+/// What a server is, for a look from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RoleName {
+    /// It answers.
+    Follower,
+    /// It asks whether it would be elected.
+    PreCandidate,
+    /// It asks to be elected.
+    Candidate,
+    /// It decides.
+    Leader,
+}
+
+/// A look at a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Who.
+    pub id: NodeId,
+    /// What it is.
+    pub role: RoleName,
+    /// `currentTerm`.
+    pub term: Term,
+    /// `votedFor`.
+    pub vote: Option<NodeId>,
+    /// The leader of this term, where it is known.
+    pub leader: Option<NodeId>,
+    /// The end of the log.
+    pub last: Position,
+    /// What of the log is durable.
+    pub stable: Index,
+    /// `commitIndex`.
+    pub commit: Index,
+    /// `lastApplied`.
+    pub applied: Index,
+    /// To whom leadership is being given.
+    pub transfer: Option<NodeId>,
+}
+
+/// One server of a cluster, without I/O. See the crate's header for how to drive it.
+#[derive(Debug)]
+pub struct Raft<S> {
+    core: Core<S>,
+}
+
+impl<S: Storage> Raft<S> {
+    /// A server that continues from what its store has. Its state machine has applied everything
+    /// up to `applied`; 0 where it starts empty.
+    pub fn new(config: Config, storage: S, applied: Index) -> Result<Self, StartError> {
+        config.validate()?;
+        Ok(Self { core: Core::new(config, Log::open(storage, applied)?) })
+    }
+
+    /// Time passes. A driver calls this at a steady rate; `Config` counts in these ticks.
+    pub fn tick(&mut self) {
+        election::tick(&mut self.core);
+    }
+
+    /// A message has come. Whatever it says does no harm to the safety of this server, as long as
+    /// it is from a server that follows the protocol.
+    ///
+    /// Panics where it contradicts what is committed, which no such server can say.
+    pub fn step(&mut self, message: Message) {
+        step::step(&mut self.core, message);
+    }
+
+    /// Campaigns now, whatever the timeout; nothing happens where that is not possible.
+    pub fn campaign(&mut self) {
+        if !self.core.is_leader() && self.core.is_promotable() {
+            election::campaign(&mut self.core, Reason::Timeout);
+        }
+    }
+
+    /// Proposes a command. It may be applied if this returns an index, and also if the leadership
+    /// is lost after that; it certainly is once it comes out of [`Ready::apply`].
+    pub fn propose(&mut self, command: Bytes) -> Result<Index, ProposeError> {
+        self.admit(std::slice::from_ref(&command))?;
+        Ok(replication::append(&mut self.core, [Payload::Command(command)]))
+    }
+
+    /// Proposes commands that come one after another in the log; returns the index of the last.
+    pub fn propose_all(&mut self, commands: Vec<Bytes>) -> Result<Index, ProposeError> {
+        self.admit(&commands)?;
+        Ok(replication::append(&mut self.core, commands.into_iter().map(Payload::Command)))
+    }
+
+    /// Takes commands into account, all or none.
+    fn admit(&mut self, commands: &[Bytes]) -> Result<(), ProposeError> {
+        let leader = replication::leader_elsewhere(&self.core);
+        let last = self.core.log.last_index() + commands.len() as u64;
+        let (entry_max, max) =
+            (self.core.config.entry_bytes_max, self.core.config.uncommitted_bytes_max);
+        let Role::Leader(it) = &mut self.core.role else {
+            return Err(ProposeError::NotLeader { leader });
+        };
+        if let Some(transfer) = it.transfer {
+            return Err(ProposeError::Transferring { to: transfer.to });
+        }
+        let mut bytes = 0;
+        for command in commands {
+            let len = command.len() as u64;
+            if len > entry_max {
+                return Err(ProposeError::TooLarge { len, max: entry_max });
+            }
+            bytes += len;
+        }
+        let waiting = it.uncommitted_bytes;
+        // One batch is let in when nothing waits, however large, or it could never be.
+        if waiting > 0 && waiting + bytes > max {
+            return Err(ProposeError::Full { waiting, max });
+        }
+        it.uncommitted.push_back((last, bytes));
+        it.uncommitted_bytes += bytes;
+        Ok(())
+    }
+
+    /// Asks for a linearizable read. It comes out of [`Ready::reads`].
+    pub fn read(&mut self) -> Result<ReadId, ReadError> {
+        read_index::read(&mut self.core)
+    }
+
+    /// Changes the configuration; returns where the next one stands. It is in force at once, and
+    /// safe to rely on once it is committed.
+    pub fn change(&mut self, changes: &[Change], way: Way) -> Result<Index, ChangeError> {
+        reconfiguration::change(&mut self.core, changes, way)
+    }
+
+    /// Leaves a joint configuration that was entered [`Way::JointUntilLeft`].
+    pub fn leave_joint(&mut self) -> Result<Index, ChangeError> {
+        reconfiguration::leave(&mut self.core)
+    }
+
+    /// Gives leadership away. [`Status::transfer`] tells whether that is under way.
+    pub fn transfer(&mut self, to: NodeId) -> Result<(), TransferError> {
+        transfer::start(&mut self.core, to)
+    }
+
+    /// What is to be done now. After an error nothing is lost, and the store should be looked at.
+    pub fn ready(&mut self) -> Result<Ready, StorageError> {
+        ready::take(&mut self.core)
+    }
+
+    /// A write is durable, and [`Storage`] shows it; send what this returns.
+    ///
+    /// Panics where an earlier write is not finished.
+    pub fn persisted(&mut self, write: Write) -> Vec<Message> {
+        ready::persisted(&mut self.core, write)
+    }
+
+    /// Everything up to `index` is applied.
+    ///
+    /// Panics where that was never handed out.
+    pub fn applied(&mut self, index: Index) {
+        self.core.log.applied_to(index);
+        read_index::serve(&mut self.core);
+    }
+
+    /// A snapshot of the state machine, which has applied everything up to what
+    /// [`Raft::applied`] was told last. The store can keep it and compact the log.
+    pub fn snapshot(&self, data: Bytes) -> Result<Snapshot, StorageError> {
+        Ok(Snapshot { meta: self.core.snapshot_meta(data.len() as u64)?, data })
+    }
+
+    /// The store.
+    pub const fn storage(&self) -> &S {
+        self.core.log.storage()
+    }
+
+    /// The store, to write into it what [`Ready`] asks for, and to compact it.
+    pub const fn storage_mut(&mut self) -> &mut S {
+        self.core.log.storage_mut()
+    }
+
+    /// The configuration in force, committed or not.
+    pub fn configuration(&self) -> &Configuration {
+        self.core.configuration()
+    }
+
+    /// Where the configuration in force stands in the log.
+    pub fn configuration_index(&self) -> Index {
+        self.core.log.configuration().0
+    }
+
+    /// The term of an entry, where the log has it.
+    pub fn term_at(&self, index: Index) -> Option<Term> {
+        self.core.log.term(index).ok()
+    }
+
+    /// What a leader knows of the others; nothing where this server does not lead.
+    pub fn progress(&self) -> &[Progress] {
+        match &self.core.role {
+            Role::Leader(leader) => &leader.progress,
+            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => &[],
+        }
+    }
+
+    /// Term, vote and commit index.
+    pub const fn hard_state(&self) -> HardState {
+        self.core.hard_state()
+    }
+
+    /// Whether this server leads.
+    pub const fn is_leader(&self) -> bool {
+        self.core.is_leader()
+    }
+
+    /// A look at the server.
+    pub fn status(&self) -> Status {
+        let core = &self.core;
+        let (role, transfer) = match &core.role {
+            Role::Follower => (RoleName::Follower, None),
+            Role::PreCandidate(_) => (RoleName::PreCandidate, None),
+            Role::Candidate(_) => (RoleName::Candidate, None),
+            Role::Leader(leader) => (RoleName::Leader, leader.transfer.map(|it| it.to)),
+        };
+        Status {
+            id: core.id(),
+            role,
+            term: core.term,
+            vote: core.vote,
+            leader: core.leader,
+            last: core.log.last(),
+            stable: core.log.stable(),
+            commit: core.log.commit(),
+            applied: core.log.applied(),
+            transfer,
+        }
+    }
+
+    /// Panics where the state contradicts itself. May be called at any time; for tests.
+    pub fn check_invariants(&self) {
+        self.core.check_invariants();
+    }
+}

@@ -1,0 +1,180 @@
+//! Reads without a log entry: linearizable, and as cheap as a heartbeat (D§6.4).
+//!
+//! ```text
+//!   read          index = commit          round r + 1            a majority has answered r + 1
+//!     |                 |                     |                               |
+//!     '--- own entry committed? --- yes ------'------------------> served once index is applied
+//!                  no: wait until one is                    (or at once under a valid lease)
+//! ```
+//!
+//! A round begins after the read has come; so each server of a majority has said *after that* that
+//! it knows no later leader, and no later leader can have committed anything by then. A round is
+//! never used twice, and an answer names it. All reads between two calls of `ready` share one.
+//!
+//! A lease (D§6.4.1) turns this around: a majority that answered round `r` elects nobody for
+//! `election_ticks` from then on, and `r` had not begun earlier than the leader's own note of it.
+//! [`ReadMode::Lease`] states what that assumes of clocks.
+//!
+//! # What this module does not do
+//!
+//! It knows no state machine: it says when a read may be served, not what it returns.
+
+use crate::config::ReadMode;
+use crate::core::{Core, Leader, Role, WaitingRead};
+use crate::message::{Body, Read, ReadId};
+use crate::mutants::{Bug, on};
+use crate::replication::{knows_commit, leader_elsewhere};
+use crate::storage::Storage;
+use crate::types::{Index, NodeId};
+
+/// Rounds without an answer whose beginning is remembered; older ones could extend no lease.
+const ROUNDS_MAX: usize = 256;
+
+/// Why a read cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Nobody to ask.
+    #[error("no leader is known: ask again after the election, or ask another server")]
+    NoLeader,
+}
+
+/// Asks for a read.
+pub(crate) fn read<S: Storage>(core: &mut Core<S>) -> Result<ReadId, ReadError> {
+    let id = ReadId { boot: core.boot, sequence: core.read_sequence };
+    if core.is_leader() {
+        accept(core, id, None);
+    } else {
+        let leader = leader_elsewhere(core).ok_or(ReadError::NoLeader)?;
+        let deadline = core.ticks + u64::from(core.config.election_ticks);
+        core.forwarded.push((id, deadline));
+        core.send(leader, Body::ReadIndex { id });
+    }
+    core.read_sequence += 1;
+    Ok(id)
+}
+
+/// A follower asks. Who leads no more does not answer, and the follower gives up in time.
+pub(crate) fn on_request<S: Storage>(core: &mut Core<S>, from: NodeId, id: ReadId) {
+    if core.is_leader() {
+        accept(core, id, Some(from));
+    }
+}
+
+/// The leader has answered.
+pub(crate) fn on_response<S: Storage>(core: &mut Core<S>, id: ReadId, index: Index) {
+    if let Some(position) = core.forwarded.iter().position(|(asked, _)| *asked == id) {
+        core.forwarded.swap_remove(position);
+        core.confirmed.push((id, index));
+        serve(core);
+    }
+}
+
+fn accept<S: Storage>(core: &mut Core<S>, id: ReadId, from: Option<NodeId>) {
+    let knows = knows_commit(core) || on(Bug::ReadBeforeOwnCommit);
+    if knows && has_lease(core) {
+        return answer(core, id, from, core.log.commit());
+    }
+    let commit = core.log.commit();
+    let Role::Leader(leader) = &mut core.role else { return };
+    let bound = knows.then(|| bind(leader, commit));
+    leader.reads.push_back(WaitingRead { id, from, bound });
+}
+
+/// What confirms a read that comes now.
+fn bind(leader: &mut Leader, commit: Index) -> (Index, u64) {
+    leader.wants_round = true;
+    let old = u64::from(on(Bug::ReadUsesOldRound));
+    (commit, leader.round + 1 - old)
+}
+
+/// Whether a majority has promised to elect nobody yet.
+fn has_lease<S: Storage>(core: &Core<S>) -> bool {
+    let Role::Leader(leader) = &core.role else { return false };
+    let ReadMode::Lease { lease_margin_ticks } = core.config.read_mode else { return false };
+    let length = u64::from(core.config.election_ticks - lease_margin_ticks);
+    let is_void = leader.is_lease_void && !on(Bug::LeaseSurvivesTransfer);
+    leader.confirmed_round > 0 && !is_void && core.ticks - leader.confirmed_tick < length
+}
+
+/// The leader has committed: reads that waited to know what can be bound now.
+pub(crate) fn on_commit<S: Storage>(core: &mut Core<S>) {
+    if !knows_commit(core) {
+        return;
+    }
+    let commit = core.log.commit();
+    let Role::Leader(leader) = &mut core.role else { return };
+    let mut reads = std::mem::take(&mut leader.reads);
+    for read in reads.iter_mut().filter(|read| read.bound.is_none()) {
+        read.bound = Some(bind(leader, commit));
+    }
+    leader.reads = reads;
+}
+
+/// Begins a round. Every message that the leader sends from now on asks it.
+pub(crate) fn begin_round(leader: &mut Leader, now: u64) {
+    leader.round += 1;
+    leader.rounds.push_back((leader.round, now));
+    if leader.rounds.len() > ROUNDS_MAX {
+        leader.rounds.pop_front();
+    }
+}
+
+/// Looks which rounds a majority has answered, and serves what they confirm.
+pub(crate) fn confirm<S: Storage>(core: &mut Core<S>) {
+    let id = core.id();
+    let Role::Leader(leader) = &mut core.role else { return };
+    let answered = |voter| {
+        if voter == id { leader.round } else { leader.progress(voter).map_or(0, |it| it.round) }
+    };
+    let reached = core.log.configuration().1.reached(answered);
+    while let Some(&(round, tick)) = leader.rounds.front() {
+        if round > reached {
+            break;
+        }
+        leader.confirmed_tick = tick;
+        leader.rounds.pop_front();
+    }
+    leader.confirmed_round = leader.confirmed_round.max(reached.min(leader.round));
+    while let Some(WaitingRead { id, from, bound: Some((index, round)) }) = core.first_read() {
+        if round > core.confirmed_round() {
+            break;
+        }
+        core.pop_read();
+        answer(core, id, from, index);
+    }
+}
+
+fn answer<S: Storage>(core: &mut Core<S>, id: ReadId, from: Option<NodeId>, index: Index) {
+    match from {
+        Some(follower) => core.send(follower, Body::ReadIndexResponse { id, index }),
+        None => {
+            core.confirmed.push((id, index));
+            serve(core);
+        }
+    }
+}
+
+/// Hands out reads whose index is applied.
+pub(crate) fn serve<S: Storage>(core: &mut Core<S>) {
+    let applied = core.log.applied();
+    let ready = core.confirmed.extract_if(.., |(_, index)| *index <= applied);
+    core.reads.extend(ready.map(|(id, _)| Read::Serve(id)));
+}
+
+impl<S: Storage> Core<S> {
+    fn first_read(&self) -> Option<WaitingRead> {
+        let Role::Leader(leader) = &self.role else { return None };
+        leader.reads.front().copied()
+    }
+
+    fn pop_read(&mut self) {
+        if let Role::Leader(leader) = &mut self.role {
+            leader.reads.pop_front();
+        }
+    }
+
+    fn confirmed_round(&self) -> u64 {
+        let Role::Leader(leader) = &self.role else { return 0 };
+        leader.confirmed_round
+    }
+}

@@ -1,0 +1,110 @@
+//! What a server wants done, in types that leave no wrong order.
+//!
+//! ```text
+//!   Ready
+//!     messages   send now
+//!     write      make durable --> Raft::persisted(write) --> more messages: send them now
+//!     apply      apply        --> Raft::applied(index)
+//!     reads      serve now, from what is applied
+//! ```
+//!
+//! * A vote or an acknowledgement is inside the [`Write`] that it relies on, and only
+//!   [`Raft::persisted`](crate::Raft::persisted), which takes the write, gives it out.
+//! * An entry is in `apply` only if it is committed and this server's own copy is durable.
+//! * A read is in `reads` only after `applied` has said that the state is new enough.
+//!
+//! The four are independent: messages need not wait for the write, nor the write for the apply.
+//!
+//! # What this module does not do
+//!
+//! It does nothing. Who forgets one part of a `Ready` makes a server slow or silent, not wrong.
+
+use crate::core::Core;
+use crate::message::{Message, Read};
+use crate::mutants::{Bug, on};
+use crate::replication;
+use crate::storage::{Storage, StorageError};
+use crate::types::Entry;
+use crate::write::Write;
+
+/// What to bring into the state machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Apply {
+    /// The store's snapshot, which replaces the whole state.
+    Snapshot,
+    /// Entries in order. Those without a command count too.
+    Entries(Vec<Entry>),
+}
+
+/// What a server wants done. See the module's header.
+#[derive(Debug, Default)]
+#[must_use = "what is not done here is not done at all"]
+pub struct Ready {
+    /// Send these now, in this order to each receiver where that is possible.
+    pub messages: Vec<Message>,
+    /// Make this durable.
+    pub write: Option<Write>,
+    /// Apply this, then say so.
+    pub apply: Option<Apply>,
+    /// Reads that can be served, and reads that are lost.
+    pub reads: Vec<Read>,
+}
+
+impl Ready {
+    /// Whether nothing is to be done.
+    pub const fn is_empty(&self) -> bool {
+        let has_work = self.write.is_some() || self.apply.is_some();
+        !has_work && self.messages.is_empty() && self.reads.is_empty()
+    }
+}
+
+/// Collects what is to be done.
+pub(crate) fn take<S: Storage>(core: &mut Core<S>) -> Result<Ready, StorageError> {
+    replication::flush(core);
+    let apply = take_apply(core)?;
+    let write = take_write(core);
+    let messages = std::mem::take(&mut core.messages);
+    Ok(Ready { messages, write, apply, reads: std::mem::take(&mut core.reads) })
+}
+
+fn take_apply<S: Storage>(core: &mut Core<S>) -> Result<Option<Apply>, StorageError> {
+    if !core.log.has_applicable() {
+        return Ok(None);
+    }
+    if core.log.applies_snapshot() {
+        core.log.take_snapshot();
+        return Ok(Some(Apply::Snapshot));
+    }
+    core.log.take_applicable(core.config.apply_bytes_max).map(|it| Some(Apply::Entries(it)))
+}
+
+/// A promise goes with the write that it relies on; where all of it is durable, it goes at once.
+fn take_write<S: Storage>(core: &mut Core<S>) -> Option<Write> {
+    let state = core.hard_state();
+    // A commit index alone is worth no write: it is written with whatever comes next.
+    let is_state_news =
+        (state.term, state.vote) != (core.handed_state.term, core.handed_state.vote);
+    let is_promise_early = !core.promises.is_empty() && core.log.is_writing();
+    if !is_state_news && !core.log.has_news() && !is_promise_early {
+        core.messages.append(&mut core.promises);
+        return None;
+    }
+    core.write_sequence += 1;
+    core.handed_state = state;
+    let sequence = core.write_sequence;
+    let (snapshot, entries) = core.log.hand_out(sequence);
+    let promises = std::mem::take(&mut core.promises);
+    Some(Write { sequence, hard_state: state, snapshot, entries, promises })
+}
+
+/// A write is durable.
+pub(crate) fn persisted<S: Storage>(core: &mut Core<S>, write: Write) -> Vec<Message> {
+    core.log.written(write.sequence, write.snapshot.is_some());
+    if write.hard_state.term == core.term && write.hard_state.vote == Some(core.id()) {
+        crate::election::on_vote_durable(core);
+    }
+    if !on(Bug::LeaderCountsUnwritten) {
+        replication::advance_commit(core);
+    }
+    write.promises
+}

@@ -1,0 +1,341 @@
+//! Replication (§5.3): what a leader sends, what a follower does with it, what is committed.
+//!
+//! ```text
+//!   propose ... propose        ready                        AppendResponse
+//!        \        /              |                                |
+//!         v      v               v                                v
+//!        leader's log ---> one message for each        match_index of each follower
+//!             |            follower with all of it                |
+//!             '--> write, at the same time (D§10.2.1)             v
+//!                        '--- durable: it counts too --->  what a majority has, if it is
+//!                                                          of this term, is committed
+//! ```
+//!
+//! Nothing is sent when it is proposed: all that comes between two calls of `ready` goes out
+//! together, and followers at the same place share one copy of the entries.
+//!
+//! # Where do the logs part?
+//!
+//! A follower that has another entry at `prev` answers with the last place at or before it whose
+//! term is not above the leader's; the leader passes over terms that are above the follower's in
+//! turn. So each exchange skips at least one term, mostly all of them (§5.3).
+//!
+//! # What this module does not do
+//!
+//! It sends nothing again by itself: an answer or a heartbeat tells that something was lost.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::core::{Core, Leader, Role};
+use crate::log::Log;
+use crate::message::{AppendOutcome, Body, Message};
+use crate::mutants::{Bug, on};
+use crate::progress::{Inflight, Mode, Progress};
+use crate::storage::{Storage, StorageError};
+use crate::types::{Entry, Index, NodeId, Payload, Position, Term};
+use crate::{read_index, reconfiguration, snapshot, transfer};
+
+/// Appends entries of the leader's own term.
+pub(crate) fn append<S: Storage>(
+    core: &mut Core<S>,
+    payloads: impl IntoIterator<Item = Payload>,
+) -> Index {
+    assert!(core.is_leader(), "only a leader appends entries of its own");
+    for payload in payloads {
+        let index = core.log.last_index() + 1;
+        core.log.push(Entry { index, term: core.term, payload });
+    }
+    if on(Bug::LeaderCountsUnwritten) {
+        advance_commit(core);
+    }
+    core.log.last_index()
+}
+
+/// Makes the leader's view of followers that of the configuration in force.
+pub(crate) fn follow_configuration<S: Storage>(core: &mut Core<S>) {
+    let id = core.id();
+    let Role::Leader(leader) = &mut core.role else { return };
+    let members = &core.log.configuration().1.members;
+    let Config { inflight_max, inflight_bytes_max, .. } = core.config;
+    let next = core.log.last_index().max(Index(1));
+    let known = std::mem::take(&mut leader.progress);
+    for &(member, incarnation) in members.iter().filter(|(member, _)| *member != id) {
+        let same = |it: &&Progress| it.id == member && it.incarnation == incarnation;
+        let progress = known.iter().find(same).cloned().unwrap_or_else(|| {
+            leader.session += 1;
+            let inflight = Inflight::new(inflight_max, inflight_bytes_max);
+            Progress::new(member, incarnation, leader.session, next, inflight)
+        });
+        leader.progress.push(progress);
+    }
+}
+
+/// Sends all that is news to somebody, and steps down where that was decided.
+pub(crate) fn flush<S: Storage>(core: &mut Core<S>) {
+    let Role::Leader(leader) = &mut core.role else { return };
+    let is_round = std::mem::take(&mut leader.wants_round);
+    let is_beat = std::mem::take(&mut leader.is_beat_due);
+    if is_round {
+        read_index::begin_round(leader, core.ticks);
+    }
+    let mut outgoing = Outgoing {
+        from: Message {
+            from: core.config.id,
+            to: core.config.id,
+            incarnation: core.config.incarnation,
+            term: core.term,
+            body: Body::TimeoutNow,
+        },
+        log: &core.log,
+        config: &core.config,
+        round: leader.round,
+        messages: &mut core.messages,
+        shared: None,
+    };
+    for progress in &mut leader.progress {
+        if is_beat {
+            progress.ask_again();
+        }
+        outgoing.send_news(progress, is_round);
+    }
+    let resigns = leader.resigns;
+    if is_round {
+        read_index::confirm(core);
+    }
+    if resigns {
+        core.become_follower(core.term, None);
+    }
+}
+
+/// What a leader needs to write a message.
+struct Outgoing<'a, S> {
+    /// A message of which receiver and body are to be filled in.
+    from: Message,
+    log: &'a Log<S>,
+    config: &'a Config,
+    round: u64,
+    messages: &'a mut Vec<Message>,
+    /// The entries of the last message, from which index, and their bytes.
+    shared: Option<(Index, Arc<[Entry]>, u64)>,
+}
+
+impl<S: Storage> Outgoing<'_, S> {
+    /// Sends what `progress` may be sent; something at least where `is_asked`.
+    fn send_news(&mut self, progress: &mut Progress, is_asked: bool) {
+        let before = self.messages.len();
+        let done = match progress.mode {
+            Mode::Snapshot { .. } => self.send_chunk(progress),
+            Mode::Probe { .. } | Mode::Replicate => self.send_entries(progress),
+        };
+        match done {
+            Err(StorageError::Compacted { .. }) if !on(Bug::NeverSendsSnapshot) => {
+                progress.send_snapshot(self.log.snapshot_last().index);
+                self.send_news(progress, is_asked);
+            }
+            // What cannot be read now may be at the next heartbeat.
+            Ok(()) | Err(_) => {
+                let is_sent = self.messages.len() > before;
+                let commit = self.log.commit().min(progress.match_index);
+                if !is_sent && (is_asked || commit > progress.told_commit) {
+                    self.send_nothing(progress);
+                }
+            }
+        }
+    }
+
+    fn send_entries(&mut self, progress: &mut Progress) -> Result<(), StorageError> {
+        while !progress.is_waiting() && progress.next_index <= self.log.last_index() {
+            let prev = progress.next_index.before();
+            let prev = Position { index: prev, term: self.log.term(prev)? };
+            let (entries, bytes) = self.entries_from(progress.next_index)?;
+            let Some(last) = entries.last() else { break };
+            progress.sent(last.index, bytes);
+            self.send_append(progress, prev, entries);
+        }
+        Ok(())
+    }
+
+    /// Entries from `start` on, the same copy for everybody who needs them.
+    fn entries_from(&mut self, start: Index) -> Result<(Arc<[Entry]>, u64), StorageError> {
+        if let Some((first, entries, bytes)) = &self.shared
+            && *first == start
+        {
+            return Ok((Arc::clone(entries), *bytes));
+        }
+        let mut entries = Vec::new();
+        let range = start..self.log.last_index() + 1;
+        let bytes = self.log.entries(range, self.config.message_bytes_max, &mut entries)?;
+        let entries: Arc<[Entry]> = entries.into();
+        self.shared = Some((start, Arc::clone(&entries), bytes));
+        Ok((entries, bytes))
+    }
+
+    /// A heartbeat. It stands behind what was sent, so that its rejection tells of a loss.
+    fn send_nothing(&mut self, progress: &mut Progress) {
+        let prev = progress.next_index.before();
+        let prev = match (progress.mode, self.log.term(prev)) {
+            (Mode::Snapshot { .. }, _) | (_, Err(_)) => Position::default(),
+            (_, Ok(term)) => Position { index: prev, term },
+        };
+        self.send_append(progress, prev, Arc::from([]));
+    }
+
+    fn send_append(&mut self, progress: &mut Progress, prev: Position, entries: Arc<[Entry]>) {
+        let commit = self.log.commit();
+        let last = prev.index + entries.len() as u64;
+        progress.told_commit = progress.told_commit.max(commit.min(last));
+        let (round, session) = (self.round, progress.session);
+        let body = Body::AppendEntries { prev, entries, commit, round, session };
+        self.messages.push(Message { to: progress.id, body, ..self.from.clone() });
+    }
+
+    fn send_chunk(&mut self, progress: &mut Progress) -> Result<(), StorageError> {
+        let meta = self.log.storage().snapshot_meta();
+        let part = snapshot::next_part(progress, meta);
+        let Some(offset) = part else { return Ok(()) };
+        let data = self.log.storage().snapshot_chunk(offset, self.config.chunk_bytes)?;
+        let (round, session) = (self.round, progress.session);
+        let meta = Box::new(meta.clone());
+        let body = Body::InstallSnapshot { meta, offset, data, round, session };
+        self.messages.push(Message { to: progress.id, body, ..self.from.clone() });
+        Ok(())
+    }
+}
+
+/// A leader's entries have come (figure 2, `AppendEntries RPC`).
+pub(crate) fn on_append<S: Storage>(core: &mut Core<S>, message: &Message) {
+    let Body::AppendEntries { prev, ref entries, commit, round, session } = message.body else {
+        return;
+    };
+    core.hear_leader(message.from);
+    let is_contiguous = entries.iter().zip(prev.index.0 + 1..).all(|(it, at)| it.index.0 == at);
+    if !is_contiguous && !on(Bug::TakesEntriesWithGap) {
+        // A leader that misread its log: its message means nothing.
+        return;
+    }
+    let outcome = if prev.index < core.log.commit() && !on(Bug::DeletesMatchingEntries) {
+        AppendOutcome::Accepted { matched: core.log.commit() }
+    } else if core.log.matches(prev) {
+        core.log.merge(entries);
+        let matched = prev.index + entries.len() as u64;
+        let bound = if on(Bug::CommitsBeyondMatch) { core.log.last_index() } else { matched };
+        core.log.commit_to(commit.min(bound));
+        AppendOutcome::Accepted { matched }
+    } else {
+        let hint = last_possible_match(&core.log, prev.index, prev.term);
+        AppendOutcome::Rejected { prev: prev.index, hint }
+    };
+    core.send(message.from, Body::AppendResponse { round, session, outcome });
+}
+
+/// The last entry at or before `index` whose term is at most `term`.
+fn last_possible_match<S: Storage>(log: &Log<S>, index: Index, term: Term) -> Position {
+    let mut index = index.min(log.last_index());
+    loop {
+        match log.term(index) {
+            Ok(found) if found > term => index = index.before(),
+            Ok(found) => return Position { index, term: found },
+            // Compacted, and so committed, and so the same in both logs.
+            Err(_) => return Position { index, term: Term(0) },
+        }
+    }
+}
+
+/// A follower has answered.
+pub(crate) fn on_response<S: Storage>(core: &mut Core<S>, message: &Message) {
+    let Body::AppendResponse { round, session, outcome } = message.body else { return };
+    if !heard_from(core, message, round, session) {
+        return;
+    }
+    let Role::Leader(leader) = &mut core.role else { return };
+    let Some(progress) = leader.progress_mut(message.from) else { return };
+    match outcome {
+        AppendOutcome::Accepted { matched } if matched <= core.log.last_index() => {
+            if progress.accepted(matched) {
+                advance_commit(core);
+                transfer::on_progress(core, message.from);
+            }
+        }
+        // A follower that has more than its leader has somebody else's entries.
+        AppendOutcome::Accepted { .. } => {}
+        AppendOutcome::Rejected { prev, hint } => {
+            let hint = if hint.term == Term(0) {
+                hint.index
+            } else {
+                last_possible_match(&core.log, hint.index, hint.term).index
+            };
+            progress.rejected(prev, hint);
+        }
+    }
+}
+
+/// Notes that a follower has answered a round. False where the answer is not from the member that
+/// the leader replicates to: from another disk, or from before it was removed and added again.
+pub(crate) fn heard_from<S: Storage>(
+    core: &mut Core<S>,
+    message: &Message,
+    round: u64,
+    session: u64,
+) -> bool {
+    let Role::Leader(leader) = &mut core.role else { return false };
+    let Some(progress) = leader.progress_mut(message.from) else { return false };
+    let is_same_disk = progress.incarnation == message.incarnation || on(Bug::WipedMemberCounts);
+    let is_same_session = progress.session == session || on(Bug::OldSessionCounts);
+    if !is_same_disk || !is_same_session {
+        return false;
+    }
+    if round > progress.round {
+        progress.round = round;
+        read_index::confirm(core);
+    }
+    true
+}
+
+/// Commits what a majority has, if it is of this term (§5.4.2, figure 8).
+pub(crate) fn advance_commit<S: Storage>(core: &mut Core<S>) {
+    let id = core.id();
+    let Role::Leader(leader) = &core.role else { return };
+    let own =
+        if on(Bug::LeaderCountsUnwritten) { core.log.last_index() } else { core.log.stable() };
+    let matched = |voter| {
+        if voter == id { own.0 } else { leader.progress(voter).map_or(0, |it| it.match_index.0) }
+    };
+    let reached = Index(core.log.configuration().1.reached(matched));
+    if reached <= core.log.commit() {
+        return;
+    }
+    let is_own = core.log.term(reached).is_ok_and(|term| term == core.term);
+    if !is_own && !on(Bug::CommitsPriorTermByCounting) {
+        return;
+    }
+    core.log.commit_to(reached);
+    let Role::Leader(leader) = &mut core.role else { return };
+    settle(leader, reached);
+    reconfiguration::on_commit(core);
+    read_index::on_commit(core);
+}
+
+/// Committed proposals no longer count against the limit.
+fn settle(leader: &mut Leader, commit: Index) {
+    while let Some(&(last, bytes)) = leader.uncommitted.front() {
+        if last > commit || on(Bug::UncommittedBytesLeak) {
+            return;
+        }
+        leader.uncommitted.pop_front();
+        leader.uncommitted_bytes -= bytes;
+    }
+}
+
+/// Whether the leader has committed an entry of its own term, and so knows what is committed.
+pub(crate) fn knows_commit<S: Storage>(core: &Core<S>) -> bool {
+    match &core.role {
+        Role::Leader(leader) => core.log.commit() >= leader.first,
+        Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => false,
+    }
+}
+
+/// For errors: whom to ask instead.
+pub(crate) fn leader_elsewhere<S: Storage>(core: &Core<S>) -> Option<NodeId> {
+    core.leader.filter(|leader| *leader != core.id())
+}

@@ -1,0 +1,5 @@
+//! The protocol judged as a whole: by traces to be read, and by clusters in a simulated world.
+
+mod cluster;
+mod scripts;
+mod trace;
