@@ -11,7 +11,7 @@
 //!
 //! | command                                | what it does                                        |
 //! |----------------------------------------|-----------------------------------------------------|
-//! | `cluster 3 [pre-vote] [check-quorum] [lease] [uncommitted=N] [chunk=N]` | founds one         |
+//! | `cluster 3 [pre-vote] [check-quorum] [lease] [LIMIT=N]`           | founds one         |
 //! | `given 2 term=4 log=1,1,4`             | a server, before it starts, has these terms         |
 //! | `spare 4 [incarnation=N]`              | a server that belongs to no cluster yet             |
 //! | `campaign 1`, `tick 1 20`              | at once; after so many ticks                        |
@@ -132,6 +132,9 @@ impl Stage {
         }
         if let Some(max) = option(&words, "uncommitted") {
             config.uncommitted_bytes_max = number(max);
+        }
+        if let Some(max) = option(&words, "message") {
+            config.message_bytes_max = number(max);
         }
         if let Some(max) = option(&words, "chunk") {
             config.chunk_bytes = number(max);
