@@ -171,12 +171,18 @@ impl<S: Storage> Outgoing<'_, S> {
         Ok((entries, bytes))
     }
 
-    /// A heartbeat. It stands behind what was sent, so that its rejection tells of a loss.
+    /// A heartbeat. It stands behind what was sent, so that its rejection tells of a loss. Where
+    /// that place is compacted, whatever was lost can only be made up for by a snapshot.
     fn send_nothing(&mut self, progress: &mut Progress) {
         let prev = progress.next_index.before();
-        let prev = match (progress.mode, self.log.term(prev)) {
-            (Mode::Snapshot { .. }, _) | (_, Err(_)) => Position::default(),
-            (_, Ok(term)) => Position { index: prev, term },
+        let is_snapshot = matches!(progress.mode, Mode::Snapshot { .. });
+        let prev = match self.log.term(prev) {
+            Ok(term) if !is_snapshot => Position { index: prev, term },
+            Err(StorageError::Compacted { .. }) if !is_snapshot && !on(Bug::NeverSendsSnapshot) => {
+                progress.send_snapshot(self.log.snapshot_last().index);
+                Position::default()
+            }
+            Ok(_) | Err(_) => Position::default(),
         };
         self.send_append(progress, prev, Arc::from([]));
     }

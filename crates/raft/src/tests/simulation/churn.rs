@@ -1,0 +1,168 @@
+//! What an operator does to a cluster, at random: members, transfers, snapshots, lost disks.
+//!
+//! Two rules keep a cluster that can be mended. No configuration has fewer than three voters. And a
+//! disk is wiped only while every voter has its own; the server is then removed and added again
+//! before anything else changes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use env::clock::Timestamp;
+use env::fs::Fs;
+use env::random::{Random, SeededRandom};
+use harness::sim::{Command, NodeId as Place};
+
+use super::server::{Server, in_world};
+use super::{Node, Run};
+use crate::{Change, Configuration, NodeId, Way};
+
+pub(super) struct Churn {
+    random: SeededRandom,
+    /// On average so long between two actions.
+    pace: Option<Duration>,
+}
+
+impl Churn {
+    pub(super) fn new(seed: u64, pace: Option<Duration>) -> Self {
+        Self { random: SeededRandom::new(seed ^ 0x4348_5552_4E00), pace }
+    }
+
+    /// When the next action is due.
+    pub(super) fn next(&mut self, now: Timestamp) -> Timestamp {
+        let Some(pace) = self.pace else { return Timestamp::MAX };
+        let micros = u64::try_from(pace.as_micros()).expect("it is short");
+        now + Duration::from_micros(1 + self.random.below(2 * micros))
+    }
+
+    pub(super) fn act(&mut self, run: &mut Run) {
+        if self.pace.is_none() {
+            return;
+        }
+        let servers = u64::from(run.shared.plan.servers);
+        let any = NodeId(1 + self.random.below(servers));
+        match self.random.below(8) {
+            0 => self.transfer(run, any),
+            1 => _ = call(run, any, |server, _| server.raft.as_mut().map(crate::Raft::campaign)),
+            2 | 3 => {
+                let keep = self.random.below(4);
+                call(run, any, |server, context| server.compact(keep, context));
+            }
+            4 => self.wipe(run, any),
+            _ => self.change(run, any),
+        }
+    }
+
+    fn transfer(&mut self, run: &mut Run, to: NodeId) {
+        let Some(leader) = leader(run) else { return };
+        call(run, leader, |server, context| {
+            if let Some(raft) = &mut server.raft {
+                // A target that cannot lead is refused, which is as good.
+                _ = raft.transfer(to);
+                server.pump(context);
+            }
+        });
+    }
+
+    /// Adds, promotes, demotes or removes `id`, whatever it is now.
+    fn change(&mut self, run: &mut Run, id: NodeId) {
+        let Some(leader) = leader(run) else { return };
+        let (kind, joint) = (self.random.below(3), self.random.below(2) == 0);
+        let disks = disks(run);
+        call(run, leader, |server, context| {
+            let Some(raft) = &mut server.raft else { return };
+            let configuration = raft.configuration();
+            let lost = wiped(configuration, &disks);
+            let id = lost.unwrap_or(id);
+            let Some(&(_, disk)) = disks.iter().find(|(known, _)| *known == id) else { return };
+            let change = match kind {
+                _ if lost.is_some() => Change::Remove(id),
+                0 | 1 if !configuration.voters.contains(&id) => Change::AddVoter(id, disk),
+                0 => Change::AddLearner(id, disk),
+                _ => Change::Remove(id),
+            };
+            let stays = |voter: &&NodeId| **voter != id || matches!(change, Change::AddVoter(..));
+            let adds =
+                matches!(change, Change::AddVoter(..)) && !configuration.voters.contains(&id);
+            let voters = configuration.voters.iter().filter(stays).count() + usize::from(adds);
+            if voters >= 3 || (lost.is_some() && voters >= 2) {
+                let way = if joint { Way::Joint } else { Way::Simple };
+                // A leader that cannot yet says so, and the next action tries again.
+                _ = raft.change(&[change], way);
+                server.pump(context);
+            }
+        });
+    }
+
+    fn wipe(&mut self, run: &mut Run, id: NodeId) {
+        let Some(leader) = leader(run) else { return };
+        let disks = disks(run);
+        let servers = run.shared.plan.servers as usize;
+        let is_whole = run.servers().filter_map(|server| server.raft.as_ref()).any(|raft| {
+            let is_settled = raft.configuration_index() <= raft.status().commit;
+            let configuration = raft.configuration();
+            let is_enough = !configuration.is_joint() && configuration.voters.len() >= 3;
+            raft.status().id == leader
+                && is_settled
+                && is_enough
+                && wiped(configuration, &disks).is_none()
+        });
+        // Every server is asked for its disk, so all must be up.
+        if !is_whole || disks.len() < servers || leader == id || run.all_wipes() > 0 {
+            return;
+        }
+        let place = in_world(id);
+        run.world.inject(&Command::Kill(place));
+        let fs = run.world.disk(place).mount();
+        let is_gone =
+            fs.remove_file(Path::new("log")).is_ok() && fs.sync_dir(Path::new("")).is_ok();
+        if is_gone {
+            *run.shared.wipes.borrow_mut().entry(id).or_insert(0) += 1;
+        }
+        run.world.inject(&Command::Restart(place));
+    }
+}
+
+impl Run {
+    /// How many disks were lost. One a run: what a second loss may do depends on changes that are
+    /// still under way.
+    fn all_wipes(&self) -> u64 {
+        self.shared.wipes.borrow().values().sum()
+    }
+}
+
+/// The leader of the latest term that is up.
+fn leader(run: &Run) -> Option<NodeId> {
+    let rafts = run.servers().filter_map(|server| server.raft.as_ref());
+    let leaders = rafts.filter(|raft| raft.is_leader()).map(crate::Raft::status);
+    leaders.max_by_key(|status| status.term).map(|status| status.id)
+}
+
+/// The disks of the servers that are up.
+fn disks(run: &Run) -> Vec<(NodeId, crate::Incarnation)> {
+    let of = |server: &Server| Some((server.raft.as_ref()?.status().id, server.incarnation));
+    run.servers().filter_map(of).collect()
+}
+
+/// A voter that has lost its disk.
+fn wiped(configuration: &Configuration, disks: &[(NodeId, crate::Incarnation)]) -> Option<NodeId> {
+    let is_other = |(id, disk): &&(NodeId, crate::Incarnation)| {
+        configuration.incarnation(*id).is_some_and(|known| known != *disk)
+    };
+    disks.iter().find(is_other).map(|(id, _)| *id)
+}
+
+fn call<T>(
+    run: &mut Run,
+    id: NodeId,
+    body: impl FnOnce(&mut Server, &mut harness::sim::Context<'_, super::Wire>) -> T,
+) -> Option<T> {
+    let place: Place = in_world(id);
+    run.world.call(place, |node, context| match node {
+        Node::Server(server) => {
+            let result = body(server, context);
+            server.pump(context);
+            Some(result)
+        }
+        Node::Client(_) => None,
+    })?
+}

@@ -1,0 +1,290 @@
+//! A server in the world: the core, a disk, a state machine, and what clients wait for.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::clock::Timestamp;
+use env::fs::FsError;
+use env::random::{Random, SeededRandom};
+use harness::check::model::{RegisterOp, RegisterRet};
+use harness::sim::{self, Context, Host, SimFs};
+
+use super::disk::{Disk, Recovered};
+use super::machine::{Machine, RequestId, command};
+use super::oracle::Oracle;
+use super::{Plan, TICK};
+use crate::storage::Storage;
+use crate::{
+    Apply, Config, Incarnation, MemoryStorage, Message, NodeId, Payload, Raft, Read, ReadId, Write,
+};
+
+const TICK_TIMER: u64 = 1;
+const WRITE_TIMER: u64 = 2;
+const REOPEN_TIMER: u64 = 3;
+
+/// What goes over the network.
+#[derive(Clone, Debug)]
+pub(super) enum Wire {
+    Raft(Message),
+    Request { id: RequestId, op: RegisterOp },
+    Reply { id: RequestId, ret: RegisterRet },
+}
+
+/// What all servers of a run share.
+pub(super) struct Shared {
+    pub(super) plan: Plan,
+    pub(super) oracle: RefCell<Oracle>,
+    /// How often the disk of a server was wiped.
+    pub(super) wipes: RefCell<BTreeMap<NodeId, u64>>,
+}
+
+pub(super) struct Server {
+    id: NodeId,
+    fs: Arc<SimFs>,
+    random: SeededRandom,
+    shared: Rc<Shared>,
+    /// Which life of the process this is, counting those that a failed disk ended.
+    pub(super) life: u64,
+    /// `None` from the failure of the disk until it is opened again.
+    pub(super) raft: Option<Raft<MemoryStorage>>,
+    pub(super) incarnation: Incarnation,
+    disk: Disk,
+    machine: Machine,
+    writes: VecDeque<Write>,
+    next_tick: Timestamp,
+    reads: BTreeMap<ReadId, (sim::NodeId, RequestId)>,
+    waiting: BTreeMap<RequestId, sim::NodeId>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The number of a server in the world.
+pub(super) fn in_world(id: NodeId) -> sim::NodeId {
+    sim::NodeId(u32::try_from(id.0).expect("servers have small numbers"))
+}
+
+impl Server {
+    pub(super) fn open(host: Host, shared: Rc<Shared>) -> Result<Self, FsError> {
+        let id = NodeId(u64::from(host.id.0));
+        let Recovered { disk, storage, incarnation } = recover(&host.fs, id, &shared)?;
+        let mut server = Self {
+            id,
+            fs: host.fs,
+            random: host.random,
+            shared,
+            life: host.incarnation * 1_000,
+            raft: None,
+            incarnation,
+            disk,
+            machine: Machine::default(),
+            writes: VecDeque::new(),
+            next_tick: Timestamp::ZERO,
+            reads: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+        };
+        server.begin(storage);
+        Ok(server)
+    }
+
+    /// A new life from what the disk has.
+    fn begin(&mut self, storage: MemoryStorage) {
+        self.life += 1;
+        let snapshot = storage.snapshot();
+        self.machine = Machine::decode(&snapshot.data);
+        let applied = snapshot.meta.last.index;
+        let seed = self.random.next_u64();
+        let config =
+            Config { incarnation: self.incarnation, ..self.shared.plan.config(self.id, seed) };
+        self.raft = Some(Raft::new(config, storage, applied).expect("a valid plan"));
+        self.writes.clear();
+        self.reads.clear();
+        self.waiting.clear();
+    }
+
+    pub(super) fn on_start(&mut self, context: &mut Context<'_, Wire>) {
+        self.next_tick = context.now() + TICK;
+        context.set_timer(TICK_TIMER, TICK);
+        self.pump(context);
+    }
+
+    pub(super) fn on_timer(&mut self, token: u64, context: &mut Context<'_, Wire>) {
+        match token {
+            TICK_TIMER => {
+                self.catch_up(context.now());
+                context.set_timer(TICK_TIMER, TICK);
+            }
+            WRITE_TIMER => {
+                self.finish_write(context);
+                self.plan_write(context);
+            }
+            _ => self.reopen(context),
+        }
+        self.pump(context);
+    }
+
+    pub(super) fn on_message(
+        &mut self,
+        from: sim::NodeId,
+        wire: Wire,
+        context: &mut Context<'_, Wire>,
+    ) {
+        self.catch_up(context.now());
+        let Some(raft) = &mut self.raft else { return };
+        match wire {
+            Wire::Raft(message) => raft.step(message),
+            Wire::Request { id, op: RegisterOp::Read } => {
+                if let Ok(read) = raft.read() {
+                    self.reads.insert(read, (from, id));
+                }
+            }
+            Wire::Request { id, op } => {
+                if raft.propose(command(id, op)).is_ok() {
+                    self.waiting.insert(id, from);
+                }
+            }
+            Wire::Reply { .. } => {}
+        }
+        self.pump(context);
+    }
+
+    /// Delivers the ticks that are due, also those that a pause held up.
+    fn catch_up(&mut self, now: Timestamp) {
+        while self.next_tick <= now {
+            self.next_tick = self.next_tick + TICK;
+            if let Some(raft) = &mut self.raft {
+                raft.tick();
+            }
+        }
+        // A clock that was set back must not stop the ticks.
+        self.next_tick = self.next_tick.min(now + TICK);
+    }
+
+    /// Does what there is to do.
+    pub(super) fn pump(&mut self, context: &mut Context<'_, Wire>) {
+        while let Some(raft) = &mut self.raft {
+            let ready = raft.ready().expect("memory can be read");
+            if ready.is_empty() {
+                return;
+            }
+            ready.messages.into_iter().for_each(|message| self.say(message, context));
+            if let Some(write) = ready.write {
+                self.writes.push_back(write);
+                if self.shared.plan.is_lazy {
+                    self.plan_write(context);
+                } else {
+                    self.finish_write(context);
+                }
+            }
+            if let Some(apply) = ready.apply {
+                self.apply(apply, context);
+            }
+            ready.reads.into_iter().for_each(|read| self.serve(read, context));
+        }
+    }
+
+    fn say(&self, message: Message, context: &mut Context<'_, Wire>) {
+        if let Some(raft) = &self.raft {
+            self.shared.oracle.borrow().said(&message, raft.storage());
+        }
+        context.send(in_world(message.to), Wire::Raft(message));
+    }
+
+    fn plan_write(&mut self, context: &mut Context<'_, Wire>) {
+        if !self.writes.is_empty() {
+            context.set_timer(WRITE_TIMER, Duration::from_micros(self.random.below(3_000)));
+        }
+    }
+
+    fn finish_write(&mut self, context: &mut Context<'_, Wire>) {
+        let Some(write) = self.writes.pop_front() else { return };
+        let Some(raft) = &mut self.raft else { return };
+        if self.disk.write(&write).is_err() {
+            return self.fail(context);
+        }
+        raft.storage_mut().write(&write);
+        let promises = raft.persisted(write);
+        promises.into_iter().for_each(|message| self.say(message, context));
+    }
+
+    /// The disk has failed: nothing in memory may be relied on.
+    fn fail(&mut self, context: &mut Context<'_, Wire>) {
+        self.raft = None;
+        self.writes.clear();
+        context.set_timer(REOPEN_TIMER, 5 * TICK);
+    }
+
+    fn reopen(&mut self, context: &mut Context<'_, Wire>) {
+        match recover(&self.fs, self.id, &self.shared) {
+            Ok(recovered) => {
+                self.disk = recovered.disk;
+                self.begin(recovered.storage);
+            }
+            Err(_) => context.set_timer(REOPEN_TIMER, 5 * TICK),
+        }
+    }
+
+    fn apply(&mut self, apply: Apply, context: &mut Context<'_, Wire>) {
+        let Some(raft) = &mut self.raft else { return };
+        let index = match apply {
+            Apply::Snapshot => {
+                let snapshot = raft.storage().snapshot();
+                self.machine = Machine::decode(&snapshot.data);
+                let last = snapshot.meta.last;
+                self.shared.oracle.borrow().restored(self.id, last, &self.machine);
+                last.index
+            }
+            Apply::Entries(entries) => {
+                for entry in &entries {
+                    if let Payload::Command(command) = &entry.payload {
+                        let (id, ret) = self.machine.apply(command);
+                        if let Some(client) = self.waiting.remove(&id) {
+                            context.send(client, Wire::Reply { id, ret });
+                        }
+                    }
+                    self.shared.oracle.borrow_mut().applied(self.id, entry, &self.machine);
+                }
+                entries.last().expect("never empty").index
+            }
+        };
+        raft.applied(index);
+    }
+
+    fn serve(&mut self, read: Read, context: &mut Context<'_, Wire>) {
+        let (Read::Serve(id) | Read::Lost(id)) = read;
+        let Some((client, request)) = self.reads.remove(&id) else { return };
+        if matches!(read, Read::Serve(_)) {
+            context.send(client, Wire::Reply { id: request, ret: self.machine.value() });
+        }
+    }
+
+    /// Keeps a snapshot of what is applied, and compacts the log up to a few entries before it.
+    pub(super) fn compact(&mut self, keep: u64, context: &mut Context<'_, Wire>) {
+        let Some(raft) = &mut self.raft else { return };
+        let applied = raft.status().applied;
+        // Before the last write is on the disk, its order with this one would be another.
+        if applied <= raft.storage().snapshot_meta().last.index || !self.writes.is_empty() {
+            return;
+        }
+        let snapshot = raft.snapshot(self.machine.encode()).expect("what is applied has a term");
+        let keep_after = crate::Index(applied.0.saturating_sub(keep));
+        if self.disk.keep(&snapshot, keep_after).is_err() {
+            return self.fail(context);
+        }
+        raft.storage_mut().compact(snapshot, keep_after);
+    }
+}
+
+fn recover(fs: &Arc<SimFs>, id: NodeId, shared: &Shared) -> Result<Recovered, FsError> {
+    Disk::open(fs, || match shared.wipes.borrow().get(&id) {
+        Some(&wipes) => (Incarnation(wipes), MemoryStorage::new()),
+        None => (Incarnation(0), shared.plan.founding(id)),
+    })
+}
