@@ -1,0 +1,1 @@
+//! The kernels: tables, slots and the protocols that move them.
