@@ -1,0 +1,21 @@
+//! What can go wrong.
+
+/// Why a map cannot have so many entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CapacityError {
+    /// The table would need more bytes than an address space has.
+    #[error("a table for {capacity} entries has more bytes than can be addressed; ask for fewer")]
+    TooLarge {
+        /// Entries that were asked for.
+        capacity: usize,
+    },
+    /// The allocator refused.
+    #[error("no {bytes} bytes for a table of {capacity} entries; ask for fewer or free memory")]
+    OutOfMemory {
+        /// Entries that were asked for.
+        capacity: usize,
+        /// Bytes of the table.
+        bytes: usize,
+    },
+}
