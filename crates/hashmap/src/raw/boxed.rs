@@ -120,9 +120,9 @@ mod update;
 mod word;
 
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
 
-pub(crate) use entry::Entry;
+pub(crate) use entry::{Entry, Owned};
 pub(crate) use iterate::Sweep;
 pub(crate) use update::{Change, Outcome};
 
@@ -242,22 +242,24 @@ fn capacity_error(capacity: usize, cause: NoTable) -> CapacityError {
 ///
 /// As demanded by `Disposal::free`.
 unsafe fn free_entry<K, V>(entry: *mut ()) {
-    // SAFETY: entries are made by `Entry::new`, and this one is given up to us.
-    drop(unsafe { Box::from_raw(entry.cast::<Entry<K, V>>()) });
+    // SAFETY: the caller gives it up to us.
+    drop(unsafe { Owned::<K, V>::from_address(entry) });
 }
 
-impl<K, V> Drop for Raw<K, V> {
-    fn drop(&mut self) {
-        let mut first_panic = None;
+impl<K, V> Raw<K, V> {
+    /// Takes all entries out of a map that is given up, or of an empty husk none.
+    fn take_entries(&mut self) -> Vec<Owned<K, V>> {
         // Relaxed, here and below: we are alone.
-        let root = self.root.load(Ordering::Relaxed);
+        let root = self.root.swap(ptr::null_mut(), Ordering::Relaxed);
+        let mut entries = Vec::new();
         // SAFETY: we are alone, so the tables live until we free them below.
-        let mut sweep: Sweep<'_, K, V> = Sweep::over(unsafe { &*root });
-        while let Some(entry) = sweep.next_raw(|_, _| false) {
-            // SAFETY: each entry is swept once, and nobody else can reach it: entries that others
-            // may still read were unlinked and retired.
-            let freed = catch_unwind(AssertUnwindSafe(|| unsafe { free_entry::<K, V>(entry) }));
-            first_panic = first_panic.or(freed.err());
+        if let Some(root) = unsafe { root.as_ref() } {
+            let mut sweep: Sweep<'_, K, V> = Sweep::over(root);
+            while let Some(entry) = sweep.next_raw(|_, _| false) {
+                // SAFETY: each entry is swept once, and nobody else can reach it: those that others
+                // may still read were unlinked before.
+                entries.push(unsafe { Owned::from_address(entry) });
+            }
         }
         let mut table = root;
         while !table.is_null() {
@@ -265,10 +267,20 @@ impl<K, V> Drop for Raw<K, V> {
             let owned = unsafe { Box::from_raw(table) };
             table = owned.next.load(Ordering::Relaxed);
         }
+        entries
+    }
+
+    /// All entries of a map that is given up.
+    pub(crate) fn into_entries(mut self) -> Vec<Owned<K, V>> {
+        self.take_entries()
+    }
+}
+
+impl<K, V> Drop for Raw<K, V> {
+    fn drop(&mut self) {
         self.ledger.give_back();
-        if let Some(cause) = first_panic {
-            resume_unwind(cause);
-        }
+        // A vector drops the rest if one destructor panics.
+        drop(self.take_entries());
     }
 }
 

@@ -1,12 +1,13 @@
 //! Search: for readers, and for writers who need the slot.
 #![expect(unsafe_code, reason = "entries are reached through words")]
 
-use super::bin::Seen;
+use super::bin::{Seen, load};
 use super::entry::Entry;
 use super::table::{Bin, Row, Table};
 use super::word::{Header, Probe, Word};
 use super::{Raw, next};
 use crate::pin::Pin;
+use crate::prefetch;
 
 /// Where a search for writing ended, in a bin that was open when it began.
 pub(super) enum Site<'g, K, V> {
@@ -39,7 +40,7 @@ pub(super) struct Free<'g> {
 
 /// The entry of a live word.
 #[inline(always)]
-pub(super) fn entry<'g, K, V>(word: Word, _pin: &'g Pin) -> &'g Entry<K, V> {
+pub(super) fn entry<K, V>(word: Word, _pin: &Pin) -> &Entry<K, V> {
     debug_assert!(word.is_live(), "only a live word is an entry");
     // SAFETY: a live word was made from an entry of this map, by a Release that our load acquired.
     // The entry is freed after it was unlinked and all pins from before that have ended.
@@ -73,6 +74,22 @@ impl<K, V> Raw<K, V> {
                 None
             });
             return found.ok();
+        }
+    }
+
+    /// Asks for the line of the bin that this hash has in the oldest table.
+    #[inline]
+    pub(crate) fn prefetch_bin(&self, hash: u64, pin: &Pin) {
+        prefetch::read(self.root(pin).bin_of(hash));
+    }
+
+    /// Asks for the line of the first entry in that bin whose tag is that of this hash.
+    #[inline]
+    pub(crate) fn prefetch_entry(&self, hash: u64, pin: &Pin) {
+        let probe = Probe::new(hash);
+        let row = &self.root(pin).bin_of(hash).row;
+        if let Some(word) = row.slots.iter().map(load).find(|it| it.matches(probe)) {
+            prefetch::read(word.entry());
         }
     }
 

@@ -1,67 +1,27 @@
 //! Insertion: a new key takes a slot, a known one replaces its entry.
 #![expect(unsafe_code, reason = "an entry changes hands through a raw pointer")]
 
-use std::mem::ManuallyDrop;
-
-use super::entry::Entry;
+use super::entry::{Entry, Owned};
 use super::find::{Free, Site};
+use super::resize::grow;
 use super::word::Word;
 use super::{LOAD, Raw};
 use crate::pin::Pin;
 
-/// An entry that is not in the map yet: freed if it never gets there.
-pub(super) struct Fresh<K, V>(*mut Entry<K, V>);
-
-impl<K, V> Fresh<K, V> {
-    pub(super) fn new(entry: Box<Entry<K, V>>) -> Self {
-        Self(Box::into_raw(entry))
-    }
-
-    pub(super) fn entry(&self) -> &Entry<K, V> {
-        // SAFETY: ours until it is published.
-        unsafe { &*self.0 }
-    }
-
-    pub(super) fn word(&self) -> Word {
-        Word::live(self.0.cast(), self.entry().hash)
-    }
-
-    /// Lets go of it: the map has it.
-    pub(super) fn publish(self) -> *mut Entry<K, V> {
-        ManuallyDrop::new(self).0
-    }
-
-    /// Takes it back, for the caller.
-    pub(super) fn take_back(self) -> Box<Entry<K, V>> {
-        let entry = ManuallyDrop::new(self).0;
-        // SAFETY: it was made from a box, and nobody else has it.
-        unsafe { Box::from_raw(entry) }
-    }
-}
-
-impl<K, V> Drop for Fresh<K, V> {
-    fn drop(&mut self) {
-        // SAFETY: as in `take_back`.
-        drop(unsafe { Box::from_raw(self.0) });
-    }
-}
+/// The entry that a key has, and the one that was not put in its place.
+pub(crate) type Occupied<'g, K, V> = (&'g Entry<K, V>, Owned<K, V>);
 
 impl<K: Eq, V> Raw<K, V> {
     /// Puts the entry in, and returns the one that it replaces.
     #[inline]
-    pub(crate) fn insert<'g>(
-        &self,
-        entry: Box<Entry<K, V>>,
-        pin: &'g Pin,
-    ) -> Option<&'g Entry<K, V>> {
-        let fresh = Fresh::new(entry);
-        let (hash, word) = (fresh.entry().hash, fresh.word());
+    pub(crate) fn insert<'g>(&self, fresh: Owned<K, V>, pin: &'g Pin) -> Option<&'g Entry<K, V>> {
+        let (hash, word) = (fresh.hash, fresh.word());
         loop {
-            match self.locate(hash, |key| *key == fresh.entry().key, pin) {
+            match self.locate(hash, |key| *key == fresh.key, pin) {
                 Site::Taken(taken) => {
                     if taken.seen.exchange(word) {
                         fresh.publish();
-                        self.retire(taken.seen.word, pin);
+                        retire(taken.seen.word, pin);
                         self.help(pin);
                         return Some(taken.entry);
                     }
@@ -80,18 +40,16 @@ impl<K: Eq, V> Raw<K, V> {
     /// gives the new one back.
     pub(crate) fn try_insert<'g>(
         &self,
-        entry: Box<Entry<K, V>>,
+        fresh: Owned<K, V>,
         pin: &'g Pin,
-    ) -> Result<&'g Entry<K, V>, (&'g Entry<K, V>, Box<Entry<K, V>>)> {
-        let fresh = Fresh::new(entry);
-        let (hash, word) = (fresh.entry().hash, fresh.word());
+    ) -> Result<&'g Entry<K, V>, Occupied<'g, K, V>> {
+        let (hash, word) = (fresh.hash, fresh.word());
         loop {
-            match self.locate(hash, |key| *key == fresh.entry().key, pin) {
-                Site::Taken(taken) => return Err((taken.entry, fresh.take_back())),
+            match self.locate(hash, |key| *key == fresh.key, pin) {
+                Site::Taken(taken) => return Err((taken.entry, fresh)),
                 Site::Free(free) => {
                     if self.fill(&free, word, pin) {
-                        // SAFETY: just published, and not freed while we are pinned.
-                        return Ok(unsafe { &*fresh.publish() });
+                        return Ok(published(fresh, pin));
                     }
                 }
             }
@@ -104,7 +62,7 @@ impl<K, V> Raw<K, V> {
     #[inline]
     pub(super) fn fill(&self, free: &Free<'_>, word: Word, pin: &Pin) -> bool {
         let Some(vacancy) = &free.vacancy else {
-            self.make_room(free, pin);
+            self.make_room(free);
             return false;
         };
         if !free.bin.insert(vacancy, free.header, word) {
@@ -117,22 +75,29 @@ impl<K, V> Raw<K, V> {
 
     /// Sees to it that the bin has a slot that may be taken.
     #[cold]
-    fn make_room(&self, free: &Free<'_>, pin: &Pin) {
+    fn make_room(&self, free: &Free<'_>) {
         if free.is_held_up {
             free.bin.release_last(free.header);
             return;
         }
         let (_, is_new) = free.table.extend(free.end);
         if is_new && self.count.sum() > free.table.len() * LOAD {
-            self.grow(free.table, pin);
+            grow(free.table);
         }
     }
+}
 
-    /// Gives up the entry of a word that was just unlinked.
-    #[inline]
-    pub(super) fn retire(&self, word: Word, pin: &Pin) {
-        // SAFETY: the exchange that unlinked it succeeded for one thread, this one; pins of this
-        // map dispose of its entries.
-        unsafe { pin.retire(word.entry()) };
-    }
+/// Gives up the entry of a word that was just unlinked.
+#[inline]
+pub(super) fn retire(word: Word, pin: &Pin) {
+    // SAFETY: the exchange that unlinked it succeeded for one thread, this one; a pin of this map
+    // disposes of its entries.
+    unsafe { pin.retire(word.entry()) };
+}
+
+/// The entry that was just put into the map.
+#[inline]
+pub(super) fn published<K, V>(fresh: Owned<K, V>, _pin: &Pin) -> &Entry<K, V> {
+    // SAFETY: the map has it, and while we are pinned nobody frees it.
+    unsafe { fresh.publish().as_ref() }
 }

@@ -63,10 +63,41 @@ impl<K, V> Raw<K, V> {
     }
 }
 
+impl<K: Eq, V> Raw<K, V> {
+    /// Visits the entries of one bin, without those whose hash is below `position`, and returns the
+    /// position at which to go on. Between two calls no pin is needed: a position is a hash, and means
+    /// the same in every table.
+    pub(crate) fn visit_from(
+        &self,
+        position: u64,
+        pin: &Pin,
+        visit: impl FnMut(&Entry<K, V>),
+    ) -> Option<u64> {
+        let table = self.root(pin);
+        let bin = table.index(position);
+        let mut sweep: Sweep<'_, K, V> = Sweep { bin, end: bin + 1, ..Sweep::over(table) };
+        sweep.by_ref().filter(|it| it.hash >= position).for_each(visit);
+        let next = (bin as u64 + 1) << 1 << (63 - table.bits());
+        (bin + 1 < table.len()).then_some(next)
+    }
+}
+
 impl<'g, K, V> Sweep<'g, K, V> {
     /// A sweep over a table and those that it moves to, which must live for `'g`.
     pub(super) fn over(table: &'g Table) -> Self {
         Self { table, bin: 0, end: table.len(), found: Vec::new(), entries: PhantomData }
+    }
+
+    /// Splits the rest in two, where there are two bins at least.
+    #[cfg(feature = "rayon")]
+    pub(crate) fn split(&mut self) -> Option<Self> {
+        let middle = self.bin + (self.end - self.bin) / 2;
+        if middle == self.bin {
+            return None;
+        }
+        let rest = Self { bin: middle, end: self.end, ..Self::over(self.table) };
+        self.end = middle;
+        Some(rest)
     }
 
     /// The next entry.
@@ -104,6 +135,10 @@ impl<'g, K: Eq, V> Iterator for Sweep<'g, K, V> {
         Some(unsafe { &*entry.cast::<Entry<K, V>>() })
     }
 }
+
+// SAFETY: a sweep reads tables and entries that the pin it came from keeps alive, and it borrows
+// that pin; on another thread it hands out references to keys and values, which are `Sync`.
+unsafe impl<K: Sync, V: Sync> Send for Sweep<'_, K, V> {}
 
 /// Appends the entries with this prefix, wherever they are by now.
 fn look_up(

@@ -1,6 +1,9 @@
 //! Removal: the slot becomes vacant, with a stamp.
 
+use std::ptr;
+
 use super::find::{Site, Taken};
+use super::insert::retire;
 use super::word::Word;
 use super::{Entry, Raw};
 use crate::pin::Pin;
@@ -29,6 +32,14 @@ impl<K, V> Raw<K, V> {
         }
     }
 
+    /// Removes this entry, if the map still has it.
+    pub(crate) fn remove_exactly(&self, entry: &Entry<K, V>, pin: &Pin) -> bool
+    where
+        K: Eq,
+    {
+        self.remove_if(entry.hash, |key| *key == entry.key, |it| ptr::eq(it, entry), pin).is_ok()
+    }
+
     /// Empties the slot, if it still holds this entry.
     #[inline]
     pub(super) fn vacate(&self, taken: &Taken<'_, K, V>, pin: &Pin) -> bool {
@@ -37,7 +48,7 @@ impl<K, V> Raw<K, V> {
         if !taken.seen.exchange(vacant) {
             return false;
         }
-        self.retire(taken.seen.word, pin);
+        retire(taken.seen.word, pin);
         if self.count.add(-1) % SHRINK_PERIOD == 0 {
             self.shrink_if_sparse(pin);
         }

@@ -88,16 +88,6 @@ impl<K, V> Raw<K, V> {
         }
     }
 
-    /// Gives a full table a larger next one.
-    #[cold]
-    pub(super) fn grow(&self, table: &Table, _pin: &Pin) {
-        let step = if table.bits() < SMALL_BITS { 2 } else { 1 };
-        let bits = (table.bits() + step).min(BITS_MAX);
-        // Failure: no memory for it. The map goes on with longer chains, and the next bin that
-        // needs a spill tries again.
-        let _ = resize(table, bits);
-    }
-
     /// Gives a nearly empty table a smaller next one.
     pub(super) fn shrink_if_sparse(&self, pin: &Pin) {
         let root = self.root(pin);
@@ -156,6 +146,16 @@ impl<K, V> Raw<K, V> {
             (0..transfer::units(root, next)).for_each(|unit| self.move_unit(root, next, unit, pin));
         }
     }
+}
+
+/// Gives a full table a larger next one.
+#[cold]
+pub(super) fn grow(table: &Table) {
+    let step = if table.bits() < SMALL_BITS { 2 } else { 1 };
+    let bits = (table.bits() + step).min(BITS_MAX);
+    // Failure: no memory for it. The map goes on with longer chains, and the next bin that needs a
+    // spill tries again.
+    let _ = resize(table, bits);
 }
 
 /// Gives a table a next one of 2^`bits` bins, unless it has one.

@@ -135,9 +135,7 @@ impl Table {
     #[inline(always)]
     pub(super) fn index(&self, hash: u64) -> usize {
         // In two steps, since a shift by all 64 bits is none.
-        #[expect(clippy::cast_possible_truncation, reason = "below the number of bins")]
-        let index = (hash >> 1 >> (63 - self.bits)) as usize;
-        index
+        (hash >> 1 >> (63 - self.bits)) as usize
     }
 
     /// The bin of a hash.
@@ -168,6 +166,7 @@ impl Table {
 
     /// The next row of the chain, if there is one.
     #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the table is what keeps the spill alive")]
     pub(super) fn after<'a>(&'a self, row: &'a Row) -> Option<&'a Row> {
         // Acquire: pairs with the Release in `extend`; behind the link we see a spill.
         let spill = row.link.load(Ordering::Acquire);

@@ -1,10 +1,9 @@
 //! Compute: any function of what is there, as one atomic step.
-#![expect(unsafe_code, reason = "an entry changes hands through a raw pointer")]
 
 use super::Raw;
-use super::entry::Entry;
+use super::entry::{Entry, Owned};
 use super::find::Site;
-use super::insert::Fresh;
+use super::insert::{published, retire};
 use crate::pin::Pin;
 
 /// What shall become of a key.
@@ -12,7 +11,7 @@ pub(crate) enum Change<K, V> {
     /// It stays as it is.
     Keep,
     /// It gets this entry.
-    Put(Box<Entry<K, V>>),
+    Put(Owned<K, V>),
     /// It goes.
     Remove,
 }
@@ -31,26 +30,27 @@ pub(crate) enum Outcome<'g, K, V> {
 
 impl<K, V> Raw<K, V> {
     /// Makes of the key with this hash what `change` says. `change` runs again when another thread
-    /// was faster.
+    /// was faster; it then gets the entry back that could not be put.
     #[inline]
     pub(crate) fn compute<'g>(
         &self,
         hash: u64,
         is_key: impl Fn(&K) -> bool,
-        mut change: impl FnMut(Option<&'g Entry<K, V>>) -> Change<K, V>,
+        mut change: impl FnMut(Option<&'g Entry<K, V>>, Option<Owned<K, V>>) -> Change<K, V>,
         pin: &'g Pin,
     ) -> Outcome<'g, K, V> {
+        let mut spare = None;
         loop {
             match self.locate(hash, &is_key, pin) {
-                Site::Taken(taken) => match change(Some(taken.entry)) {
+                Site::Taken(taken) => match change(Some(taken.entry), spare.take()) {
                     Change::Keep => return Outcome::Kept(Some(taken.entry)),
-                    Change::Put(entry) => {
-                        let fresh = Fresh::new(entry);
+                    Change::Put(fresh) => {
                         if taken.seen.exchange(fresh.word()) {
-                            self.retire(taken.seen.word, pin);
+                            retire(taken.seen.word, pin);
                             self.help(pin);
                             return Outcome::Replaced(taken.entry, published(fresh, pin));
                         }
+                        spare = Some(fresh);
                     }
                     Change::Remove => {
                         if self.vacate(&taken, pin) {
@@ -58,13 +58,13 @@ impl<K, V> Raw<K, V> {
                         }
                     }
                 },
-                Site::Free(free) => match change(None) {
+                Site::Free(free) => match change(None, spare.take()) {
                     Change::Keep | Change::Remove => return Outcome::Kept(None),
-                    Change::Put(entry) => {
-                        let fresh = Fresh::new(entry);
+                    Change::Put(fresh) => {
                         if self.fill(&free, fresh.word(), pin) {
                             return Outcome::Inserted(published(fresh, pin));
                         }
+                        spare = Some(fresh);
                     }
                 },
             }
@@ -72,8 +72,32 @@ impl<K, V> Raw<K, V> {
     }
 }
 
-/// The entry that was just put into the map.
-fn published<K, V>(fresh: Fresh<K, V>, _pin: &Pin) -> &Entry<K, V> {
-    // SAFETY: the map has it, and while we are pinned nobody frees it.
-    unsafe { &*fresh.publish() }
+/// The entry that a key has by now, if any, and the one that was not put in its place.
+pub(crate) type Refused<'g, K, V> = (Option<&'g Entry<K, V>>, Owned<K, V>);
+
+impl<K: Eq, V> Raw<K, V> {
+    /// Puts `fresh` in the place of `entry`, which has the same key, if the map still has that. Else
+    /// gives it back, with the entry that the key has now.
+    pub(crate) fn replace_exactly<'g>(
+        &self,
+        entry: &'g Entry<K, V>,
+        fresh: Owned<K, V>,
+        pin: &'g Pin,
+    ) -> Result<(), Refused<'g, K, V>> {
+        debug_assert!(entry.hash == fresh.hash, "one key has one hash");
+        loop {
+            match self.locate(entry.hash, |key| *key == entry.key, pin) {
+                Site::Taken(taken) if std::ptr::eq(taken.entry, entry) => {
+                    if taken.seen.exchange(fresh.word()) {
+                        fresh.publish();
+                        retire(taken.seen.word, pin);
+                        self.help(pin);
+                        return Ok(());
+                    }
+                }
+                Site::Taken(taken) => return Err((Some(taken.entry), fresh)),
+                Site::Free(_) => return Err((None, fresh)),
+            }
+        }
+    }
 }

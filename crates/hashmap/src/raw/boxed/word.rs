@@ -91,7 +91,7 @@ impl Word {
 
     /// A live word of the entry at this address.
     ///
-    /// Panics where the address has more than 48 bits, which no user space of x86-64 or AArch64
+    /// Panics where the address has more than 48 bits, which no user space of x86-64 or of ARM
     /// hands out unless asked to.
     #[inline(always)]
     pub(super) fn live(entry: *mut (), hash: u64) -> Self {
