@@ -23,8 +23,9 @@ use crossbeam_epoch::{self as epoch, Guard};
 
 use crate::ledger::Ledger;
 
-/// Entries of a full bag.
-const BAG: usize = 32;
+/// Entries of a full bag. The collector pays some 300 ns for whatever it is handed, two kilobytes of
+/// its own included; a bag of 120 makes that 3 ns for an entry, and is still a small allocation.
+const BAG: usize = 120;
 
 /// Bytes unlinked and not freed beyond which every full bag makes the collector work harder.
 pub(crate) const GARBAGE_GOAL: usize = 1 << 20;
