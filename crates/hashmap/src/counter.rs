@@ -14,9 +14,9 @@
 //! that the count had meanwhile, give or take one addition per thread.
 
 use std::cell::Cell;
+// Not `crate::sync`: a count is no part of a protocol to explore.
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::thread;
-
-use crate::sync::{AtomicIsize, Ordering};
 
 /// A stripe alone on its line, and on the neighbour that the processor fetches with it.
 #[derive(Debug, Default)]
@@ -58,8 +58,6 @@ impl Counter {
 /// A small number of the calling thread: 0 for the first that asks, 1 for the next, and so on.
 #[inline(always)]
 fn thread_number() -> usize {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     /// Not yet asked for.
     const NONE: usize = usize::MAX;
     static NEXT: AtomicUsize = AtomicUsize::new(0);

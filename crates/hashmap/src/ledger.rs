@@ -6,8 +6,8 @@
 //! there were maps at one time.
 
 use std::sync::Mutex;
-
-use crate::sync::{AtomicUsize, Ordering};
+// Not `crate::sync`: a count is no part of a protocol, and it outlives an exploration.
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The count of one map, alone on its cache lines.
 #[derive(Debug, Default)]

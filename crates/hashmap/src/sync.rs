@@ -4,7 +4,7 @@
 //! explore interleavings.
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use std::sync::atomic::{AtomicIsize, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(any(loom, shuttle))]
-pub(crate) use harness::sync::atomic::{AtomicIsize, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use harness::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};

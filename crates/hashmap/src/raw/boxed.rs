@@ -110,6 +110,7 @@
 mod bin;
 mod entry;
 mod find;
+mod hook;
 mod insert;
 mod iterate;
 mod remove;

@@ -3,6 +3,7 @@
 //! These functions know words and headers, not keys, so that the explorers can drive them bare. The
 //! argument for them is in the header of `boxed`; the step numbers here are those there.
 
+use super::hook::{Bug, Point, planted, reach};
 use super::table::{Bin, ROW, Row, Table};
 use super::word::{Header, PLACES_MAX, Word};
 use crate::sync::{AtomicPtr, Ordering};
@@ -83,6 +84,9 @@ impl Bin {
     #[inline(always)]
     pub(super) fn promote(&self, table: &Table, header: Header) {
         let Some(place) = header.last() else { return };
+        if planted(Bug::SkipsPromotion) {
+            return;
+        }
         if let Some(slot) = self.slot_at(table, place) {
             let word = load(slot);
             if word.is_offered() {
@@ -115,7 +119,8 @@ impl Bin {
     #[inline(always)]
     pub(super) fn is_free(seen: &Seen<'_>, header: Header) -> bool {
         assert!(seen.place < PLACES_MAX, "the hashes of {} keys are alike", seen.place);
-        seen.word.is_vacant_at(header) && header.last() != Some(seen.place)
+        let is_named = header.last() == Some(seen.place) && !planted(Bug::OffersNamedSlot);
+        seen.word.is_vacant_at(header) && !is_named
     }
 
     /// Steps 2 to 4: offers `entry` in the slot, commits, promotes. False, and nothing done, where
@@ -126,12 +131,18 @@ impl Bin {
         if !vacancy.exchange(offered) {
             return false;
         }
+        reach(Point::Offered);
+        if planted(Bug::CommitsBlindly) {
+            (Seen { word: offered, ..*vacancy }).exchange(entry);
+            return true;
+        }
         if !self.step_header(header, header.after_commit(Some(vacancy.place))) {
             // Release: nothing is published, but the vacancy must not appear before the failed
             // commit. Nobody else changes an offer that was not committed, so a store will do.
             vacancy.slot.store(vacancy.word.raw(), Ordering::Release);
             return false;
         }
+        reach(Point::Committed);
         let seen = Seen { word: offered, ..*vacancy };
         // Failure: another thread has promoted it.
         seen.exchange(entry);
@@ -157,6 +168,7 @@ impl Bin {
             }
         }
         if !header.is_moved() {
+            reach(Point::HeaderFrozen);
             self.promote(table, header);
             // No slot becomes live from here on. One that is not can be passed by.
             let end = self.walk(table, |seen| {
@@ -178,8 +190,12 @@ impl Bin {
 
 fn freeze_slot(seen: Seen<'_>) {
     let Seen { slot, mut word, place } = seen;
+    if planted(Bug::SkipsFreeze) {
+        return;
+    }
     while word.is_live() && !word.is_frozen() {
         if (Seen { slot, word, place }).exchange(word.as_frozen()) {
+            reach(Point::SlotFrozen);
             return;
         }
         word = load(slot);

@@ -3,6 +3,7 @@
 
 use super::entry::{Entry, Owned};
 use super::find::{Free, Site};
+use super::hook::{Point, reach};
 use super::resize::grow;
 use super::word::Word;
 use super::{LOAD, Raw};
@@ -90,6 +91,7 @@ impl<K, V> Raw<K, V> {
 /// Gives up the entry of a word that was just unlinked.
 #[inline]
 pub(super) fn retire(word: Word, pin: &Pin) {
+    reach(Point::Unlinked);
     // SAFETY: the exchange that unlinked it succeeded for one thread, this one; a pin of this map
     // disposes of its entries.
     unsafe { pin.retire(word.entry()) };

@@ -3,6 +3,7 @@
 use std::ptr;
 
 use super::find::{Site, Taken};
+use super::hook::{Bug, planted};
 use super::insert::retire;
 use super::word::Word;
 use super::{Entry, Raw};
@@ -44,7 +45,11 @@ impl<K, V> Raw<K, V> {
     #[inline]
     pub(super) fn vacate(&self, taken: &Taken<'_, K, V>, pin: &Pin) -> bool {
         // Read after the word: so the stamp is not below the version that placed the entry.
-        let vacant = Word::vacant(taken.bin.header());
+        let vacant = if planted(Bug::ForgetsStamp) {
+            Word::VIRGIN
+        } else {
+            Word::vacant(taken.bin.header())
+        };
         if !taken.seen.exchange(vacant) {
             return false;
         }

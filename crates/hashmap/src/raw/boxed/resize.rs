@@ -1,6 +1,7 @@
 //! When a table gets a next one, and who moves the units.
 #![expect(unsafe_code, reason = "tables change hands through raw pointers")]
 
+use super::hook::{Point, reach};
 use super::table::{BITS_MAX, NoTable, Table};
 use super::transfer::{self, BITS_STEP_MAX};
 use super::{LOAD, Raw, capacity_error, next};
@@ -31,10 +32,12 @@ impl<K, V> Raw<K, V> {
         if transfer::is_moved(table, next, unit) || !transfer::run(table, next, unit) {
             return;
         }
+        reach(Point::Finished);
         // SeqCst: one total order with the exchange of the root in `unlink_moved`: either that
         // thread sees the last unit of the next table moved, or ours sees that table as the root.
         let moved = table.units_moved.fetch_add(1, Ordering::SeqCst) + 1;
         if moved == transfer::units(table, next) {
+            reach(Point::Counted);
             self.unlink_moved(pin);
         }
     }
@@ -80,6 +83,7 @@ impl<K, V> Raw<K, V> {
                 Ordering::SeqCst,
             );
             if let Ok(unlinked) = unlinked {
+                reach(Point::TableUnlinked);
                 // SAFETY: tables come from boxes, and the one that unlinks it owns it.
                 let owned = unsafe { Box::from_raw(unlinked) };
                 let bytes = owned.bytes();
@@ -176,5 +180,6 @@ fn resize(table: &Table, bits: u32) -> Result<(), NoTable> {
         // SAFETY: nobody else has seen it.
         drop(unsafe { Box::from_raw(new) });
     }
+    reach(Point::Resized);
     Ok(())
 }

@@ -24,6 +24,7 @@
 use std::alloc::{self, Layout};
 use std::ptr::NonNull;
 
+use super::hook::{Point, reach};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 /// Slots in a row.
@@ -192,6 +193,7 @@ impl Table {
             Ok(_) => {
                 // SAFETY: ours, and it lives as long as the table.
                 let linked = unsafe { &*spill };
+                reach(Point::Extended);
                 self.enlist(linked, spill);
                 (&linked.row, true)
             }

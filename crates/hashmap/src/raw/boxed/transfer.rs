@@ -24,6 +24,7 @@
 //! It runs no code of the user: entries carry their hash.
 #![expect(unsafe_code, reason = "the hash of an entry is read behind its address")]
 
+use super::hook::{Bug, Point, planted, reach};
 use super::table::{ROW, Row, Table};
 use super::word::{Probe, Word};
 use crate::prefetch;
@@ -96,10 +97,17 @@ pub(super) fn run(old: &Table, new: &Table, unit: usize) -> bool {
     if is_moved(old, new, unit) {
         return false;
     }
+    if planted(Bug::FinishesEarly) {
+        sources.clone().for_each(|source| {
+            old.bin(source).finish();
+        });
+    }
     let mut writers: [Option<Writer<'_>>; FAN_OUT_MAX] = [const { None }; FAN_OUT_MAX];
     for source in sources.clone() {
         let _ = old.bin(source).walk(old, |seen| {
-            if seen.word.is_frozen() {
+            let is_to_move =
+                seen.word.is_frozen() || planted(Bug::SkipsFreeze) && seen.word.is_live();
+            if is_to_move && !(planted(Bug::SkipsCopy) && seen.place == ROW - 1) {
                 let hash = hash_of(seen.word);
                 let target = new.index(hash);
                 writers[target - first_target]
@@ -153,5 +161,6 @@ impl<'a> Writer<'a> {
             Ordering::Relaxed,
         );
         self.index += 1;
+        reach(Point::Filled);
     }
 }
