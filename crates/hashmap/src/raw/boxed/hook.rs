@@ -67,6 +67,7 @@ pub(super) fn planted(_bug: Bug) -> bool {
 }
 
 #[cfg(test)]
+#[cfg_attr(any(loom, shuttle), expect(unused_imports, reason = "as at `suspend_at`"))]
 pub(super) use interfere::{plant, planted, reach, suspend_at};
 
 #[cfg(test)]
@@ -105,6 +106,7 @@ mod interfere {
         BUG.get() == Some(bug)
     }
 
+    #[cfg_attr(any(loom, shuttle), expect(dead_code, reason = "explorers suspend by themselves"))]
     /// The calling thread does `action` when it has passed `point` `passes` times and comes again.
     pub(in crate::raw::boxed) fn suspend_at(
         point: Point,

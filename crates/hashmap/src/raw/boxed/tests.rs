@@ -4,12 +4,15 @@
 //! |-------------|-----------------------------------------------------------------------|
 //! | `model`     | does one thread get the answers of a plain map, whatever the hasher?  |
 //! | `histories` | is there one order of all calls that explains every answer?           |
+//! | `lifetimes` | is each key and value dropped once, whoever panics or stalls?         |
 //! | `progress`  | do the others go on when a thread stops, wherever it stops?           |
 //! | `schedules` | does every schedule of a few operations keep the promises?            |
-//! | `planted`   | are mistakes noticed by these tests?                                  |
+//! Mistakes are planted in `model` and, where they need a schedule, in `schedules`.
 
 #[cfg(not(any(loom, shuttle)))]
 mod histories;
+#[cfg(not(any(loom, shuttle)))]
+mod lifetimes;
 #[cfg(not(any(loom, shuttle)))]
 mod model;
 #[cfg(not(any(loom, shuttle)))]
@@ -23,6 +26,7 @@ use crate::HashMap;
 
 /// A hasher that keeps some bits of a `u64` key: all of them mixed, none, the low or the high ones.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(shuttle, expect(dead_code, reason = "the schedules need two of them"))]
 pub(super) enum Keeps {
     All,
     None,
@@ -30,6 +34,7 @@ pub(super) enum Keeps {
     HighBits,
 }
 
+#[cfg(not(any(loom, shuttle)))]
 pub(super) const HASHERS: [Keeps; 4] = [Keeps::All, Keeps::None, Keeps::LowBits, Keeps::HighBits];
 
 pub(super) struct KeepingHasher(Keeps, u64);

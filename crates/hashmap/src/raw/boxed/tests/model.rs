@@ -153,12 +153,11 @@ fn compute(map: &TestMap, model: &mut Model<u64, u64>, key: u64, new: u64) {
     let computed = pinned.compute(&key, |value| match value {
         None => Operation::Put(new),
         Some(value) if value % 2 == 1 => Operation::Remove,
-        Some(5) => Operation::Put(new),
         Some(_) => Operation::Keep,
     });
     match (computed, model.get(&key).copied()) {
         (Computed::Inserted(value), None) => {
-            assert_eq!((*value, model.insert(key, new)), (new, None))
+            assert_eq!((*value, model.insert(key, new)), (new, None));
         }
         (Computed::Removed(value), Some(odd)) if odd % 2 == 1 => {
             assert_eq!(Some(*value), model.remove(&key));
@@ -194,6 +193,31 @@ fn compare(map: &TestMap, model: &Model<u64, u64>) {
     pinned.get_many(&keys, |index, value| looked_up.push((keys[index], value.copied())));
     assert!(looked_up.iter().all(|(key, value)| model.get(key) == value.as_ref()));
     assert_eq!((looked_up.len(), pinned.count_many(&keys)), (keys.len(), model.len()));
+}
+
+/// Mistakes that one thread notices.
+#[test]
+fn planted_mistakes_are_found() {
+    use crate::raw::boxed::hook::{Bug, plant};
+
+    let goes_wrong = |bug| {
+        let outcome = std::panic::catch_unwind(|| {
+            plant(bug);
+            let map = TestMap::with_hasher(Keeps::All);
+            let mut model = Model::new();
+            for key in 0..200 {
+                step(&map, &mut model, Request::Insert(key, key));
+                step(&map, &mut model, Request::Remove(key / 2));
+                step(&map, &mut model, Request::Get(key / 2));
+                step(&map, &mut model, Request::Get(key));
+            }
+        });
+        plant(None);
+        outcome.is_err()
+    };
+    assert!(!goes_wrong(None));
+    assert!(goes_wrong(Some(Bug::SkipsCopy)));
+    assert!(goes_wrong(Some(Bug::IgnoresMoved)));
 }
 
 /// The table follows the entries: up, down, and down to the floor.

@@ -9,8 +9,11 @@ use harness::sync::{Arc, thread};
 
 use super::{Keeps, TestMap};
 
+/// What one thread does.
+type Job = Box<dyn FnOnce(&TestMap) + Send>;
+
 /// Runs all of `jobs` at once on one map.
-fn together(map: TestMap, jobs: Vec<Box<dyn FnOnce(&TestMap) + Send>>) -> Arc<TestMap> {
+fn together(map: TestMap, jobs: Vec<Job>) -> Arc<TestMap> {
     let map = Arc::new(map);
     let threads: Vec<_> = jobs
         .into_iter()
@@ -38,7 +41,7 @@ fn entries(map: &TestMap) -> BTreeMap<u64, u64> {
 
 /// Two threads insert one key, remove it and insert it again.
 fn one_key() {
-    let job = |value: u64| -> Box<dyn FnOnce(&TestMap) + Send> {
+    let job = |value: u64| -> Job {
         Box::new(move |map| {
             let pinned = map.pin();
             pinned.insert(1, value);
@@ -54,7 +57,7 @@ fn one_key() {
 
 /// Keys of one bin come and go; each thread owns some and must find them.
 fn neighbours() {
-    let job = |mine: u64| -> Box<dyn FnOnce(&TestMap) + Send> {
+    let job = |mine: u64| -> Job {
         Box::new(move |map| {
             let pinned = map.pin();
             for turn in 0..2 {
@@ -75,9 +78,8 @@ fn moving() {
     (0..5).for_each(|key| {
         map.insert(key, 0);
     });
-    let grower: Box<dyn FnOnce(&TestMap) + Send> =
-        Box::new(|map| map.pin().reserve(20).expect("memory for a few bins"));
-    let writer = |mine: u64| -> Box<dyn FnOnce(&TestMap) + Send> {
+    let grower: Job = Box::new(|map| map.pin().reserve(20).expect("memory for a few bins"));
+    let writer = |mine: u64| -> Job {
         Box::new(move |map| {
             let pinned = map.pin();
             for turn in 1..3 {
@@ -101,9 +103,8 @@ fn shrinking() {
     (0..4).for_each(|key| {
         map.insert(key, 0);
     });
-    let shrinker: Box<dyn FnOnce(&TestMap) + Send> =
-        Box::new(|map| map.pin().shrink_to_fit().expect("memory for a bin"));
-    let writer: Box<dyn FnOnce(&TestMap) + Send> = Box::new(|map| {
+    let shrinker: Job = Box::new(|map| map.pin().shrink_to_fit().expect("memory for a bin"));
+    let writer: Job = Box::new(|map| {
         let pinned = map.pin();
         assert_eq!(pinned.insert(0, 1), Some(&0));
         assert_eq!(pinned.remove(&1), Some(&0));
