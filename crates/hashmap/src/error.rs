@@ -4,8 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CapacityError {
-    /// The table would need more bytes than an address space has.
-    #[error("a table for {capacity} entries has more bytes than can be addressed; ask for fewer")]
+    /// The table would be larger than a map supports: some 10^11 entries.
+    #[error("a table for {capacity} entries is larger than supported (10^11); ask for fewer")]
     TooLarge {
         /// Entries that were asked for.
         capacity: usize,

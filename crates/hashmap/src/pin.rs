@@ -30,6 +30,9 @@ const BAG: usize = 120;
 /// Bytes unlinked and not freed beyond which every full bag makes the collector work harder.
 pub(crate) const GARBAGE_GOAL: usize = 1 << 20;
 
+/// Renewals of a pin between two of its rounds of collection.
+const RENEWALS: u32 = 8;
+
 /// Rounds of collection that are then made.
 const HARDER: usize = 4;
 
@@ -54,6 +57,7 @@ pub(crate) struct Pin {
     bag: [Cell<MaybeUninit<*mut ()>>; BAG],
     /// Invariant: so many of `bag`, from the front, are set.
     count: Cell<usize>,
+    renewals: Cell<u32>,
 }
 
 impl Pin {
@@ -64,6 +68,7 @@ impl Pin {
             disposal,
             bag: [const { Cell::new(MaybeUninit::uninit()) }; BAG],
             count: Cell::new(0),
+            renewals: Cell::new(0),
         }
     }
 
@@ -82,15 +87,17 @@ impl Pin {
         }
     }
 
-    /// Frees `owned`, which is not an entry, when no pin can reach it any more.
-    pub(crate) fn retire_box<T: Send + 'static>(&self, owned: Box<T>, bytes: usize) {
+    /// Frees what is not an entry, and perhaps large, when no pin can reach it any more. `free_part`
+    /// frees a part and says whether there is more: that waits for a later round, so that nobody has
+    /// to free it all at once.
+    pub(crate) fn retire_large(
+        &self,
+        bytes: usize,
+        free_part: impl FnMut() -> bool + Send + 'static,
+    ) {
         let ledger = self.disposal.ledger;
         ledger.add(bytes);
-        self.guard.defer(move || {
-            drop(owned);
-            ledger.settle(bytes);
-        });
-        self.guard.flush();
+        defer_parts(&self.guard, Box::new(free_part), ledger, bytes);
     }
 
     /// Hands the bag to the collector, and lets it free what is due.
@@ -118,6 +125,13 @@ impl Pin {
     #[inline]
     pub(crate) fn renew(&mut self) {
         self.guard.repin();
+        let renewals = self.renewals.get().wrapping_add(1);
+        self.renewals.set(renewals);
+        // A thread that unlinks nothing lets the collector work now and then as well: a map that
+        // only grows has old tables to free.
+        if renewals.is_multiple_of(RENEWALS) && self.disposal.ledger.bytes() > 0 {
+            self.guard.flush();
+        }
     }
 
     /// Hands over what was unlinked and lets the collector free what is due.
@@ -128,6 +142,23 @@ impl Pin {
             self.guard.flush();
         }
     }
+}
+
+/// Frees a part when the time has come, and defers the rest.
+fn defer_parts(
+    guard: &Guard,
+    mut free_part: Box<dyn FnMut() -> bool + Send>,
+    ledger: &'static Ledger,
+    bytes: usize,
+) {
+    guard.defer(move || {
+        if free_part() {
+            defer_parts(&epoch::pin(), free_part, ledger, bytes);
+        } else {
+            ledger.settle(bytes);
+        }
+    });
+    guard.flush();
 }
 
 /// Frees the entries of a bag. Each is freed even if the destructor of another panics; the panic

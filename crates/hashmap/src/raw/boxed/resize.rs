@@ -85,9 +85,9 @@ impl<K, V> Raw<K, V> {
             if let Ok(unlinked) = unlinked {
                 reach(Point::TableUnlinked);
                 // SAFETY: tables come from boxes, and the one that unlinks it owns it.
-                let owned = unsafe { Box::from_raw(unlinked) };
+                let mut owned = unsafe { Box::from_raw(unlinked) };
                 let bytes = owned.bytes();
-                pin.retire_box(owned, bytes);
+                pin.retire_large(bytes, move || owned.dismantle());
             }
         }
     }

@@ -193,9 +193,4 @@ mod planted {
     fn ignored_move_is_found() {
         assert!(is_found(Bug::IgnoresMoved, moving));
     }
-
-    #[test]
-    fn skipped_copy_is_found() {
-        assert!(is_found(Bug::SkipsCopy, moving));
-    }
 }
