@@ -11,20 +11,29 @@
 //!                                                ^  |
 //!                          take when both empty  |  v  give when both full
 //!   depot (all threads):               [ magazine, magazine, ... ]
+//!
+//!   slab:    | live | piece | piece | piece | ...                       64 KiB, aligned to that
 //! ```
 //!
-//! The depot has a lock, and nobody waits for it: who finds it taken goes to the allocator.
+//! Pieces are cut from *slabs*, one after the other, without a header of their own: with two words of
+//! key and value an entry takes 24 bytes where a general allocator takes 32. A slab counts the pieces
+//! that are not given back; the last one frees it. Its address is that of any piece, rounded down.
+//!
+//! The depot has a lock, and nobody waits for it: who finds it taken cuts a slab, or gives back.
 //!
 //! # What this module does not do
 //!
-//! It keeps a bounded number of bytes of each size and passes the rest on. It does nothing for
-//! entries of more than 128 bytes, or aligned to more than a word.
+//! It keeps a bounded number of bytes of each size and gives the rest back. A slab with one piece in
+//! use stays whole. It does nothing for entries of more than 128 bytes, or aligned to more than a
+//! word.
 #![expect(unsafe_code, reason = "an allocator hands out raw memory")]
 
 use std::alloc::{self, Layout, handle_alloc_error};
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::Mutex;
+// Not `crate::sync`: slabs outlive an exploration, and the pool is no part of what is explored.
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of a full magazine. Two fit the first-level cache of a core.
 const MAGAZINE_BYTES: usize = 12 << 10;
@@ -32,6 +41,12 @@ const MAGAZINE_BYTES: usize = 12 << 10;
 /// Magazines of one size in the depot: 6 MiB. They cover what piles up while a thread is suspended
 /// under a pin for a time slice.
 const DEPOT_MAGAZINES: usize = 512;
+
+/// Bytes of a slab, and its alignment.
+const SLAB_BYTES: usize = 64 << 10;
+
+/// Where the pieces of a slab begin.
+const SLAB_HEAD: usize = 64;
 
 /// The largest size that is kept, in words.
 const WORDS_MAX: usize = 16;
@@ -53,17 +68,25 @@ struct Magazine {
 // SAFETY: a magazine owns its pieces, which are memory that nobody uses.
 unsafe impl Send for Magazine {}
 
-/// A thread's magazines of one size.
+/// The part of a slab that was not cut yet.
+#[derive(Clone, Copy)]
+struct Rest {
+    next: *mut u8,
+    pieces: usize,
+}
+
+/// What a thread has of one size.
 struct Shelf {
     active: Cell<Magazine>,
     spare: Cell<Magazine>,
+    rest: Cell<Rest>,
 }
 
 struct Shelves([Shelf; WORDS_MAX]);
 
 thread_local! {
     static SHELVES: Shelves = const {
-        Shelves([const { Shelf { active: Cell::new(Magazine::EMPTY), spare: Cell::new(Magazine::EMPTY) } }; WORDS_MAX])
+        Shelves([const { Shelf::new() }; WORDS_MAX])
     };
 }
 
@@ -77,19 +100,17 @@ fn class(layout: Layout) -> Option<usize> {
     is_kept.then(|| layout.size() / WORD - 1)
 }
 
-fn layout_of(class: usize) -> Layout {
-    Layout::from_size_align((class + 1) * WORD, WORD).expect("a few words")
-}
-
 /// Memory for an entry, which has a word at least.
 #[inline(always)]
 pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
     if let Some(class) = class(layout) {
         // Failure: the thread is ending and its shelves are gone.
-        let kept = SHELVES.try_with(|shelves| shelves.0[class].pop(class));
-        if let Ok(Some(piece)) = kept {
-            return piece;
-        }
+        return SHELVES.try_with(|shelves| shelves.0[class].pop(class)).unwrap_or_else(|_| {
+            let shelf = Shelf::new();
+            let piece = shelf.pop(class);
+            shelf.clear(class);
+            piece
+        });
     }
     // SAFETY: an entry has a hash, so the size is not zero.
     let memory = unsafe { alloc::alloc(layout) };
@@ -103,12 +124,14 @@ pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
 /// It is from [`allocate`] with the same layout, and nobody uses it.
 #[inline(always)]
 pub(crate) unsafe fn free(memory: NonNull<u8>, layout: Layout) {
-    if let Some(class) = class(layout)
-        && SHELVES.try_with(|shelves| shelves.0[class].push(memory, class)).is_ok()
-    {
+    if let Some(class) = class(layout) {
+        if SHELVES.try_with(|shelves| shelves.0[class].push(memory, class)).is_err() {
+            // SAFETY: it was cut from a slab by `allocate`, and nobody uses it.
+            unsafe { give_back(memory, 1) };
+        }
         return;
     }
-    // SAFETY: as the caller promises; `allocate` takes it from `alloc` in the end.
+    // SAFETY: as the caller promises; what is not kept comes from `alloc`.
     unsafe { alloc::dealloc(memory.as_ptr(), layout) };
 }
 
@@ -144,31 +167,120 @@ impl Magazine {
             return;
         }
         while let Some(piece) = self.pop() {
-            // SAFETY: pieces of this class were allocated with its layout.
-            unsafe { alloc::dealloc(piece.as_ptr(), layout_of(class)) };
+            // SAFETY: pieces in magazines were cut from slabs, and nobody uses them.
+            unsafe { give_back(piece, 1) };
         }
     }
 }
 
-impl Shelf {
-    #[inline(always)]
-    fn pop(&self, class: usize) -> Option<NonNull<u8>> {
-        let mut active = self.active.get();
-        if active.len == 0 {
-            active = self.next_active(class)?;
+const SLAB_LAYOUT: Layout = match Layout::from_size_align(SLAB_BYTES, SLAB_BYTES) {
+    Ok(layout) => layout,
+    Err(_) => panic!("a slab is aligned to its size, a power of two"),
+};
+
+impl Rest {
+    const EMPTY: Self = Self { next: ptr::null_mut(), pieces: 0 };
+
+    /// A new slab, all of whose pieces are the caller's.
+    #[cold]
+    #[expect(clippy::cast_ptr_alignment, reason = "a slab is aligned to its size")]
+    fn new(class: usize) -> Self {
+        let pieces = (SLAB_BYTES - SLAB_HEAD) / ((class + 1) * WORD);
+        // SAFETY: the size is not zero.
+        let slab = unsafe { alloc::alloc(SLAB_LAYOUT) };
+        if slab.is_null() {
+            handle_alloc_error(SLAB_LAYOUT);
         }
-        let piece = active.pop();
-        self.active.set(active);
+        // SAFETY: the head of the slab has room for a word, aligned to much more.
+        unsafe { slab.cast::<AtomicUsize>().write(AtomicUsize::new(pieces)) };
+        // SAFETY: within the slab.
+        Self { next: unsafe { slab.add(SLAB_HEAD) }, pieces }
+    }
+
+    /// The next piece, of those that there are.
+    #[inline]
+    fn cut(&mut self, class: usize) -> NonNull<u8> {
+        debug_assert!(self.pieces > 0, "cut from an empty rest");
+        // SAFETY: not null, since it is within a slab.
+        let piece = unsafe { NonNull::new_unchecked(self.next) };
+        self.pieces -= 1;
+        // Wrapping: after the last piece it may point behind the slab; nobody looks there.
+        self.next = self.next.wrapping_add((class + 1) * WORD);
+        piece
+    }
+}
+
+/// Gives pieces back to their slab, and the slab to the allocator if they were the last.
+///
+/// # Safety
+///
+/// `piece` was cut, or is the first of `count` pieces not cut, and they are the caller's to give.
+#[expect(clippy::cast_ptr_alignment, reason = "a slab is aligned to its size")]
+unsafe fn give_back(piece: NonNull<u8>, count: usize) {
+    let slab = piece.as_ptr().map_addr(|address| address & !(SLAB_BYTES - 1));
+    // SAFETY: slabs are aligned to their size, so this is the head of the one the piece is in; it
+    // lives while a piece is not given back, and ours is not.
+    let live = unsafe { &*slab.cast::<AtomicUsize>() };
+    // Release: what was done to the piece comes before the slab is freed. Acquire: on the last one,
+    // for those of the others. (One instruction for both; a fence would be worth it if this were hot.)
+    if live.fetch_sub(count, Ordering::AcqRel) == count {
+        // SAFETY: from `alloc` with this layout; all pieces were given back.
+        unsafe { alloc::dealloc(slab, SLAB_LAYOUT) };
+    }
+}
+
+impl Shelf {
+    const fn new() -> Self {
+        Self {
+            active: Cell::new(Magazine::EMPTY),
+            spare: Cell::new(Magazine::EMPTY),
+            rest: Cell::new(Rest::EMPTY),
+        }
+    }
+
+    #[inline(always)]
+    fn pop(&self, class: usize) -> NonNull<u8> {
+        let mut active = self.active.get();
+        if let Some(piece) = active.pop() {
+            self.active.set(active);
+            return piece;
+        }
+        self.pop_slow(class)
+    }
+
+    #[inline(never)]
+    fn pop_slow(&self, class: usize) -> NonNull<u8> {
+        let mut spare = self.spare.replace(Magazine::EMPTY);
+        if spare.len == 0 {
+            let mut rest = self.rest.get();
+            if rest.pieces > 0 {
+                let piece = rest.cut(class);
+                self.rest.set(rest);
+                return piece;
+            }
+            spare = DEPOTS[class].try_lock().ok().and_then(|mut it| it.pop()).unwrap_or(spare);
+        }
+        if let Some(piece) = spare.pop() {
+            self.active.set(spare);
+            return piece;
+        }
+        let mut rest = Rest::new(class);
+        let piece = rest.cut(class);
+        self.rest.set(rest);
         piece
     }
 
-    #[cold]
-    fn next_active(&self, class: usize) -> Option<Magazine> {
-        let spare = self.spare.replace(Magazine::EMPTY);
-        if spare.len > 0 {
-            return Some(spare);
+    /// Parts with everything.
+    fn clear(&self, class: usize) {
+        self.active.replace(Magazine::EMPTY).part_with(class);
+        self.spare.replace(Magazine::EMPTY).part_with(class);
+        let rest = self.rest.replace(Rest::EMPTY);
+        if let Some(next) = NonNull::new(rest.next)
+            && rest.pieces > 0
+        {
+            // SAFETY: the pieces that were not cut are ours.
+            unsafe { give_back(next, rest.pieces) };
         }
-        DEPOTS[class].try_lock().ok()?.pop()
     }
 
     #[inline(always)]
@@ -189,8 +301,7 @@ impl Shelf {
 impl Drop for Shelves {
     fn drop(&mut self) {
         for (class, shelf) in self.0.iter().enumerate() {
-            shelf.active.replace(Magazine::EMPTY).part_with(class);
-            shelf.spare.replace(Magazine::EMPTY).part_with(class);
+            shelf.clear(class);
         }
     }
 }

@@ -9,6 +9,7 @@ use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
+use super::table::Table;
 use super::word::Word;
 use crate::pool;
 
@@ -48,10 +49,10 @@ impl<K, V> Owned<K, V> {
         Self(unsafe { NonNull::new_unchecked(address.cast()) })
     }
 
-    /// The word by which the map will know it.
+    /// The word by which a table will know it.
     #[inline]
-    pub(super) fn word(&self) -> Word {
-        Word::live(self.0.as_ptr().cast(), self.hash)
+    pub(super) fn word(&self, table: &Table) -> Word {
+        Word::live(self.0.as_ptr().cast(), self.hash, table.base())
     }
 
     /// Lets go of it: the map has it. Whoever unlinks it frees it.

@@ -20,6 +20,7 @@ pub(super) enum Site<'g, K, V> {
 
 /// A slot that holds the key.
 pub(super) struct Taken<'g, K, V> {
+    pub(super) table: &'g Table,
     pub(super) bin: &'g Bin,
     pub(super) seen: Seen<'g>,
     pub(super) entry: &'g Entry<K, V>,
@@ -57,9 +58,9 @@ impl<K, V> Raw<K, V> {
         is_key: impl Fn(&K) -> bool,
         pin: &'g Pin,
     ) -> Option<&'g Entry<K, V>> {
-        let probe = Probe::new(hash);
         let mut table = self.root(pin);
         loop {
+            let probe = Probe::new(hash, table.base());
             let bin = table.bin_of(hash);
             if bin.header().is_moved() && !planted(Bug::IgnoresMoved) {
                 table = next(table).expect("a bin moves to the next table");
@@ -87,8 +88,9 @@ impl<K, V> Raw<K, V> {
     /// Asks for the line of the first entry in that bin whose tag is that of this hash.
     #[inline]
     pub(crate) fn prefetch_entry(&self, hash: u64, pin: &Pin) {
-        let probe = Probe::new(hash);
-        let row = &self.root(pin).bin_of(hash).row;
+        let table = self.root(pin);
+        let probe = Probe::new(hash, table.base());
+        let row = &table.bin_of(hash).row;
         if let Some(word) = row.slots.iter().map(load).find(|it| it.matches(probe)) {
             prefetch::read(word.entry());
         }
@@ -102,9 +104,9 @@ impl<K, V> Raw<K, V> {
         is_key: impl Fn(&K) -> bool,
         pin: &'g Pin,
     ) -> Site<'g, K, V> {
-        let probe = Probe::new(hash);
         let mut table = self.root(pin);
         loop {
+            let probe = Probe::new(hash, table.base());
             let bin = table.bin_of(hash);
             let header = bin.header();
             if header.is_frozen() {
@@ -131,7 +133,7 @@ impl<K, V> Raw<K, V> {
             });
             match found {
                 Ok((seen, _)) if seen.word.is_frozen() => table = self.move_on(table, hash, pin),
-                Ok((seen, entry)) => return Site::Taken(Taken { bin, seen, entry }),
+                Ok((seen, entry)) => return Site::Taken(Taken { table, bin, seen, entry }),
                 Err(end) => {
                     return Site::Free(Free { table, bin, header, vacancy, is_held_up, end });
                 }

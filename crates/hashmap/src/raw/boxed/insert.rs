@@ -16,11 +16,11 @@ impl<K: Eq, V> Raw<K, V> {
     /// Puts the entry in, and returns the one that it replaces.
     #[inline]
     pub(crate) fn insert<'g>(&self, fresh: Owned<K, V>, pin: &'g Pin) -> Option<&'g Entry<K, V>> {
-        let (hash, word) = (fresh.hash, fresh.word());
+        let hash = fresh.hash;
         loop {
             match self.locate(hash, |key| *key == fresh.key, pin) {
                 Site::Taken(taken) => {
-                    if taken.seen.exchange(word) {
+                    if taken.seen.exchange(fresh.word(taken.table)) {
                         fresh.publish();
                         retire(taken.seen.word, pin);
                         self.help(pin);
@@ -28,7 +28,7 @@ impl<K: Eq, V> Raw<K, V> {
                     }
                 }
                 Site::Free(free) => {
-                    if self.fill(&free, word, pin) {
+                    if self.fill(&free, fresh.word(free.table), pin) {
                         fresh.publish();
                         return None;
                     }
@@ -44,12 +44,12 @@ impl<K: Eq, V> Raw<K, V> {
         fresh: Owned<K, V>,
         pin: &'g Pin,
     ) -> Result<&'g Entry<K, V>, Occupied<'g, K, V>> {
-        let (hash, word) = (fresh.hash, fresh.word());
+        let hash = fresh.hash;
         loop {
             match self.locate(hash, |key| *key == fresh.key, pin) {
                 Site::Taken(taken) => return Err((taken.entry, fresh)),
                 Site::Free(free) => {
-                    if self.fill(&free, word, pin) {
+                    if self.fill(&free, fresh.word(free.table), pin) {
                         return Ok(published(fresh, pin));
                     }
                 }

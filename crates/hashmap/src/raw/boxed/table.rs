@@ -27,6 +27,7 @@ use std::alloc::{self, Layout, handle_alloc_error};
 use std::ptr::{self, NonNull};
 
 use super::hook::{Point, reach};
+use super::word::base_of;
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 /// Slots in a row.
@@ -141,6 +142,12 @@ impl Table {
     #[inline(always)]
     pub(super) fn bits(&self) -> u32 {
         self.bits
+    }
+
+    /// Where the tags of this table begin in a hash; see `word`.
+    #[inline(always)]
+    pub(super) fn base(&self) -> u32 {
+        base_of(self.bits)
     }
 
     /// Number of bins.

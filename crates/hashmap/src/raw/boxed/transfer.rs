@@ -26,7 +26,7 @@
 
 use super::hook::{Bug, Point, planted, reach};
 use super::table::{ROW, Row, Table};
-use super::word::{Probe, Word};
+use super::word::{TAG_BITS, Word};
 use crate::prefetch;
 use crate::sync::Ordering;
 
@@ -87,12 +87,14 @@ pub(super) fn run(old: &Table, new: &Table, unit: usize) -> bool {
         if bin.freeze(old).is_moved() {
             continue;
         }
-        let _ = bin.walk(old, |seen| {
-            if seen.word.is_live() {
-                prefetch::read(seen.word.entry());
-            }
-            None::<()>
-        });
+        if old.base() != new.base() {
+            let _ = bin.walk(old, |seen| {
+                if seen.word.is_live() {
+                    prefetch::read(seen.word.entry());
+                }
+                None::<()>
+            });
+        }
     }
     if is_moved(old, new, unit) {
         return false;
@@ -108,11 +110,10 @@ pub(super) fn run(old: &Table, new: &Table, unit: usize) -> bool {
             let is_to_move =
                 seen.word.is_frozen() || planted(Bug::SkipsFreeze) && seen.word.is_live();
             if is_to_move && !(planted(Bug::SkipsCopy) && seen.place == ROW - 1) {
-                let hash = hash_of(seen.word);
-                let target = new.index(hash);
+                let (target, word) = destination(old, source, new, seen.word);
                 writers[target - first_target]
                     .get_or_insert_with(|| Writer::new(&new.bin(target).row))
-                    .put(new, Word::live(seen.word.entry(), hash));
+                    .put(new, word);
             }
             None::<()>
         });
@@ -125,10 +126,22 @@ pub(super) fn run(old: &Table, new: &Table, unit: usize) -> bool {
     completed
 }
 
+/// The new bin of a frozen entry, and its word there.
+#[inline]
+fn destination(old: &Table, source: usize, new: &Table, word: Word) -> (usize, Word) {
+    if old.base() != new.base() {
+        let hash = hash_of(word);
+        return (new.index(hash), Word::live(word.entry(), hash, new.base()));
+    }
+    // The first bits of the hash: of the bin's number those before the base, then the tag.
+    let prefix = source >> (old.bits() - old.base()) << TAG_BITS | word.tag();
+    (prefix >> (new.base() + TAG_BITS - new.bits()), word.as_live())
+}
+
 /// The hash of a frozen entry.
 #[inline(always)]
 pub(super) fn hash_of(word: Word) -> u64 {
-    debug_assert!(word.matches(Probe::new(0)) || word.is_live(), "a vacancy has no hash");
+    debug_assert!(word.is_live(), "a vacancy has no hash");
     // SAFETY: a live word leads to an entry that is not freed while we are pinned, and an entry
     // begins with its hash.
     unsafe { word.entry().cast::<u64>().read() }

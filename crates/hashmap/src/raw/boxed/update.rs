@@ -45,7 +45,7 @@ impl<K, V> Raw<K, V> {
                 Site::Taken(taken) => match change(Some(taken.entry), spare.take()) {
                     Change::Keep => return Outcome::Kept(Some(taken.entry)),
                     Change::Put(fresh) => {
-                        if taken.seen.exchange(fresh.word()) {
+                        if taken.seen.exchange(fresh.word(taken.table)) {
                             retire(taken.seen.word, pin);
                             self.help(pin);
                             return Outcome::Replaced(taken.entry, published(fresh, pin));
@@ -61,7 +61,7 @@ impl<K, V> Raw<K, V> {
                 Site::Free(free) => match change(None, spare.take()) {
                     Change::Keep | Change::Remove => return Outcome::Kept(None),
                     Change::Put(fresh) => {
-                        if self.fill(&free, fresh.word(), pin) {
+                        if self.fill(&free, fresh.word(free.table), pin) {
                             return Outcome::Inserted(published(fresh, pin));
                         }
                         spare = Some(fresh);
@@ -88,7 +88,7 @@ impl<K: Eq, V> Raw<K, V> {
         loop {
             match self.locate(entry.hash, |key| *key == entry.key, pin) {
                 Site::Taken(taken) if std::ptr::eq(taken.entry, entry) => {
-                    if taken.seen.exchange(fresh.word()) {
+                    if taken.seen.exchange(fresh.word(taken.table)) {
                         fresh.publish();
                         retire(taken.seen.word, pin);
                         self.help(pin);

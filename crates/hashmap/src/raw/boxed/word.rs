@@ -10,7 +10,11 @@
 //!  | tag       | address of the entry        |1 0 0|   offered
 //! ```
 //!
-//! The tag is the low 16 bits of the entry's hash. An entry is aligned to 8 bytes, which leaves
+//! The tag is 16 bits of the entry's hash, from bit `base` on, counted from the top. The base is that
+//! of the table: the bits of its bin numbers, rounded down to a multiple of eight. So the tag holds
+//! the last bits of the bin's number, and at least nine that tell entries of one bin apart. When the
+//! table grows and the base stays, the tag says to which bin an entry goes: it is moved without a
+//! look at it. An entry is aligned to 8 bytes, which leaves
 //! three bits for the state; addresses of user space have 47 or 48 bits, which leaves 16 for the
 //! tag, and that is checked for each entry.
 //!
@@ -46,6 +50,7 @@ const OFFERED: usize = 0b100;
 const STATE: usize = 0b111;
 const STATE_BITS: u32 = 3;
 const TAG_SHIFT: u32 = 48;
+pub(super) const TAG_BITS: u32 = 16;
 const TAG: usize = 0xFFFF << TAG_SHIFT;
 
 // Tag and address share a word only where the word has 64 bits.
@@ -54,15 +59,21 @@ const _: () = assert!(usize::BITS == 64);
 impl Probe {
     /// Of entries with this hash.
     #[inline(always)]
-    pub(super) fn new(hash: u64) -> Self {
-        Self(tag(hash) | LIVE)
+    pub(super) fn new(hash: u64, base: u32) -> Self {
+        Self(tag(hash, base) | LIVE)
     }
 }
 
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "the width is asserted above")]
-fn tag(hash: u64) -> usize {
-    (hash as usize) << TAG_SHIFT
+fn tag(hash: u64, base: u32) -> usize {
+    (hash << base) as usize & TAG
+}
+
+/// The bit of the hash, counted from the top, at which tags begin in a table of 2^`bits` bins.
+#[inline(always)]
+pub(super) fn base_of(bits: u32) -> u32 {
+    bits & !7
 }
 
 impl Word {
@@ -94,10 +105,16 @@ impl Word {
     /// Panics where the address has more than 48 bits, which no user space of x86-64 or of ARM
     /// hands out unless asked to.
     #[inline(always)]
-    pub(super) fn live(entry: *mut (), hash: u64) -> Self {
+    pub(super) fn live(entry: *mut (), hash: u64, base: u32) -> Self {
         let address = entry.addr();
         assert!(address & (TAG | STATE) == 0, "an entry lies at {address:#x}, above 48 bits");
-        Self(entry.map_addr(|address| address | tag(hash) | LIVE))
+        Self(entry.map_addr(|address| address | tag(hash, base) | LIVE))
+    }
+
+    /// The tag, as a number.
+    #[inline(always)]
+    pub(super) fn tag(self) -> usize {
+        self.0.addr() >> TAG_SHIFT
     }
 
     /// The entry. Meaningless for a vacant word.
