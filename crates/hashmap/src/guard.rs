@@ -113,6 +113,3 @@ impl<K: Eq + fmt::Debug, V: fmt::Debug, S> fmt::Debug for Pinned<'_, K, V, S> {
         f.debug_map().entries(self).finish()
     }
 }
-
-#[cfg(test)]
-mod tests;

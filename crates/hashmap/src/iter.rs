@@ -113,5 +113,5 @@ impl<K, V> fmt::Debug for IntoIter<K, V> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

@@ -206,6 +206,3 @@ impl std::fmt::Debug for Pin {
         f.debug_struct("Pin").field("unlinked", &self.count).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

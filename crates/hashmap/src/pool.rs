@@ -306,5 +306,5 @@ impl Drop for Shelves {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

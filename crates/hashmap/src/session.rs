@@ -102,5 +102,5 @@ impl<K, V, S> fmt::Debug for Session<'_, K, V, S> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

@@ -201,6 +201,3 @@ fn freeze_slot(seen: Seen<'_>) {
         word = load(slot);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -390,5 +390,5 @@ unsafe fn free(bins: *mut Bin, count: usize) {
     unsafe { alloc::dealloc(bins.cast(), layout(count)) };
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

@@ -6,11 +6,13 @@
 //! | `histories` | is there one order of all calls that explains every answer?           |
 //! | `lifetimes` | is each key and value dropped once, whoever panics or stalls?         |
 //! | `progress`  | do the others go on when a thread stops, wherever it stops?           |
+//! | `kernels`   | do the orderings of one bin suffice? (under loom: all executions)     |
 //! | `schedules` | does every schedule of a few operations keep the promises?            |
 //! Mistakes are planted in `model` and, where they need a schedule, in `schedules`.
 
 #[cfg(not(any(loom, shuttle)))]
 mod histories;
+mod kernels;
 #[cfg(not(any(loom, shuttle)))]
 mod lifetimes;
 #[cfg(not(any(loom, shuttle)))]
@@ -26,7 +28,7 @@ use crate::HashMap;
 
 /// A hasher that keeps some bits of a `u64` key: all of them mixed, none, the low or the high ones.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(shuttle, expect(dead_code, reason = "the schedules need two of them"))]
+#[cfg_attr(any(loom, shuttle), expect(dead_code, reason = "the schedules need two of them"))]
 pub(super) enum Keeps {
     All,
     None,
