@@ -144,6 +144,12 @@ impl Pin {
     }
 }
 
+thread_local! {
+    /// Whether `defer_parts` is having the collector work. What that frees may come back here, and must
+    /// not begin again: each round would stand on the stack of the one before.
+    static IS_FLUSHING: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Frees a part when the time has come, and defers the rest.
 fn defer_parts(
     guard: &Guard,
@@ -158,7 +164,13 @@ fn defer_parts(
             ledger.settle(bytes);
         }
     });
-    guard.flush();
+    // Failure: the thread is ending, and hands over what it has.
+    let is_first = IS_FLUSHING.try_with(|it| !it.replace(true)).unwrap_or(false);
+    if is_first {
+        guard.flush();
+        // Failure: as above.
+        let _ = IS_FLUSHING.try_with(|it| it.set(false));
+    }
 }
 
 /// Frees the entries of a bag. Each is freed even if the destructor of another panics; the panic

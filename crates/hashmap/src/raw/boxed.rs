@@ -43,8 +43,8 @@
 //! header makes it one: its version counts insertions, and no slot of the bin becomes live except
 //! by a commit that changes it.
 //!
-//! 1. Read the header. *Promote* the slot that it names as last placed, if that is still offered.
-//!    Search the bin. The key is in no slot.
+//! 1. Read the header. Search the bin. On the way, *promote* the slot that the header names as last
+//!    placed, if that is still offered. The key is in no slot.
 //! 2. *Offer*: exchange a vacant slot, which the header does not name, for the offered entry.
 //! 3. *Commit*: exchange the header for one with the next version, which names this slot.
 //! 4. *Promote*: exchange the offered word for the live one. Whoever does it, this is the
@@ -53,8 +53,8 @@
 //! If the commit fails, another insertion went first (or the bin is frozen): withdraw, start again.
 //!
 //! **No duplicates.** A commit succeeds only if the header is the one that was read before the
-//! search. Every commit up to that header was promoted before the search: by the thread that placed
-//! the next commit (step 1 precedes step 3), or, for the newest, by us. So the search saw every key
+//! search. Every commit up to that header was promoted before the search saw its slot: by the thread
+//! that placed the next commit (step 1 precedes step 3), or, for the newest, by us. So the search saw every key
 //! that was inserted, and none was committed since. Replacing keeps the set of keys, removing makes
 //! it smaller; neither touches the header.
 //!
@@ -67,7 +67,7 @@
 //! - Newer: then the header has moved on, and can name this slot again only through a commit of what
 //!   is offered there now.
 //!
-//! A helper that read the header long ago reads it again after it read the slot (`promote_slot`); an
+//! A helper that read the header long ago reads it again after it read the slot (`Bin::promote`); an
 //! offered word comes back to a slot only after a withdrawal, and a committed offer is not
 //! withdrawn.
 //!

@@ -78,32 +78,29 @@ impl Bin {
         }
     }
 
-    /// Step 1: makes the newest commit visible, if its thread has not yet done so.
+    /// Step 1: makes the newest commit visible, if its thread has not yet done so and this is its
+    /// slot. Returns the slot as it then is.
     ///
     /// This is the linearisation point of an insertion.
     #[inline(always)]
-    pub(super) fn promote(&self, table: &Table, header: Header) {
-        let Some(place) = header.last() else { return };
-        if planted(Bug::SkipsPromotion) {
-            return;
+    pub(super) fn promoted<'a>(&self, seen: Seen<'a>, header: Header) -> Seen<'a> {
+        if seen.word.is_offered() && header.last() == Some(seen.place) {
+            self.promote(&seen, header);
+            return Seen { word: load(seen.slot), ..seen };
         }
-        if let Some(slot) = self.slot_at(table, place) {
-            let word = load(slot);
-            if word.is_offered() {
-                self.promote_slot(slot, word, header);
-            }
-        }
+        seen
     }
 
     #[cold]
-    fn promote_slot(&self, slot: &AtomicPtr<()>, word: Word, header: Header) {
+    fn promote(&self, seen: &Seen<'_>, header: Header) {
+        if planted(Bug::SkipsPromotion) {
+            return;
+        }
         // The slot may have been vacated and offered anew since `header` was read. If the header
         // still names it, it was not: a slot that the header names is not offered to anyone.
-        let now = self.header();
-        if now.version() == header.version() {
-            let seen = Seen { slot, word, place: 0 };
+        if self.header().version() == header.version() {
             // Failure: another thread has promoted it.
-            seen.exchange(word.as_live());
+            seen.exchange(seen.word.as_live());
         }
     }
 
@@ -169,7 +166,11 @@ impl Bin {
         }
         if !header.is_moved() {
             reach(Point::HeaderFrozen);
-            self.promote(table, header);
+            if let Some(place) = header.last()
+                && let Some(slot) = self.slot_at(table, place)
+            {
+                self.promoted(Seen { slot, word: load(slot), place }, header);
+            }
             // No slot becomes live from here on. One that is not can be passed by.
             let end = self.walk(table, |seen| {
                 freeze_slot(seen);

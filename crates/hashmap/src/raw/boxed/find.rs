@@ -113,10 +113,10 @@ impl<K, V> Raw<K, V> {
                 table = self.move_on(table, hash, pin);
                 continue;
             }
-            bin.promote(table, header);
             let mut vacancy = None;
             let mut is_held_up = false;
             let found = bin.walk(table, |seen| {
+                let seen = bin.promoted(seen, header);
                 if seen.word.matches(probe) {
                     let entry: &Entry<K, V> = entry(seen.word, pin);
                     if entry.hash == hash && is_key(&entry.key) {

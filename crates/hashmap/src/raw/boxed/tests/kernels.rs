@@ -21,9 +21,9 @@ fn insert_if_empty(table: &Table, entry: Word) -> Result<bool, Frozen> {
         if header.is_frozen() {
             return Err(Frozen);
         }
-        bin.promote(table, header);
         let mut vacancy: Option<Seen<'_>> = None;
         let found = bin.walk(table, |seen| {
+            let seen = bin.promoted(seen, header);
             if vacancy.is_none() && Bin::is_free(&seen, header) {
                 vacancy = Some(seen);
             }

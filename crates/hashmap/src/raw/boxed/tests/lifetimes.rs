@@ -276,3 +276,26 @@ fn closures_may_use_the_map() {
         session.update(&1, |it| session.insert(turn + 1_000, 0).map_or(it + 1, |_| 0));
     });
 }
+
+/// Freeing a part of a table has the collector work, which may free parts of other tables, and so on.
+/// That once ran as deep as there were tables waiting, and overran small stacks.
+#[test]
+fn many_waiting_tables_need_no_deep_stack() {
+    let stalled = HashMap::<u64, u64>::new();
+    let pinned = stalled.pin();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..200 {
+                let map: HashMap<u64, u64> = HashMap::new();
+                (0..400).for_each(|key| {
+                    map.insert(key, key);
+                });
+            }
+        });
+    });
+    drop(pinned);
+    let collector = thread::Builder::new().stack_size(64 << 10).spawn(|| {
+        (0..2_000).for_each(|_| pin::collect());
+    });
+    collector.unwrap().join().unwrap();
+}
