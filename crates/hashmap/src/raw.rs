@@ -1,1 +1,3 @@
 //! The kernels: tables, slots and the protocols that move them.
+
+pub(crate) mod inline;

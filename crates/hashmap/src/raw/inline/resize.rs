@@ -1,0 +1,204 @@
+//! Growing and shrinking, a little with each write.
+//!
+//! ```text
+//!   old    | 0      | 1      | 2      | 3      |      MOVED: 0, 1
+//!            |  \     |  \
+//!            v   v    v   v
+//!   next   | 0 | 1  | 2 | 3  | 4 | 5  | 6 | 7  |      4 to 7: empty, and nobody comes here
+//! ```
+//!
+//! A bin is moved by the owner of its lock: it copies the entries to the next table, where nobody
+//! can see them yet, and sets `MOVED`, all in one store for whoever looks. Until then the old bin is
+//! the place to read *and write*; no operation moves a bin in order to use it. Each write moves one
+//! [chunk](super::migration) of bins besides, until all have moved. In the other direction two bins
+//! or more become one; their mover holds all their locks.
+//!
+//! The table after the next is not begun before the old one has gone. If its last chunk waits for
+//! a thread that the system has suspended, entries go on into annexes.
+
+use std::hash::BuildHasher;
+
+use super::annex::{Annex, is_block};
+use super::core::Core;
+use super::header::Header;
+use super::line::{Line, Slot};
+use super::reclaim::retire_block;
+use super::table::{BINS_MIN, Table, capacity_of};
+use crate::sync::Ordering;
+
+/// A table is too large when it holds less than this fraction of what fills it.
+const SPARSE_DIVISOR: usize = 8;
+
+/// How often a mover tries to lock a bin that others write.
+const ATTEMPTS: usize = 8;
+
+/// Below this many bins a table that may be full is counted at once; above it one in
+/// `COUNT_PERIOD` times.
+const COUNT_ALWAYS_BINS: usize = 1_024;
+const COUNT_PERIOD: u64 = 8;
+
+/// The entries of bins that are about to move, with their hashes.
+#[derive(Default)]
+struct Movers<'t> {
+    bins: Vec<(&'t Line, Header)>,
+    entries: Vec<(&'t Slot, u64)>,
+}
+
+impl<S: BuildHasher> Core<S> {
+    /// A bin was crowded: grows the table if it is full.
+    #[cold]
+    pub(super) fn grow_if_full(&self, table: &Table, hash: u64) {
+        let bins = table.bins();
+        if bins >= COUNT_ALWAYS_BINS && hash % COUNT_PERIOD != 0 {
+            return;
+        }
+        if self.is_current(table) && self.len() > capacity_of(bins) {
+            self.begin_resize(table, bins.saturating_mul(2));
+        }
+    }
+
+    /// Shrinks the table to half if it holds few entries.
+    #[cold]
+    pub(super) fn shrink_if_sparse(&self, table: &Table) {
+        let bins = table.bins();
+        // Relaxed: a wish.
+        let floor = self.bins_floor.load(Ordering::Relaxed);
+        let fits = bins % 2 == 0 && bins / 2 >= floor.max(BINS_MIN);
+        if fits && self.is_current(table) && self.len() < capacity_of(bins) / SPARSE_DIVISOR {
+            self.begin_resize(table, bins / 2);
+        }
+    }
+
+    /// Makes a table of `bins` bins that takes over from `table`, which must be the current one.
+    /// Where there is no memory for it, the map stays as it is.
+    pub(super) fn begin_resize(&self, table: &Table, bins: usize) {
+        if table.next().is_none()
+            && let Some(next) = Table::new(bins, Some(table.bins()))
+        {
+            table.set_next(next);
+        }
+    }
+
+    fn is_current(&self, table: &Table) -> bool {
+        std::ptr::eq(self.address(), table)
+    }
+
+    /// Moves a chunk of bins, if any are left to move.
+    #[cold]
+    pub(super) fn help(&self, table: &Table) {
+        let Some(next) = table.next() else { return };
+        let Some(chunk) = next.arrivals.claim() else { return };
+        let mut movers = Movers::default();
+        let mut complete = true;
+        for unit in next.arrivals.units(chunk) {
+            complete &= self.move_unit(table, next, unit, &mut movers);
+        }
+        if complete && next.arrivals.finish(chunk) {
+            self.replace(table);
+        }
+    }
+
+    /// Moves the bins of a unit; false where others were at work on one of them.
+    fn move_unit<'t>(
+        &self,
+        table: &'t Table,
+        next: &Table,
+        unit: usize,
+        movers: &mut Movers<'t>,
+    ) -> bool {
+        let width = (table.bins() / next.bins()).max(1);
+        for _ in 0..ATTEMPTS {
+            movers.clear();
+            for bin in unit * width..(unit + 1) * width {
+                movers.add(table, table.line_at(bin));
+            }
+            // They are said to have moved in order, so the last one speaks for all.
+            if movers.bins.last().is_some_and(|(_, header)| header.is_moved()) {
+                return true;
+            }
+            movers.hash(|key| self.hash(key));
+            if movers.lock() {
+                movers.settle_in(next);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl<'t> Movers<'t> {
+    fn clear(&mut self) {
+        self.bins.clear();
+        self.entries.clear();
+    }
+
+    /// Notes a bin and its entries.
+    fn add(&mut self, table: &'t Table, line: &'t Line) {
+        let header = line.header();
+        self.bins.push((line, header));
+        table.for_each_slot(line, header, |slot| self.entries.push((slot, 0)));
+    }
+
+    /// Computes the hashes, before any lock is taken: the hasher is foreign code.
+    fn hash(&mut self, hash: impl Fn(u64) -> u64) {
+        for (slot, hashed) in &mut self.entries {
+            // Relaxed: if it changes, the lock cannot be had.
+            *hashed = hash(slot.key.load(Ordering::Relaxed));
+        }
+    }
+
+    /// Takes the locks of all bins, or of none. It waits for nobody.
+    fn lock(&self) -> bool {
+        for (index, &(line, header)) in self.bins.iter().enumerate() {
+            if header.is_locked() || header.is_moved() || !line.try_lock(header) {
+                for &(line, header) in &self.bins[..index] {
+                    line.publish(header);
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Copies the entries to the next table and says that they are there.
+    fn settle_in(&self, next: &Table) {
+        for &(slot, hash) in &self.entries {
+            // Relaxed, twice: we hold the lock.
+            let key = slot.key.load(Ordering::Relaxed);
+            let value = slot.value.load(Ordering::Relaxed);
+            next.settle_alone(hash, key, value);
+        }
+        for &(line, header) in &self.bins {
+            let word = line.annex();
+            line.publish(header.moved());
+            line.set_annex(0);
+            if is_block(word) {
+                retire_block(word);
+            }
+        }
+    }
+}
+
+impl Table {
+    /// Calls `visit` with each slot that holds an entry, if the bin is still what its header says.
+    pub(super) fn for_each_slot<'t>(
+        &'t self,
+        line: &'t Line,
+        header: Header,
+        mut visit: impl FnMut(&'t Slot),
+    ) {
+        for (index, slot) in line.slots.iter().enumerate() {
+            if header.home() & 1 << index != 0 {
+                visit(slot);
+            }
+        }
+        match self.annex(line.annex()) {
+            Annex::None => {}
+            Annex::Pool(annex) => {
+                let slots = self.pool.slots(annex.class, annex.unit);
+                annex.occupied().for_each(|index| visit(&slots[index]));
+            }
+            Annex::Block(block) => block.occupied().for_each(|index| visit(&block.slots[index])),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A thread at work on a map: the epoch guard, the seat, and the operations.
+//!
+//! A session may last as long as its thread likes. It holds back the freeing of tables only while
+//! it stands still: when it finds that the current table has changed, it pins anew. It may, since
+//! no operation hands out a reference into a table.
+
+use std::cell::{Cell, RefCell};
+use std::hash::BuildHasher;
+use std::rc::Rc;
+
+use crossbeam_epoch::{self as epoch, Guard};
+
+use super::core::Core;
+use super::edit::{Edit, Edited};
+use super::table::Table;
+use crate::counter::Seat;
+
+/// One write in so many looks whether there are chores, and one removal whether the table is too
+/// large.
+const CHORES_PERIOD: u32 = 32;
+
+/// A thread at work on a map.
+#[derive(Debug)]
+pub(crate) struct Session<'m, S> {
+    core: &'m Core<S>,
+    guard: RefCell<Guard>,
+    /// The current table when the guard was pinned.
+    pinned: Cell<*const Table>,
+    seat: Rc<Seat>,
+}
+
+impl<'m, S> Session<'m, S> {
+    #[inline]
+    pub(crate) fn new(core: &'m Core<S>) -> Self {
+        let guard = epoch::pin();
+        Self {
+            core,
+            pinned: Cell::new(core.address()),
+            guard: RefCell::new(guard),
+            seat: Seat::current(),
+        }
+    }
+
+    pub(crate) fn core(&self) -> &'m Core<S> {
+        self.core
+    }
+
+    /// Calls `work` with the current table.
+    #[inline(always)]
+    pub(super) fn with_table<R>(&self, work: impl FnOnce(&Table) -> R) -> R {
+        if self.core.address() != self.pinned.get() {
+            self.pin_anew();
+        }
+        work(self.core.table(&self.guard.borrow()))
+    }
+
+    #[cold]
+    fn pin_anew(&self) {
+        // An operation of this session is under way, which called foreign code that called us.
+        let Ok(mut guard) = self.guard.try_borrow_mut() else { return };
+        guard.repin();
+        self.pinned.set(self.core.address());
+    }
+}
+
+impl<S: BuildHasher> Session<'_, S> {
+    /// The hash of a key.
+    #[inline(always)]
+    pub(super) fn hash(&self, key: u64) -> u64 {
+        self.core.hash(key)
+    }
+
+    /// The value of a key.
+    #[inline(always)]
+    pub(crate) fn get(&self, key: u64) -> Option<u64> {
+        let hash = self.hash(key);
+        self.with_table(|table| table.get(hash, key))
+    }
+
+    /// Does with a key what `decide` says to its value; the value before.
+    #[inline(always)]
+    pub(super) fn edit(
+        &self,
+        hash: u64,
+        key: u64,
+        decide: impl Fn(Option<u64>) -> Edit,
+    ) -> Option<u64> {
+        self.with_table(|table| {
+            let edited = table.edit(hash, key, decide);
+            self.after_edit(table, hash, edited);
+            edited.former
+        })
+    }
+
+    /// Counts, and does what a write owes.
+    #[inline(always)]
+    fn after_edit(&self, table: &Table, hash: u64, edited: Edited) {
+        if edited.change != 0 {
+            self.core.count.add_at(&self.seat, edited.change);
+        }
+        if edited.crowded {
+            self.core.grow_if_full(table, hash);
+        }
+        if table.next().is_some() {
+            self.core.help(table);
+        }
+        if self.seat.tick(CHORES_PERIOD) {
+            if self.core.yard.has_waiting() {
+                self.core.yard.sweep();
+            }
+            if edited.change < 0 {
+                self.core.shrink_if_sparse(table);
+            }
+        }
+    }
+}
