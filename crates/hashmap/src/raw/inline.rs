@@ -1,20 +1,21 @@
 //! A table of words: keys and values of 64 bits, in the table itself.
 
 mod annex;
+mod bin;
 mod core;
 mod edit;
 mod find;
-mod header;
 mod insert;
 mod iterate;
-mod line;
 mod migration;
 mod pool;
 mod reclaim;
 mod remove;
 mod resize;
 mod session;
+mod state;
 mod table;
+mod tags;
 mod update;
 mod zeroed;
 

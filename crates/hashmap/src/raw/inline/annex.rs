@@ -1,8 +1,8 @@
-//! Where a bin keeps the entries that its line has no room for.
+//! Where a bin keeps the entries that its own slots have no room for.
 //!
 //! # The word
 //!
-//! One word of the line names the annex and says what is in it, so that both change in one store:
+//! One word of the bin names the annex and says what is in it, so that both change in one store:
 //!
 //! ```text
 //!   63 62 61            32 31                    0
@@ -15,8 +15,8 @@
 //! slot without one. A search for a key that is not there looks into the annex only where a tag
 //! happens to be equal, once in 15.
 //!
-//! An annex that is full is replaced by one of the next class. A bin of more than eleven entries
-//! is the work of chance (one in thousands at full load) or of an enemy (all keys with one hash);
+//! An annex that is full is replaced by one of the next class. A bin of more than 22
+//! entries is the work of chance (one in thousands at full load) or of an enemy (all keys with one hash);
 //! it gets a [`Block`] on the heap, which is searched from end to end.
 //!
 //! # When a reader holds an old word
@@ -27,7 +27,7 @@
 
 #![expect(unsafe_code, reason = "the address of a block is kept in an atomic word")]
 
-use super::line::Slot;
+use super::bin::Slot;
 use crate::sync::{AtomicU64, Ordering};
 
 /// The largest class of the pool.
@@ -73,7 +73,7 @@ pub(super) struct Block {
 /// The tag of a hash, 1 to 15. A multiplication, since the bits that choose a bin are the high
 /// ones and these are low.
 #[inline(always)]
-pub(super) fn tag_of(hash: u64) -> u32 {
+pub(super) fn nibble_of(hash: u64) -> u32 {
     (((hash & 0xffff) * 15) >> 16) as u32 + 1
 }
 
@@ -82,7 +82,7 @@ impl<'t> Annex<'t> {
     ///
     /// # Safety
     ///
-    /// The word was read from a line of a live table under an epoch guard that lives for `'t`.
+    /// The word was read from a bin of a live table under an epoch guard that lives for `'t`.
     #[inline(always)]
     pub(super) unsafe fn from_word(word: u64) -> Self {
         if word == 0 {
@@ -120,7 +120,7 @@ impl Pooled {
     /// The slots whose tag is that of the hash, as bits in the places of tags.
     #[inline(always)]
     pub(super) fn candidates(self, hash: u64) -> Places {
-        let differing = self.tags ^ (tag_of(hash) * EACH_TAG);
+        let differing = self.tags ^ (nibble_of(hash) * EACH_TAG);
         Places(zero_tags(differing))
     }
 
@@ -136,7 +136,7 @@ impl Pooled {
 
     pub(super) fn with(self, slot: usize, hash: u64) -> Self {
         debug_assert!(slot < self.capacity(), "an annex of {} slots has no {slot}", self.capacity());
-        Self { tags: self.tags | tag_of(hash) << (TAG_BITS as usize * slot), ..self }
+        Self { tags: self.tags | nibble_of(hash) << (TAG_BITS as usize * slot), ..self }
     }
 
     pub(super) fn without(self, slot: usize) -> Self {
@@ -177,7 +177,7 @@ pub(super) fn is_block(word: u64) -> bool {
 ///
 /// # Safety
 ///
-/// The word came from [`Block::into_word`], no line has it any more, and nobody looks at its block.
+/// The word came from [`Block::into_word`], no bin has it any more, and nobody looks at its block.
 pub(super) unsafe fn free_block(word: u64) {
     if is_block(word) {
         let block = std::ptr::with_exposed_provenance_mut::<Block>(word as usize);

@@ -1,12 +1,12 @@
 //! Changing a bin: the one protocol under insert, remove, update and their kin.
 //!
 //! ```text
-//!   1  header, not LOCKED, not MOVED       (else wait, or go to the next table)
+//!   1  state, not LOCKED, not MOVED       (else wait, or go to the next table)
 //!   2  find the key
-//!   3  CAS header -> header | LOCKED       (fails if anything was added, removed or moved since 1:
+//!   3  CAS header -> state | LOCKED       (fails if anything was added, removed or moved since 1:
 //!                                           so what 2 found is still so)
 //!   4  write
-//!   5  store header, without LOCKED
+//!   5  store state, without LOCKED
 //! ```
 //!
 //! One atomic read-modify-write and some plain stores. Each change becomes visible to readers, who
@@ -15,8 +15,8 @@
 //! | change                    | that store               | the version                      |
 //! |---------------------------|--------------------------|----------------------------------|
 //! | a value                   | the value                | stays: no reader need search anew |
-//! | an entry into the line    | the header, at 5         | stays: the bit of the slot differs |
-//! | an entry out of the line  | the header, at 5         | grows                            |
+//! | an entry into the bin     | the state, at 5         | stays: the bit of the slot differs |
+//! | an entry out of the bin   | the state, at 5         | grows                            |
 //! | an entry into the annex   | the annex word, or bit   | grows: others must search anew   |
 //! | an entry out of the annex | the same                 | grows                            |
 //! | a larger annex            | the annex word           | grows                            |
@@ -30,13 +30,13 @@
 //! It is not lock-free: a writer that the system suspends between 3 and 5 holds up the writers of
 //! *its bin* (one in hundreds of thousands), until it runs again. Readers and the writers of other
 //! bins go on. With a compare-and-swap of 16 bytes a writer could do without the lock; each write
-//! would then need two of them, one for the entry and one for the header.
+//! would then need two of them, one for the entry and one for the state.
 
 use super::annex::{Annex, Block, POOL_CLASS_MAX, Pooled};
+use super::bin::{Bin, Slot};
 use super::find::{Found, Place};
-use super::header::Header;
-use super::line::{Line, Slot};
 use super::reclaim::retire_block;
+use super::state::State;
 use super::table::Table;
 use crate::sync::{Backoff, Ordering};
 
@@ -64,7 +64,6 @@ pub(super) struct Edited {
 
 /// Where a new entry of a bin can go.
 enum Room<'t> {
-    Home(usize),
     Annex(Pooled, usize),
     Block(&'t Block, usize),
     Larger(Larger<'t>),
@@ -101,19 +100,19 @@ impl Table {
         let mut table = self;
         let mut backoff = Backoff::default();
         loop {
-            let line = table.line(hash);
-            let header = line.header();
-            if header.is_moved() {
+            let bin = table.bin(hash);
+            let state = bin.head.state();
+            if state.is_moved() {
                 table = table.successor();
                 continue;
             }
-            let edited = match table.find(line, header, hash, key) {
-                Some(found) => table.edit_present(line, header, hash, found, &decide),
-                None => table.edit_absent(line, header, hash, key, &decide),
+            let edited = match table.find(bin, hash, key) {
+                Some(found) => table.edit_present(bin, state, hash, found, &decide),
+                None => table.edit_absent(bin, state, hash, key, &decide),
             };
             match edited {
                 Some(edited) => return edited,
-                None if header.is_locked() => backoff.wait(),
+                None if state.is_locked() => backoff.wait(),
                 None => {}
             }
         }
@@ -123,8 +122,8 @@ impl Table {
     #[inline(always)]
     fn edit_present(
         &self,
-        line: &Line,
-        header: Header,
+        bin: Bin<'_>,
+        state: State,
         hash: u64,
         found: Found<'_>,
         decide: impl Fn(Option<u64>) -> Edit,
@@ -132,9 +131,9 @@ impl Table {
         // Acquire: pairs with the Release below; see `get`.
         let seen = found.slot.value.load(Ordering::Acquire);
         if decide(Some(seen)) == Edit::Keep {
-            return line.is_still(header).then_some(Edited::nothing(Some(seen)));
+            return bin.head.is_still(state).then_some(Edited::nothing(Some(seen)));
         }
-        if header.is_locked() || !line.try_lock(header) {
+        if state.is_locked() || !bin.head.try_lock(state) {
             return None;
         }
         // Acquire: as above; the lock keeps it from changing any more.
@@ -146,11 +145,11 @@ impl Table {
                 found.slot.value.store(value, Ordering::Release);
             }
             Edit::Remove => {
-                self.vacate(line, header, hash, found.place);
+                self.vacate(bin, state, hash, found.place);
                 return Some(Edited { former: Some(former), change: -1, crowded: false });
             }
         }
-        line.publish(header);
+        bin.head.publish(state);
         Some(Edited::nothing(Some(former)))
     }
 
@@ -158,47 +157,51 @@ impl Table {
     #[inline(always)]
     fn edit_absent(
         &self,
-        line: &Line,
-        header: Header,
+        bin: Bin<'_>,
+        state: State,
         hash: u64,
         key: u64,
         decide: impl Fn(Option<u64>) -> Edit,
     ) -> Option<Edited> {
         let Edit::Set(value) = decide(None) else {
-            return line.is_still(header).then_some(Edited::nothing(None));
+            return bin.head.is_still(state).then_some(Edited::nothing(None));
         };
-        if header.is_locked() {
+        if state.is_locked() {
             return None;
         }
-        let Some(slot) = header.free_slot() else {
-            return self.add_to_annex(line, header, hash, key, value);
+        let Some(slot) = bin.head.tags().free_slot() else {
+            return self.add_to_annex(bin, state, hash, key, value);
         };
-        if !line.try_lock(header) {
+        if !bin.head.try_lock(state) {
             return None;
         }
-        line.slots[slot].fill(key, value);
-        line.publish(header.with(slot));
+        bin.slots[slot].fill(key, value);
+        bin.head.set_tag(slot, hash);
+        bin.head.publish(state.changed());
         Some(Edited { former: None, change: 1, crowded: false })
     }
 
     /// Takes an entry out of a bin whose lock the caller holds, and gives up the lock.
     #[inline(always)]
-    fn vacate(&self, line: &Line, header: Header, hash: u64, place: Place) {
+    fn vacate(&self, bin: Bin<'_>, state: State, hash: u64, place: Place) {
         match place {
-            Place::Home(slot) => line.publish(header.without(slot)),
-            Place::Annex(slot) => self.vacate_annex(line, header, hash, slot),
+            Place::Home(slot) => {
+                bin.head.clear_tag(slot);
+                bin.head.publish(state.changed());
+            }
+            Place::Annex(slot) => self.vacate_annex(bin, state, hash, slot),
         }
     }
 
-    fn vacate_annex(&self, line: &Line, header: Header, hash: u64, slot: usize) {
-        let word = line.annex();
+    fn vacate_annex(&self, bin: Bin<'_>, state: State, hash: u64, slot: usize) {
+        let word = bin.head.annex();
         match self.annex(word) {
             Annex::None => unreachable!("the entry was found in the annex"),
             Annex::Pool(annex) => {
                 let rest = annex.without(slot);
                 let emptied = rest.tags == 0;
-                line.set_annex(if emptied { 0 } else { rest.word() });
-                line.publish(header.bumped());
+                bin.head.set_annex(if emptied { 0 } else { rest.word() });
+                bin.head.publish(state.changed());
                 if emptied {
                     self.pool.give_back(annex.class, annex.unit, hash);
                 }
@@ -207,9 +210,9 @@ impl Table {
                 block.set_live(slot, false);
                 let emptied = block.is_empty();
                 if emptied {
-                    line.set_annex(0);
+                    bin.head.set_annex(0);
                 }
-                line.publish(header.bumped());
+                bin.head.publish(state.changed());
                 if emptied {
                     retire_block(word);
                 }
@@ -217,26 +220,26 @@ impl Table {
         }
     }
 
-    /// Adds an entry to a bin whose line is full.
+    /// Adds an entry to a bin whose own slots are taken.
     #[cold]
     fn add_to_annex(
         &self,
-        line: &Line,
-        header: Header,
+        bin: Bin<'_>,
+        state: State,
         hash: u64,
         key: u64,
         value: u64,
     ) -> Option<Edited> {
-        let word = line.annex();
+        let word = bin.head.annex();
         let room = self.room_in_annex(word, hash);
-        if !line.try_lock(header) {
+        if !bin.head.try_lock(state) {
             self.cancel(room, hash);
             return None;
         }
-        debug_assert_eq!(word, line.annex(), "the annex changes with the version only");
+        debug_assert_eq!(word, bin.head.annex(), "the annex changes with the version only");
         let crowded = matches!(room, Room::Larger(_));
-        self.settle(line, room, hash, key, value);
-        line.publish(header.bumped());
+        self.settle(bin, room, hash, key, value);
+        bin.head.publish(state.changed());
         if crowded {
             self.give_back(word, hash);
         }
@@ -245,17 +248,16 @@ impl Table {
 
     /// Adds an entry to a bin that nobody else can reach yet.
     pub(super) fn settle_alone(&self, hash: u64, key: u64, value: u64) {
-        let line = self.line(hash);
-        let header = line.header();
-        if let Some(slot) = header.free_slot() {
-            line.slots[slot].fill(key, value);
-            line.publish(header.with(slot));
+        let bin = self.bin(hash);
+        if let Some(slot) = bin.head.tags().free_slot() {
+            bin.slots[slot].fill(key, value);
+            bin.head.set_tag(slot, hash);
             return;
         }
-        let word = line.annex();
+        let word = bin.head.annex();
         let room = self.room_in_annex(word, hash);
         let replaces = matches!(room, Room::Larger(_));
-        self.settle(line, room, hash, key, value);
+        self.settle(bin, room, hash, key, value);
         if replaces {
             self.give_back(word, hash);
         }
@@ -308,12 +310,11 @@ impl Table {
     }
 
     /// Writes an entry to where there is room, as the lock's owner.
-    fn settle(&self, line: &Line, room: Room<'_>, hash: u64, key: u64, value: u64) {
+    fn settle(&self, bin: Bin<'_>, room: Room<'_>, hash: u64, key: u64, value: u64) {
         match room {
-            Room::Home(slot) => line.slots[slot].fill(key, value),
             Room::Annex(annex, slot) => {
                 self.pool.slots(annex.class, annex.unit)[slot].fill(key, value);
-                line.set_annex(annex.with(slot, hash).word());
+                bin.head.set_annex(annex.with(slot, hash).word());
             }
             Room::Block(block, slot) => {
                 block.slots[slot].fill(key, value);
@@ -321,7 +322,7 @@ impl Table {
             }
             Room::Larger(larger) => {
                 let word = self.enlarge(larger, hash, key, value);
-                line.set_annex(word);
+                bin.head.set_annex(word);
             }
         }
     }
@@ -338,7 +339,7 @@ impl Table {
                 };
                 if let Annex::Pool(former) = former {
                     let old = self.pool.slots(former.class, former.unit);
-                    old.iter().zip(slots).for_each(|(old, new)| new.copy(old));
+                    old.iter().zip(slots).for_each(|(old, new)| copy(old, new));
                 }
                 slots[count].fill(key, value);
                 Pooled { tags, ..annex }.with(count, hash).word()
@@ -346,7 +347,7 @@ impl Table {
             NewAnnex::Block(block) => {
                 let mut count = 0;
                 let mut add = |old: &Slot| {
-                    block.slots[count].copy(old);
+                    copy(old, &block.slots[count]);
                     block.set_live(count, true);
                     count += 1;
                 };
@@ -364,4 +365,10 @@ impl Table {
             }
         }
     }
+}
+
+/// Copies an entry, as the lock's owner.
+fn copy(old: &Slot, new: &Slot) {
+    let (key, value) = old.entry();
+    new.fill(key, value);
 }

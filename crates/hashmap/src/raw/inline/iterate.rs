@@ -39,7 +39,7 @@ impl<S: BuildHasher> Core<S> {
         entries.clear();
         // SAFETY: the guard that the walk began under still keeps the table.
         let table = unsafe { &*walk.table };
-        while entries.is_empty() && walk.bin < table.bins() {
+        while entries.is_empty() && walk.bin < table.len() {
             self.read_bin(table, walk.bin, entries);
             walk.bin += 1;
         }
@@ -47,20 +47,20 @@ impl<S: BuildHasher> Core<S> {
 
     /// Adds the entries of a bin.
     fn read_bin(&self, table: &Table, bin: usize, entries: &mut Vec<(u64, u64)>) {
-        let line = table.line_at(bin);
+        let found = table.bin_at(bin);
         let start = entries.len();
         loop {
             entries.truncate(start);
-            let header = line.header();
-            if header.is_moved() {
+            let state = found.head.state();
+            if state.is_moved() {
                 return self.read_moved_bin(table, bin, entries);
             }
-            table.for_each_slot(line, header, |slot| {
+            table.for_each_slot(found, |slot| {
                 // Relaxed: judged below. Acquire: as in `get`.
                 let key = slot.key.load(Ordering::Relaxed);
                 entries.push((key, slot.value.load(Ordering::Acquire)));
             });
-            if line.is_still(header) {
+            if found.head.is_still(state) {
                 return;
             }
         }
@@ -70,18 +70,18 @@ impl<S: BuildHasher> Core<S> {
     fn read_moved_bin(&self, table: &Table, bin: usize, entries: &mut Vec<(u64, u64)>) {
         let next = table.successor();
         let start = entries.len();
-        if next.bins() >= table.bins() {
-            let width = next.bins() / table.bins();
+        if next.len() >= table.len() {
+            let width = next.len() / table.len();
             for bin in bin * width..(bin + 1) * width {
                 self.read_bin(next, bin, entries);
             }
             return;
         }
-        self.read_bin(next, bin * next.bins() / table.bins(), entries);
+        self.read_bin(next, bin * next.len() / table.len(), entries);
         let mut kept = start;
         for index in start..entries.len() {
             let entry = entries[index];
-            if table.bin(self.hash(entry.0)) == bin {
+            if table.index(self.hash(entry.0)) == bin {
                 entries[kept] = entry;
                 kept += 1;
             }

@@ -9,7 +9,7 @@ use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 /// Units (see [`Migration::new`]) of a chunk: what one operation moves at most. So many that few
 /// operations have to help at all, fewer than one in two hundred; so few that it takes some
 /// microseconds.
-pub(super) const CHUNK_UNITS: usize = 64;
+pub(super) const CHUNK_UNITS: usize = 32;
 
 /// Progress of a migration.
 #[derive(Debug)]

@@ -21,7 +21,7 @@
 //! It does not put neighbours together again: an annex stays as large as it was first made.
 
 use super::annex::{POOL_CLASS_MAX, UNITS_MAX};
-use super::line::Slot;
+use super::bin::Slot;
 use super::zeroed::Zeroed;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -32,11 +32,12 @@ const UNIT_SLOTS: usize = 2;
 const SHELF_BINS_MIN: usize = 2_048;
 const SHELVES_MAX: usize = 64;
 
-/// Units a bin, as a fraction: what bins need at full load is 0.66 units, and some are on the wrong
-/// list. Small tables have more, since chance does not even out there.
-const UNITS_NUMERATOR: usize = 3;
-const UNITS_DENOMINATOR: usize = 4;
-const SMALL_TABLE_BINS: usize = 1_024;
+/// Bins for each unit: a full table needs about 6 bytes a bin, and some of it is on the wrong list.
+/// Where chance asks for more, the table grows a little early. Small tables have more, since chance
+/// does not even out there.
+const BINS_PER_UNIT: usize = 4;
+const BINS_PER_UNIT_SMALL: usize = 1;
+const SMALL_TABLE_BINS: usize = 512;
 
 /// The slots.
 #[derive(Debug)]
@@ -59,11 +60,9 @@ struct Shelf {
 impl Pool {
     /// A pool for a table of `bins` bins; `None` where the memory cannot be had.
     pub(super) fn new(bins: usize) -> Option<Self> {
-        let units = if bins < SMALL_TABLE_BINS {
-            2 * bins.next_multiple_of(4)
-        } else {
-            (bins.checked_mul(UNITS_NUMERATOR)? / UNITS_DENOMINATOR).min(UNITS_MAX)
-        };
+        let per_unit =
+            if bins < SMALL_TABLE_BINS { BINS_PER_UNIT_SMALL } else { BINS_PER_UNIT };
+        let units = (bins / per_unit).next_multiple_of(8).min(UNITS_MAX);
         let count = (bins / SHELF_BINS_MIN).clamp(1, SHELVES_MAX);
         // Shelves begin at even units, so that an annex of two units is one cache line.
         let bound = |shelf: usize| if shelf == count { units } else { units / count * shelf & !3 };
@@ -89,6 +88,12 @@ impl Pool {
     /// reader believes what it reads there from now on.
     pub(super) fn give_back(&self, class: u32, unit: u32, hash: u64) {
         self.push(self.shelf(hash), class, unit);
+    }
+
+    /// Whether some shelf has nothing left that was never taken.
+    pub(super) fn is_used_up(&self) -> bool {
+        // Relaxed: a hint.
+        self.shelves.iter().any(|shelf| shelf.next.load(Ordering::Relaxed) + 1 >= shelf.end)
     }
 
     /// The slots of an annex.

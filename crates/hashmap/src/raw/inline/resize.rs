@@ -18,11 +18,13 @@
 
 use std::hash::BuildHasher;
 
+use crossbeam_epoch as epoch;
+
 use super::annex::{Annex, is_block};
+use super::bin::{Bin, Slot};
 use super::core::Core;
-use super::header::Header;
-use super::line::{Line, Slot};
 use super::reclaim::retire_block;
+use super::state::State;
 use super::table::{BINS_MIN, Table, capacity_of};
 use crate::sync::Ordering;
 
@@ -40,7 +42,7 @@ const COUNT_PERIOD: u64 = 8;
 /// The entries of bins that are about to move, with their hashes.
 #[derive(Default)]
 struct Movers<'t> {
-    bins: Vec<(&'t Line, Header)>,
+    bins: Vec<(Bin<'t>, State)>,
     entries: Vec<(&'t Slot, u64)>,
 }
 
@@ -48,11 +50,11 @@ impl<S: BuildHasher> Core<S> {
     /// A bin was crowded: grows the table if it is full.
     #[cold]
     pub(super) fn grow_if_full(&self, table: &Table, hash: u64) {
-        let bins = table.bins();
+        let bins = table.len();
         if bins >= COUNT_ALWAYS_BINS && hash % COUNT_PERIOD != 0 {
             return;
         }
-        if self.is_current(table) && self.len() > capacity_of(bins) {
+        if self.is_current(table) && self.is_full(table) {
             self.begin_resize(table, bins.saturating_mul(2));
         }
     }
@@ -60,7 +62,7 @@ impl<S: BuildHasher> Core<S> {
     /// Shrinks the table to half if it holds few entries.
     #[cold]
     pub(super) fn shrink_if_sparse(&self, table: &Table) {
-        let bins = table.bins();
+        let bins = table.len();
         // Relaxed: a wish.
         let floor = self.bins_floor.load(Ordering::Relaxed);
         let fits = bins % 2 == 0 && bins / 2 >= floor.max(BINS_MIN);
@@ -73,10 +75,17 @@ impl<S: BuildHasher> Core<S> {
     /// Where there is no memory for it, the map stays as it is.
     pub(super) fn begin_resize(&self, table: &Table, bins: usize) {
         if table.next().is_none()
-            && let Some(next) = Table::new(bins, Some(table.bins()))
+            && let Some(next) = Table::new(bins, Some(table.len()))
         {
             table.set_next(next);
         }
+    }
+
+    /// Whether the table holds as many entries as it should, or nearly, if its pool is used up.
+    fn is_full(&self, table: &Table) -> bool {
+        let capacity = capacity_of(table.len());
+        let enough = if table.pool.is_used_up() { capacity / 4 * 3 } else { capacity };
+        self.len() > enough
     }
 
     fn is_current(&self, table: &Table) -> bool {
@@ -86,6 +95,9 @@ impl<S: BuildHasher> Core<S> {
     /// Moves a chunk of bins, if any are left to move.
     #[cold]
     pub(super) fn help(&self, table: &Table) {
+        // The hasher may use the map, through the very session that calls us: this guard keeps that
+        // from pinning its own anew, under our feet.
+        let _guard = epoch::pin();
         let Some(next) = table.next() else { return };
         let Some(chunk) = next.arrivals.claim() else { return };
         let mut movers = Movers::default();
@@ -106,14 +118,14 @@ impl<S: BuildHasher> Core<S> {
         unit: usize,
         movers: &mut Movers<'t>,
     ) -> bool {
-        let width = (table.bins() / next.bins()).max(1);
+        let width = (table.len() / next.len()).max(1);
         for _ in 0..ATTEMPTS {
             movers.clear();
             for bin in unit * width..(unit + 1) * width {
-                movers.add(table, table.line_at(bin));
+                movers.add(table, table.bin_at(bin));
             }
             // They are said to have moved in order, so the last one speaks for all.
-            if movers.bins.last().is_some_and(|(_, header)| header.is_moved()) {
+            if movers.bins.last().is_some_and(|(_, state)| state.is_moved()) {
                 return true;
             }
             movers.hash(|key| self.hash(key));
@@ -133,10 +145,10 @@ impl<'t> Movers<'t> {
     }
 
     /// Notes a bin and its entries.
-    fn add(&mut self, table: &'t Table, line: &'t Line) {
-        let header = line.header();
-        self.bins.push((line, header));
-        table.for_each_slot(line, header, |slot| self.entries.push((slot, 0)));
+    fn add(&mut self, table: &'t Table, bin: Bin<'t>) {
+        let state = bin.head.state();
+        self.bins.push((bin, state));
+        table.for_each_slot(bin, |slot| self.entries.push((slot, 0)));
     }
 
     /// Computes the hashes, before any lock is taken: the hasher is foreign code.
@@ -149,10 +161,10 @@ impl<'t> Movers<'t> {
 
     /// Takes the locks of all bins, or of none. It waits for nobody.
     fn lock(&self) -> bool {
-        for (index, &(line, header)) in self.bins.iter().enumerate() {
-            if header.is_locked() || header.is_moved() || !line.try_lock(header) {
-                for &(line, header) in &self.bins[..index] {
-                    line.publish(header);
+        for (index, &(bin, state)) in self.bins.iter().enumerate() {
+            if state.is_locked() || state.is_moved() || !bin.head.try_lock(state) {
+                for &(bin, state) in &self.bins[..index] {
+                    bin.head.publish(state);
                 }
                 return false;
             }
@@ -163,15 +175,13 @@ impl<'t> Movers<'t> {
     /// Copies the entries to the next table and says that they are there.
     fn settle_in(&self, next: &Table) {
         for &(slot, hash) in &self.entries {
-            // Relaxed, twice: we hold the lock.
-            let key = slot.key.load(Ordering::Relaxed);
-            let value = slot.value.load(Ordering::Relaxed);
+            let (key, value) = slot.entry();
             next.settle_alone(hash, key, value);
         }
-        for &(line, header) in &self.bins {
-            let word = line.annex();
-            line.publish(header.moved());
-            line.set_annex(0);
+        for &(bin, state) in &self.bins {
+            let word = bin.head.annex();
+            bin.head.publish(state.moved());
+            bin.head.set_annex(0);
             if is_block(word) {
                 retire_block(word);
             }
@@ -180,19 +190,10 @@ impl<'t> Movers<'t> {
 }
 
 impl Table {
-    /// Calls `visit` with each slot that holds an entry, if the bin is still what its header says.
-    pub(super) fn for_each_slot<'t>(
-        &'t self,
-        line: &'t Line,
-        header: Header,
-        mut visit: impl FnMut(&'t Slot),
-    ) {
-        for (index, slot) in line.slots.iter().enumerate() {
-            if header.home() & 1 << index != 0 {
-                visit(slot);
-            }
-        }
-        match self.annex(line.annex()) {
+    /// Calls `visit` with each slot that holds an entry, if the bin is still what it was.
+    pub(super) fn for_each_slot<'t>(&'t self, bin: Bin<'t>, mut visit: impl FnMut(&'t Slot)) {
+        bin.head.tags().occupied().for_each(|index| visit(&bin.slots[index]));
+        match self.annex(bin.head.annex()) {
             Annex::None => {}
             Annex::Pool(annex) => {
                 let slots = self.pool.slots(annex.class, annex.unit);

@@ -4,6 +4,8 @@
 //! it stands still: when it finds that the current table has changed, it pins anew. It may, since
 //! no operation hands out a reference into a table.
 
+#![expect(unsafe_code, reason = "the current table is looked at under the session's guard")]
+
 use std::cell::{Cell, RefCell};
 use std::hash::BuildHasher;
 use std::rc::Rc;
@@ -48,18 +50,22 @@ impl<'m, S> Session<'m, S> {
     /// Calls `work` with the current table.
     #[inline(always)]
     pub(super) fn with_table<R>(&self, work: impl FnOnce(&Table) -> R) -> R {
-        if self.core.address() != self.pinned.get() {
-            self.pin_anew();
+        let mut table = self.core.address();
+        if table != self.pinned.get() {
+            table = self.pin_anew();
         }
-        work(self.core.table(&self.guard.borrow()))
+        // SAFETY: the address was read under the guard, or one that was read under it before is
+        // still the current one. The guard is not pinned anew while `work` runs: operations that
+        // call foreign code hold a second guard meanwhile, which makes that a no-op.
+        work(unsafe { &*table })
     }
 
     #[cold]
-    fn pin_anew(&self) {
-        // An operation of this session is under way, which called foreign code that called us.
-        let Ok(mut guard) = self.guard.try_borrow_mut() else { return };
-        guard.repin();
-        self.pinned.set(self.core.address());
+    fn pin_anew(&self) -> *const Table {
+        self.guard.borrow_mut().repin();
+        let table = self.core.address();
+        self.pinned.set(table);
+        table
     }
 }
 

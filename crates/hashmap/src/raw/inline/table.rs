@@ -1,31 +1,36 @@
-//! One size of the map: its lines, its pool, and the way to the table after it.
+//! One size of the map: its bins, its pool, and the way to the table after it.
 //!
-//! A key's bin follows from its hash by a multiplication (Lemire 2019): bin `i` of `n` has the
-//! hashes from `i / n` to `(i + 1) / n` of all. So bins are in the order of hashes in every table,
-//! the entries of one bin come to lie next to each other in a larger table, and any number of bins
-//! is as good as a power of two.
+//! The highest bits of a hash are the number of its bin. So bins are in the order of hashes in every
+//! table, and the entries of one bin come to lie next to each other in a larger table: both are
+//! moved from end to end, as memory likes it.
 
 #![expect(unsafe_code, reason = "tables are reached through atomic pointers under an epoch guard")]
 
 use super::annex::{Annex, free_block};
-use super::line::{HOME, Line};
+use super::bin::{Bin, Head, Home};
 use super::migration::Migration;
 use super::pool::Pool;
 use super::zeroed::Zeroed;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 
 /// Bins of the smallest table.
-pub(super) const BINS_MIN: usize = 3;
+pub(super) const BINS_MIN: usize = 2;
 
 /// Entries a bin, as a fraction, at which a table is full. More of them fit, in annexes; at this
-/// many a third of the bins have one, and of the hits a quarter end there.
-const FULL_NUMERATOR: usize = 7;
+/// many one bin in nine has one, and one hit in fifty ends there.
+const FULL_NUMERATOR: usize = 21;
 const FULL_DENOMINATOR: usize = 2;
+
+/// Bins of the largest table that memory could be asked for.
+const BINS_MAX: usize = isize::MAX as usize / (size_of::<Head>() + size_of::<Home>());
 
 /// One size of the map.
 #[derive(Debug)]
 pub(super) struct Table {
-    lines: Zeroed<Line>,
+    heads: Zeroed<Head>,
+    slots: Zeroed<Home>,
+    /// How far a hash is shifted to give a bin.
+    shift: u32,
     pub(super) pool: Pool,
     /// The table that takes over from this one, once there is one. Never changes again.
     next: AtomicPtr<Table>,
@@ -37,28 +42,25 @@ pub(super) struct Table {
 
 /// Entries that a table of `bins` bins takes before it is full.
 pub(super) fn capacity_of(bins: usize) -> usize {
-    bins / FULL_DENOMINATOR * FULL_NUMERATOR + bins % FULL_DENOMINATOR * HOME
+    bins.saturating_mul(FULL_NUMERATOR) / FULL_DENOMINATOR
 }
 
-/// Bins of a table for `entries` entries: three times a power of two, since with the sizes that
-/// doubling reaches from there, the common round numbers of entries fill a table well.
-///
-/// `None` where no machine has that many.
+/// Bins of a table for `entries` entries, a power of two; `None` where no machine has that many.
 pub(crate) fn bins_for(entries: usize) -> Option<usize> {
-    let mut bins = BINS_MIN;
-    while capacity_of(bins) < entries {
-        bins = bins.checked_mul(2).filter(|&bins| bins <= isize::MAX as usize / 128)?;
-    }
-    Some(bins)
+    let bins = entries.checked_mul(FULL_DENOMINATOR)?.div_ceil(FULL_NUMERATOR);
+    bins.max(BINS_MIN).checked_next_power_of_two().filter(|&bins| bins <= BINS_MAX)
 }
 
 impl Table {
     /// An empty table of `bins` bins that takes over from one of `former` bins, if any; `None`
     /// where the memory cannot be had.
     pub(super) fn new(bins: usize, former: Option<usize>) -> Option<Box<Self>> {
+        debug_assert!(bins.is_power_of_two() && bins >= BINS_MIN, "{bins} is no number of bins");
         let units = former.map_or(0, |former| former.min(bins));
         Some(Box::new(Self {
-            lines: Zeroed::new(bins)?,
+            heads: Zeroed::new(bins)?,
+            slots: Zeroed::new(bins)?,
+            shift: u64::BITS - bins.ilog2(),
             pool: Pool::new(bins)?,
             next: AtomicPtr::new(std::ptr::null_mut()),
             arrivals: Migration::new(units),
@@ -66,29 +68,33 @@ impl Table {
         }))
     }
 
+    /// Number of bins.
     #[inline(always)]
-    pub(super) fn bins(&self) -> usize {
-        self.lines.len()
+    pub(super) fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// The number of the bin of a hash.
+    #[inline(always)]
+    pub(super) fn index(&self, hash: u64) -> usize {
+        (hash >> self.shift) as usize
     }
 
     /// The bin of a hash.
     #[inline(always)]
-    pub(super) fn bin(&self, hash: u64) -> usize {
-        ((u128::from(hash) * self.lines.len() as u128) >> 64) as usize
+    pub(super) fn bin(&self, hash: u64) -> Bin<'_> {
+        let index = self.index(hash);
+        // SAFETY: there are as many heads as values that the shift leaves.
+        let head = unsafe { self.heads.get_unchecked(index) };
+        // SAFETY: there are as many homes as heads.
+        let slots = unsafe { self.slots.get_unchecked(index) };
+        Bin { head, slots }
     }
 
-    /// The line of a hash.
+    /// The bin of a number.
     #[inline(always)]
-    pub(super) fn line(&self, hash: u64) -> &Line {
-        let bin = self.bin(hash);
-        // SAFETY: the hash is below 2^64, so the bin is below the number of lines.
-        unsafe { self.lines.get_unchecked(bin) }
-    }
-
-    /// The line of a bin.
-    #[inline(always)]
-    pub(super) fn line_at(&self, bin: usize) -> &Line {
-        &self.lines[bin]
+    pub(super) fn bin_at(&self, index: usize) -> Bin<'_> {
+        Bin { head: &self.heads[index], slots: &self.slots[index] }
     }
 
     /// The table that takes over from this one.
@@ -113,10 +119,10 @@ impl Table {
         }
     }
 
-    /// The annex that a word of one of this table's lines names.
+    /// The annex that a word of one of this table's bins names.
     #[inline(always)]
     pub(super) fn annex(&self, word: u64) -> Annex<'_> {
-        // SAFETY: the caller read the word from a line of this table, and who has a reference to
+        // SAFETY: the caller read the word from a bin of this table, and who has a reference to
         // a table has the guard that keeps it.
         unsafe { Annex::from_word(word) }
     }
@@ -124,7 +130,8 @@ impl Table {
     /// Bytes of the table, without the blocks of crowded bins.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>()
-            + size_of_val(&*self.lines)
+            + size_of_val(&*self.heads)
+            + size_of_val(&*self.slots)
             + self.pool.bytes()
             + self.arrivals.bytes()
     }
@@ -137,9 +144,9 @@ impl Drop for Table {
         if self.crowded.load(Ordering::Relaxed) == 0 {
             return;
         }
-        for line in &*self.lines {
-            let word = line.annex();
-            // SAFETY: nobody else has the table, so that the word is the last one of its line; the
+        for head in &*self.heads {
+            let word = head.annex();
+            // SAFETY: nobody else has the table, so that the word is the last one of its bin; the
             // words of moved bins are zero.
             unsafe { free_block(word) };
         }

@@ -6,9 +6,7 @@
 
 #![expect(unsafe_code, reason = "no safe collection is made of zeroed memory without touching it")]
 
-use std::alloc::Layout;
-#[cfg(not(any(loom, shuttle)))]
-use std::alloc::alloc_zeroed;
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -24,7 +22,16 @@ pub(super) unsafe trait Zeroable: Default {}
 pub(super) struct Zeroed<T> {
     start: NonNull<T>,
     length: usize,
+    /// What was allocated. `start` is the first place in it that suits.
+    block: NonNull<u8>,
+    layout: Layout,
 }
+
+/// Where elements begin: at a cache line.
+const LINE: usize = 64;
+
+/// The alignment that is asked for. A larger one makes the system's allocator touch all memory.
+const ALIGN: usize = 16;
 
 // SAFETY: it owns its elements as a box does.
 unsafe impl<T: Send> Send for Zeroed<T> {}
@@ -34,28 +41,22 @@ unsafe impl<T: Sync> Sync for Zeroed<T> {}
 impl<T: Zeroable> Zeroed<T> {
     /// `length` zeroes; `None` where the memory cannot be had.
     pub(super) fn new(length: usize) -> Option<Self> {
-        assert!(length > 0, "an empty slice has no memory");
-        let layout = Layout::array::<T>(length).ok()?;
-        Some(Self { start: allocate::<T>(layout, length)?, length })
+        const { assert!(align_of::<T>() <= LINE, "a line is as far as alignment goes") };
+        let bytes = length.checked_mul(size_of::<T>())?.checked_add(LINE - ALIGN)?;
+        let layout = Layout::from_size_align(bytes, ALIGN).ok()?;
+        // SAFETY: the size is not zero, since a line is longer than the alignment.
+        let block = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let skip = block.align_offset(LINE);
+        // SAFETY: an aligned address is at most a line less the alignment away.
+        let start: NonNull<T> = unsafe { block.add(skip) }.cast();
+        #[cfg(any(loom, shuttle))]
+        for index in 0..length {
+            // The explorers' atomics are more than their bits.
+            // SAFETY: the index is within what was allocated.
+            unsafe { start.add(index).write(T::default()) };
+        }
+        Some(Self { start, length, block, layout })
     }
-}
-
-#[cfg(not(any(loom, shuttle)))]
-fn allocate<T: Zeroable>(layout: Layout, _length: usize) -> Option<NonNull<T>> {
-    // SAFETY: the length is not zero, nor is the size of an atomic.
-    NonNull::new(unsafe { alloc_zeroed(layout) }.cast())
-}
-
-/// The explorers' atomics are more than their bits.
-#[cfg(any(loom, shuttle))]
-fn allocate<T: Zeroable>(layout: Layout, length: usize) -> Option<NonNull<T>> {
-    // SAFETY: neither the length nor the size of an atomic is zero.
-    let start = NonNull::new(unsafe { std::alloc::alloc(layout) }.cast::<T>())?;
-    for index in 0..length {
-        // SAFETY: the index is within what was allocated.
-        unsafe { start.add(index).write(T::default()) };
-    }
-    Some(start)
 }
 
 impl<T> Deref for Zeroed<T> {
@@ -70,13 +71,12 @@ impl<T> Deref for Zeroed<T> {
 
 impl<T> Drop for Zeroed<T> {
     fn drop(&mut self) {
-        let layout = Layout::array::<T>(self.length).expect("the layout was computed before");
         #[cfg(any(loom, shuttle))]
         for index in 0..self.length {
-            // SAFETY: the element was written by `allocate` and is dropped once.
+            // SAFETY: the element was written by `new` and is dropped once.
             unsafe { self.start.add(index).drop_in_place() };
         }
         // SAFETY: allocated with this layout, and freed only here.
-        unsafe { std::alloc::dealloc(self.start.as_ptr().cast(), layout) };
+        unsafe { dealloc(self.block.as_ptr(), self.layout) };
     }
 }
