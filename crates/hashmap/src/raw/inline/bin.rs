@@ -83,6 +83,21 @@ impl Slot {
         (self.key.load(Ordering::Relaxed), self.value.load(Ordering::Relaxed))
     }
 
+    /// The value, if the slot holds an entry.
+    #[inline(always)]
+    pub(super) fn value(&self) -> u64 {
+        // Acquire: pairs with the Release in `set_value`; who sees a value sees what its writer did
+        // before.
+        self.value.load(Ordering::Acquire)
+    }
+
+    /// Changes the value of an entry, as the lock's owner.
+    #[inline(always)]
+    pub(super) fn set_value(&self, value: u64) {
+        // Release: pairs with the Acquire in `value`.
+        self.value.store(value, Ordering::Release);
+    }
+
     /// Whether the slot has this key, if it holds an entry.
     #[inline(always)]
     pub(super) fn has_key(&self, key: u64) -> bool {

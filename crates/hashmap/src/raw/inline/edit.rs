@@ -12,14 +12,11 @@
 //! One atomic read-modify-write and some plain stores. Each change becomes visible to readers, who
 //! do not heed the lock, by one store:
 //!
-//! | change                    | that store               | the version                      |
-//! |---------------------------|--------------------------|----------------------------------|
-//! | a value                   | the value                | stays: no reader need search anew |
-//! | an entry into the bin     | the state, at 5         | stays: the bit of the slot differs |
-//! | an entry out of the bin   | the state, at 5         | grows                            |
-//! | an entry into the annex   | the annex word, or bit   | grows: others must search anew   |
-//! | an entry out of the annex | the same                 | grows                            |
-//! | a larger annex            | the annex word           | grows                            |
+//! | change                    | that store                | the version                       |
+//! |---------------------------|---------------------------|-----------------------------------|
+//! | a value                   | the value                 | stays: no reader need search anew |
+//! | an entry in or out        | the tag, or the annex's   | grows: others must search anew    |
+//! | a larger annex            | the annex's word          | grows                             |
 //!
 //! A slot is filled only while it holds no entry, and it is free to be filled again only after the
 //! version has grown. The lock is held for some ten nanoseconds and over no call of foreign code:
@@ -80,22 +77,15 @@ enum NewAnnex {
     Block(Box<Block>),
 }
 
-impl Edited {
-    #[inline(always)]
-    fn nothing(former: Option<u64>) -> Self {
-        Self { former, change: 0, crowded: false }
-    }
-}
-
 impl Table {
-    /// Does with a key what `decide` says to its value, as one atomic step. `decide` must be pure
-    /// and quick: it may be called again, and under the lock.
+    /// Does with a key what `decide` says to its value, as one atomic step. It is asked before the
+    /// lock is taken, and again where the value has changed since.
     #[inline(always)]
     pub(super) fn edit(
         &self,
         hash: u64,
         key: u64,
-        decide: impl Fn(Option<u64>) -> Edit,
+        mut decide: impl FnMut(Option<u64>) -> Edit,
     ) -> Edited {
         let mut table = self;
         let mut backoff = Backoff::default();
@@ -107,8 +97,8 @@ impl Table {
                 continue;
             }
             let edited = match table.find(bin, hash, key) {
-                Some(found) => table.edit_present(bin, state, hash, found, &decide),
-                None => table.edit_absent(bin, state, hash, key, &decide),
+                Some(found) => table.edit_found(bin, state, hash, found, &mut decide),
+                None => table.edit_missing(bin, state, hash, key, &mut decide),
             };
             match edited {
                 Some(edited) => return edited,
@@ -120,51 +110,49 @@ impl Table {
 
     /// The key was found; `None` where the bin has changed since, or is locked.
     #[inline(always)]
-    fn edit_present(
+    fn edit_found(
         &self,
         bin: Bin<'_>,
         state: State,
         hash: u64,
         found: Found<'_>,
-        decide: impl Fn(Option<u64>) -> Edit,
+        mut decide: impl FnMut(Option<u64>) -> Edit,
     ) -> Option<Edited> {
-        // Acquire: pairs with the Release below; see `get`.
-        let seen = found.slot.value.load(Ordering::Acquire);
-        if decide(Some(seen)) == Edit::Keep {
-            return bin.head.is_still(state).then_some(Edited::nothing(Some(seen)));
+        let seen = found.slot.value();
+        let unchanged = Edited { former: Some(seen), change: 0, crowded: false };
+        let edit = decide(Some(seen));
+        if edit == Edit::Keep {
+            return bin.head.is_still(state).then_some(unchanged);
         }
         if state.is_locked() || !bin.head.try_lock(state) {
             return None;
         }
-        // Acquire: as above; the lock keeps it from changing any more.
-        let former = found.slot.value.load(Ordering::Acquire);
-        match decide(Some(former)) {
-            Edit::Keep => {}
-            Edit::Set(value) => {
-                // Release: pairs with the Acquire of those who read the value.
-                found.slot.value.store(value, Ordering::Release);
-            }
-            Edit::Remove => {
-                self.vacate(bin, state, hash, found.place);
-                return Some(Edited { former: Some(former), change: -1, crowded: false });
-            }
+        if found.slot.value() != seen {
+            bin.head.publish(state);
+            return None;
         }
-        bin.head.publish(state);
-        Some(Edited::nothing(Some(former)))
+        if let Edit::Set(value) = edit {
+            found.slot.set_value(value);
+            bin.head.publish(state);
+            return Some(unchanged);
+        }
+        self.vacate(bin, state, hash, found.place);
+        Some(Edited { change: -1, ..unchanged })
     }
 
     /// The key was not found; `None` where the bin has changed since, or is locked.
     #[inline(always)]
-    fn edit_absent(
+    fn edit_missing(
         &self,
         bin: Bin<'_>,
         state: State,
         hash: u64,
         key: u64,
-        decide: impl Fn(Option<u64>) -> Edit,
+        mut decide: impl FnMut(Option<u64>) -> Edit,
     ) -> Option<Edited> {
+        let edited = Edited { former: None, change: 0, crowded: false };
         let Edit::Set(value) = decide(None) else {
-            return bin.head.is_still(state).then_some(Edited::nothing(None));
+            return bin.head.is_still(state).then_some(edited);
         };
         if state.is_locked() {
             return None;
@@ -178,7 +166,7 @@ impl Table {
         bin.slots[slot].fill(key, value);
         bin.head.set_tag(slot, hash);
         bin.head.publish(state.changed());
-        Some(Edited { former: None, change: 1, crowded: false })
+        Some(Edited { change: 1, ..edited })
     }
 
     /// Takes an entry out of a bin whose lock the caller holds, and gives up the lock.

@@ -15,7 +15,6 @@ use super::annex::Annex;
 use super::bin::{Bin, Slot};
 use super::table::Table;
 use super::tags::tag_of;
-use crate::sync::Ordering;
 
 /// Where an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +44,25 @@ impl Table {
                 table = table.successor();
                 continue;
             }
-            let found = table.find(bin, hash, key);
-            // Acquire: pairs with the Release in `edit`; who sees a value sees what its writer
-            // did before.
-            let value = found.map(|found| found.slot.value.load(Ordering::Acquire));
+            let value = table.value_in(bin, hash, key);
             if bin.head.is_still(state) {
                 return value;
             }
+        }
+    }
+
+    /// The value of a key in a bin whose state was just read.
+    #[inline(always)]
+    fn value_in(&self, bin: Bin<'_>, hash: u64, key: u64) -> Option<u64> {
+        for index in bin.head.tags().equal(tag_of(hash)) {
+            let slot = &bin.slots[index];
+            if slot.has_key(key) {
+                return Some(slot.value());
+            }
+        }
+        match bin.head.annex() {
+            0 => None,
+            word => self.find_in_annex(word, hash, key).map(|found| found.slot.value()),
         }
     }
 

@@ -9,7 +9,7 @@ impl<S: BuildHasher> Session<'_, S> {
     /// Sets the value of a key; the value before.
     #[inline]
     pub(crate) fn insert(&self, key: u64, value: u64) -> Option<u64> {
-        self.edit(self.hash(key), key, |_former| Edit::Set(value))
+        self.edit(key, |_former| Edit::Set(value))
     }
 
     /// Sets the value of a key that has none; else the value that it has.
@@ -19,6 +19,6 @@ impl<S: BuildHasher> Session<'_, S> {
             None => Edit::Set(value),
             Some(_) => Edit::Keep,
         };
-        self.edit(self.hash(key), key, decide)
+        self.edit(key, decide)
     }
 }

@@ -13,6 +13,6 @@ impl<S: BuildHasher> Session<'_, S> {
             None => Edit::Keep,
             Some(_) => Edit::Remove,
         };
-        self.edit(self.hash(key), key, decide)
+        self.edit(key, decide)
     }
 }

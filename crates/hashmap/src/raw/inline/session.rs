@@ -83,19 +83,28 @@ impl<S: BuildHasher> Session<'_, S> {
         self.with_table(|table| table.get(hash, key))
     }
 
-    /// Does with a key what `decide` says to its value; the value before.
+    /// Does with a key what `decide`, which is not foreign code, says to its value; the value
+    /// before.
     #[inline(always)]
-    pub(super) fn edit(
-        &self,
-        hash: u64,
-        key: u64,
-        decide: impl Fn(Option<u64>) -> Edit,
-    ) -> Option<u64> {
+    pub(super) fn edit(&self, key: u64, decide: impl FnMut(Option<u64>) -> Edit) -> Option<u64> {
+        let hash = self.hash(key);
         self.with_table(|table| {
             let edited = table.edit(hash, key, decide);
             self.after_edit(table, hash, edited);
             edited.former
         })
+    }
+
+    /// The same where `decide` calls foreign code, which may use the map, through this very
+    /// session.
+    #[inline(always)]
+    pub(super) fn edit_by_caller(
+        &self,
+        key: u64,
+        decide: impl FnMut(Option<u64>) -> Edit,
+    ) -> Option<u64> {
+        let _guard = epoch::pin();
+        self.edit(key, decide)
     }
 
     /// Counts, and does what a write owes.
