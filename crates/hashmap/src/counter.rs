@@ -24,8 +24,8 @@
 //! missed. Alone it is exact.
 
 use std::cell::Cell;
-use std::collections::BinaryHeap;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 use std::thread::available_parallelism;
@@ -124,12 +124,12 @@ impl Counter {
             stripe.store(count.wrapping_add_signed(change as i64), Ordering::Relaxed);
         } else {
             // Relaxed: a count publishes nothing.
-            self.stripes[shared].0.fetch_add(change as u64, Ordering::Relaxed);
+            self.stripes[shared].0.fetch_add((change as i64).cast_unsigned(), Ordering::Relaxed);
         }
     }
 
     /// Adds `change`.
-    #[expect(dead_code, reason = "for callers without a handle")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for callers without a session"))]
     pub(crate) fn add(&self, change: isize) {
         self.add_at(&Seat::current(), change);
     }
@@ -137,9 +137,13 @@ impl Counter {
     /// The sum of all stripes, at least zero.
     pub(crate) fn sum(&self) -> usize {
         // Relaxed: see the module's header.
-        let sum = self.stripes.iter().fold(0_u64, |sum, stripe| {
-            sum.wrapping_add(stripe.0.load(Ordering::Relaxed))
-        });
+        let sum = self
+            .stripes
+            .iter()
+            .fold(0_u64, |sum, stripe| sum.wrapping_add(stripe.0.load(Ordering::Relaxed)));
         usize::try_from(sum.cast_signed()).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests;

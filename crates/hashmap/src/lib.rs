@@ -9,4 +9,4 @@ mod word;
 mod word_map;
 
 pub use word::Word;
-pub use word_map::{WordMap, WordMapRef};
+pub use word_map::{CapacityError, Drain, Iter, Keys, Values, WordMap, WordMapRef, WordMapStats};

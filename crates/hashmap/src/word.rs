@@ -42,11 +42,10 @@ macro_rules! unsigned {
         impl Word for $type {
             #[inline(always)]
             fn into_word(self) -> u64 {
-                self as u64
+                self.into()
             }
             #[inline(always)]
-            #[expect(clippy::allow_attributes, reason = "not every type of the list truncates")]
-            #[allow(clippy::cast_possible_truncation, reason = "the word came from this type")]
+            #[expect(clippy::cast_possible_truncation, reason = "the word came from this type")]
             fn from_word(word: u64) -> Self {
                 word as Self
             }
@@ -59,11 +58,10 @@ macro_rules! signed {
         impl Word for $type {
             #[inline(always)]
             fn into_word(self) -> u64 {
-                (self as i64).cast_unsigned()
+                i64::from(self).cast_unsigned()
             }
             #[inline(always)]
-            #[expect(clippy::allow_attributes, reason = "not every type of the list truncates")]
-            #[allow(clippy::cast_possible_truncation, reason = "the word came from this type")]
+            #[expect(clippy::cast_possible_truncation, reason = "the word came from this type")]
             fn from_word(word: u64) -> Self {
                 word.cast_signed() as Self
             }
@@ -114,13 +112,58 @@ macro_rules! bytes {
     )*};
 }
 
-unsigned!(u8, u16, u32, u64, usize);
-signed!(i8, i16, i32, i64, isize);
+unsigned!(u8, u16, u32);
+signed!(i8, i16, i32);
 non_zero!(
     NonZeroU8: u8, NonZeroU16: u16, NonZeroU32: u32, NonZeroU64: u64,
     NonZeroI8: i8, NonZeroI16: i16, NonZeroI32: i32, NonZeroI64: i64
 );
 bytes!(1, 2, 3, 4, 5, 6, 7, 8);
+
+impl Word for u64 {
+    #[inline(always)]
+    fn into_word(self) -> u64 {
+        self
+    }
+    #[inline(always)]
+    fn from_word(word: u64) -> Self {
+        word
+    }
+}
+
+impl Word for i64 {
+    #[inline(always)]
+    fn into_word(self) -> u64 {
+        self.cast_unsigned()
+    }
+    #[inline(always)]
+    fn from_word(word: u64) -> Self {
+        word.cast_signed()
+    }
+}
+
+impl Word for usize {
+    #[inline(always)]
+    fn into_word(self) -> u64 {
+        self as u64
+    }
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the word came from this type")]
+    fn from_word(word: u64) -> Self {
+        word as Self
+    }
+}
+
+impl Word for isize {
+    #[inline(always)]
+    fn into_word(self) -> u64 {
+        self.cast_unsigned().into_word()
+    }
+    #[inline(always)]
+    fn from_word(word: u64) -> Self {
+        usize::from_word(word).cast_signed()
+    }
+}
 
 impl Word for () {
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! A table of words: keys and values of 64 bits, in the table itself.
 
 mod annex;
+mod batch;
 mod bin;
 mod core;
 mod edit;

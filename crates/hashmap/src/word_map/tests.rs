@@ -1,5 +1,7 @@
 //! Tests of the map of words.
 
+mod model;
+
 use harness::contract::{ConcurrentMap, MapHandle};
 
 use super::*;

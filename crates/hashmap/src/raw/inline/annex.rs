@@ -26,6 +26,7 @@
 //! [`crossbeam_epoch`].
 
 #![expect(unsafe_code, reason = "the address of a block is kept in an atomic word")]
+#![expect(clippy::cast_possible_truncation, reason = "parts of a word are taken out of it")]
 
 use super::bin::Slot;
 use crate::sync::{AtomicU64, Ordering};
@@ -77,12 +78,12 @@ pub(super) fn nibble_of(hash: u64) -> u32 {
     (((hash & 0xffff) * 15) >> 16) as u32 + 1
 }
 
-impl<'t> Annex<'t> {
+impl Annex<'_> {
     /// What a word says.
     ///
     /// # Safety
     ///
-    /// The word was read from a bin of a live table under an epoch guard that lives for `'t`.
+    /// The word was read from a bin of a live table under an epoch guard that outlives what is returned.
     #[inline(always)]
     pub(super) unsafe fn from_word(word: u64) -> Self {
         if word == 0 {
@@ -135,7 +136,11 @@ impl Pooled {
     }
 
     pub(super) fn with(self, slot: usize, hash: u64) -> Self {
-        debug_assert!(slot < self.capacity(), "an annex of {} slots has no {slot}", self.capacity());
+        debug_assert!(
+            slot < self.capacity(),
+            "an annex of {} slots has no {slot}",
+            self.capacity()
+        );
         Self { tags: self.tags | nibble_of(hash) << (TAG_BITS as usize * slot), ..self }
     }
 
@@ -151,7 +156,7 @@ fn zero_tags(tags: u32) -> u32 {
 }
 
 /// Numbers of slots, as bits in the places of their tags.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Places(u32);
 
 impl Iterator for Places {
@@ -188,17 +193,17 @@ pub(super) unsafe fn free_block(word: u64) {
 
 impl Block {
     /// A block with at least `slots` slots, none of which holds an entry.
-    pub(super) fn new(slots: usize) -> Box<Self> {
+    pub(super) fn new(slots: usize) -> Self {
         let slots = slots.next_power_of_two().max(BLOCK_SLOTS_MIN);
-        Box::new(Self {
+        Self {
             live: (0..slots.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             slots: (0..slots).map(|_| Slot::default()).collect(),
-        })
+        }
     }
 
     /// The word of a block that its owner gives away.
-    pub(super) fn into_word(self: Box<Self>) -> u64 {
-        let word = Box::into_raw(self).expose_provenance() as u64;
+    pub(super) fn into_word(self) -> u64 {
+        let word = Box::into_raw(Box::new(self)).expose_provenance() as u64;
         assert!(word >> CLASS_SHIFT == 0, "addresses of programs have fewer than 62 bits");
         word
     }
@@ -242,10 +247,5 @@ impl Block {
     pub(super) fn is_empty(&self) -> bool {
         // Relaxed: the lock orders it.
         self.live.iter().all(|live| live.load(Ordering::Relaxed) == 0)
-    }
-
-    /// Bytes of a block.
-    pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.live) + size_of_val(&*self.slots)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crossbeam_epoch::Guard;
 
 use super::reclaim::Yard;
-use super::table::{BINS_MIN, Table};
+use super::table::{BINS_MIN, Table, capacity_of};
 use crate::counter::Counter;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -21,7 +21,7 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(crate) struct Core<S> {
     /// The oldest table that is not moved. Those after it are reached from it.
     table: AtomicPtr<Table>,
-    pub(super) hasher: S,
+    hasher: S,
     pub(super) yard: Arc<Yard>,
     /// Bins below which the map does not shrink by itself.
     pub(super) bins_floor: AtomicUsize,
@@ -61,11 +61,36 @@ impl<S> Core<S> {
         let next = std::ptr::from_ref(former.successor()).cast_mut();
         let former = std::ptr::from_ref(former).cast_mut();
         // Release: pairs with the Acquire in `address`. Relaxed: a failure tells nothing.
-        let won =
-            self.table.compare_exchange(former, next, Ordering::Release, Ordering::Relaxed);
+        let won = self.table.compare_exchange(former, next, Ordering::Release, Ordering::Relaxed);
         assert!(won.is_ok(), "only the end of its migration replaces a table, and that comes once");
         // SAFETY: it came from a box, and no pointer of the map leads to it any more.
         self.yard.retire(unsafe { Box::from_raw(former) });
+    }
+
+    /// Entries that the current table takes before it grows.
+    pub(crate) fn capacity(&self, guard: &Guard) -> usize {
+        capacity_of(self.table(guard).len())
+    }
+
+    /// Bytes of the current table and the one that takes over from it.
+    pub(crate) fn table_bytes(&self, guard: &Guard) -> usize {
+        let table = self.table(guard);
+        table.bytes() + table.next().map_or(0, Table::bytes)
+    }
+
+    /// Tables that are not used any more and not freed yet.
+    pub(crate) fn retired_tables(&self) -> usize {
+        self.yard.waiting()
+    }
+
+    /// Whether entries are on their way to another table.
+    pub(crate) fn is_resizing(&self, guard: &Guard) -> bool {
+        self.table(guard).next().is_some()
+    }
+
+    /// The hasher.
+    pub(crate) fn hasher(&self) -> &S {
+        &self.hasher
     }
 
     /// Entries, counted; see [`Counter::sum`].
@@ -90,7 +115,8 @@ impl<S> Drop for Core<S> {
         while !table.is_null() {
             // SAFETY: it came from a box, and nobody else has the map.
             let owned = unsafe { Box::from_raw(table) };
-            table = owned.next().map_or(std::ptr::null_mut(), |it| std::ptr::from_ref(it).cast_mut());
+            table =
+                owned.next().map_or(std::ptr::null_mut(), |it| std::ptr::from_ref(it).cast_mut());
         }
     }
 }

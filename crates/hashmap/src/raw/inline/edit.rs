@@ -74,7 +74,7 @@ struct Larger<'t> {
 
 enum NewAnnex {
     Pool(Pooled),
-    Block(Box<Block>),
+    Block(Block),
 }
 
 impl Table {
@@ -221,7 +221,7 @@ impl Table {
         let word = bin.head.annex();
         let room = self.room_in_annex(word, hash);
         if !bin.head.try_lock(state) {
-            self.cancel(room, hash);
+            self.cancel(&room, hash);
             return None;
         }
         debug_assert_eq!(word, bin.head.annex(), "the annex changes with the version only");
@@ -271,18 +271,16 @@ impl Table {
     /// An annex of the pool, or a block where the pool has none.
     fn larger_annex(&self, class: u32, slots: usize, hash: u64) -> NewAnnex {
         let unit = (class <= POOL_CLASS_MAX).then(|| self.pool.take(class, hash)).flatten();
-        match unit {
-            Some(unit) => NewAnnex::Pool(Pooled::new(class, unit)),
-            None => {
-                // Relaxed: read when nobody else has the table.
-                self.crowded.fetch_add(1, Ordering::Relaxed);
-                NewAnnex::Block(Block::new(slots))
-            }
+        if let Some(unit) = unit {
+            return NewAnnex::Pool(Pooled::new(class, unit));
         }
+        // Relaxed: read when nobody else has the table.
+        self.crowded.fetch_add(1, Ordering::Relaxed);
+        NewAnnex::Block(Block::new(slots))
     }
 
     /// Returns a larger annex that is not needed.
-    fn cancel(&self, room: Room<'_>, hash: u64) {
+    fn cancel(&self, room: &Room<'_>, hash: u64) {
         if let Room::Larger(Larger { new: NewAnnex::Pool(annex), .. }) = room {
             self.pool.give_back(annex.class, annex.unit, hash);
         }

@@ -89,9 +89,7 @@ impl Table {
 
     #[cold]
     fn find_in_annex(&self, word: u64, hash: u64, key: u64) -> Option<Found<'_>> {
-        let found = |slot: &'_ Slot, index| {
-            slot.has_key(key).then_some(Place::Annex(index))
-        };
+        let found = |slot: &'_ Slot, index| slot.has_key(key).then_some(Place::Annex(index));
         match self.annex(word) {
             Annex::None => None,
             Annex::Pool(annex) => {

@@ -9,7 +9,13 @@ impl<S: BuildHasher> Session<'_, S> {
     /// Sets the value of a key; the value before.
     #[inline]
     pub(crate) fn insert(&self, key: u64, value: u64) -> Option<u64> {
-        self.edit(key, |_former| Edit::Set(value))
+        self.insert_hashed(self.hash(key), key, value)
+    }
+
+    /// The same for a key whose hash is known.
+    #[inline(always)]
+    pub(super) fn insert_hashed(&self, hash: u64, key: u64, value: u64) -> Option<u64> {
+        self.edit_hashed(hash, key, |_former| Edit::Set(value))
     }
 
     /// Sets the value of a key that has none; else the value that it has.
@@ -19,6 +25,6 @@ impl<S: BuildHasher> Session<'_, S> {
             None => Edit::Set(value),
             Some(_) => Edit::Keep,
         };
-        self.edit(key, decide)
+        self.edit_hashed(self.hash(key), key, decide)
     }
 }

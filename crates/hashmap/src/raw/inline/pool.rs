@@ -20,6 +20,11 @@
 //!
 //! It does not put neighbours together again: an annex stays as large as it was first made.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "units are below 2^30, shares below their whole"
+)]
+
 use super::annex::{POOL_CLASS_MAX, UNITS_MAX};
 use super::bin::Slot;
 use super::zeroed::Zeroed;
@@ -60,12 +65,12 @@ struct Shelf {
 impl Pool {
     /// A pool for a table of `bins` bins; `None` where the memory cannot be had.
     pub(super) fn new(bins: usize) -> Option<Self> {
-        let per_unit =
-            if bins < SMALL_TABLE_BINS { BINS_PER_UNIT_SMALL } else { BINS_PER_UNIT };
+        let per_unit = if bins < SMALL_TABLE_BINS { BINS_PER_UNIT_SMALL } else { BINS_PER_UNIT };
         let units = (bins / per_unit).next_multiple_of(8).min(UNITS_MAX);
         let count = (bins / SHELF_BINS_MIN).clamp(1, SHELVES_MAX);
         // Shelves begin at even units, so that an annex of two units is one cache line.
-        let bound = |shelf: usize| if shelf == count { units } else { units / count * shelf & !3 };
+        let bound =
+            |shelf: usize| if shelf == count { units } else { (units / count * shelf) & !3 };
         let shelf = |index| Shelf {
             next: AtomicU64::new(bound(index) as u64),
             end: bound(index + 1) as u64,

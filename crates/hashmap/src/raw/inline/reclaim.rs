@@ -19,7 +19,7 @@ pub(super) struct Yard {
     /// Tables that were retired and not yet freed.
     waiting: AtomicUsize,
     /// Those of them that nobody can look at any more.
-    buried: Mutex<Vec<Box<Table>>>,
+    buried: Mutex<Vec<Table>>,
 }
 
 /// Frees the block that a word named when nobody can look at it any more.
@@ -44,7 +44,8 @@ impl Yard {
         let table = Box::into_raw(table);
         let bury = move || {
             // SAFETY: it came from the box above.
-            yard.bury(unsafe { Box::from_raw(table) });
+            let table = unsafe { Box::from_raw(table) };
+            yard.bury(*table);
         };
         // SAFETY: the closure owns all it uses, and nobody who pins from now on can reach the
         // table.
@@ -52,15 +53,19 @@ impl Yard {
         guard.flush();
     }
 
-    fn bury(&self, table: Box<Table>) {
+    fn bury(&self, table: Table) {
         self.buried.lock().unwrap_or_else(PoisonError::into_inner).push(table);
     }
 
-    /// Whether tables wait to be freed.
-    #[inline(always)]
-    pub(super) fn has_waiting(&self) -> bool {
+    /// Tables that wait to be freed.
+    pub(super) fn waiting(&self) -> usize {
         // Relaxed: a hint.
-        self.waiting.load(Ordering::Relaxed) != 0
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether tables wait to be freed.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.waiting() != 0
     }
 
     /// Frees a little of what nobody can look at any more.

@@ -51,11 +51,11 @@ impl<S: BuildHasher> Core<S> {
     #[cold]
     pub(super) fn grow_if_full(&self, table: &Table, hash: u64) {
         let bins = table.len();
-        if bins >= COUNT_ALWAYS_BINS && hash % COUNT_PERIOD != 0 {
+        if bins >= COUNT_ALWAYS_BINS && !hash.is_multiple_of(COUNT_PERIOD) {
             return;
         }
         if self.is_current(table) && self.is_full(table) {
-            self.begin_resize(table, bins.saturating_mul(2));
+            table.begin_resize(bins.saturating_mul(2));
         }
     }
 
@@ -65,20 +65,22 @@ impl<S: BuildHasher> Core<S> {
         let bins = table.len();
         // Relaxed: a wish.
         let floor = self.bins_floor.load(Ordering::Relaxed);
-        let fits = bins % 2 == 0 && bins / 2 >= floor.max(BINS_MIN);
+        let fits = bins / 2 >= floor.max(BINS_MIN);
         if fits && self.is_current(table) && self.len() < capacity_of(bins) / SPARSE_DIVISOR {
-            self.begin_resize(table, bins / 2);
+            table.begin_resize(bins / 2);
         }
     }
 
-    /// Makes a table of `bins` bins that takes over from `table`, which must be the current one.
-    /// Where there is no memory for it, the map stays as it is.
-    pub(super) fn begin_resize(&self, table: &Table, bins: usize) {
-        if table.next().is_none()
-            && let Some(next) = Table::new(bins, Some(table.len()))
-        {
-            table.set_next(next);
-        }
+    /// Keeps the map from shrinking below `bins` bins by itself.
+    pub(super) fn raise_floor(&self, bins: usize) {
+        // Relaxed: a wish.
+        self.bins_floor.fetch_max(bins, Ordering::Relaxed);
+    }
+
+    /// Lets the map shrink as far as it can.
+    pub(super) fn lower_floor(&self) {
+        // Relaxed: a wish.
+        self.bins_floor.store(BINS_MIN, Ordering::Relaxed);
     }
 
     /// Whether the table holds as many entries as it should, or nearly, if its pool is used up.
@@ -92,14 +94,14 @@ impl<S: BuildHasher> Core<S> {
         std::ptr::eq(self.address(), table)
     }
 
-    /// Moves a chunk of bins, if any are left to move.
+    /// Moves a chunk of bins, if any are left to move; false where that did not succeed.
     #[cold]
-    pub(super) fn help(&self, table: &Table) {
+    pub(super) fn help(&self, table: &Table) -> bool {
         // The hasher may use the map, through the very session that calls us: this guard keeps that
         // from pinning its own anew, under our feet.
         let _guard = epoch::pin();
-        let Some(next) = table.next() else { return };
-        let Some(chunk) = next.arrivals.claim() else { return };
+        let Some(next) = table.next() else { return false };
+        let Some(chunk) = next.arrivals.claim() else { return false };
         let mut movers = Movers::default();
         let mut complete = true;
         for unit in next.arrivals.units(chunk) {
@@ -108,6 +110,7 @@ impl<S: BuildHasher> Core<S> {
         if complete && next.arrivals.finish(chunk) {
             self.replace(table);
         }
+        complete
     }
 
     /// Moves the bins of a unit; false where others were at work on one of them.
@@ -190,6 +193,16 @@ impl<'t> Movers<'t> {
 }
 
 impl Table {
+    /// Makes a table of `bins` bins that takes over from this one, which is the current one, unless
+    /// there is one already. Where there is no memory for it, the map stays as it is.
+    pub(super) fn begin_resize(&self, bins: usize) {
+        if self.next().is_none()
+            && let Some(next) = Self::new(bins, Some(self.len()))
+        {
+            self.set_next(next);
+        }
+    }
+
     /// Calls `visit` with each slot that holds an entry, if the bin is still what it was.
     pub(super) fn for_each_slot<'t>(&'t self, bin: Bin<'t>, mut visit: impl FnMut(&'t Slot)) {
         bin.head.tags().occupied().for_each(|index| visit(&bin.slots[index]));

@@ -14,7 +14,7 @@ use crossbeam_epoch::{self as epoch, Guard};
 
 use super::core::Core;
 use super::edit::{Edit, Edited};
-use super::table::Table;
+use super::table::{Table, bins_for};
 use crate::counter::Seat;
 
 /// One write in so many looks whether there are chores, and one removal whether the table is too
@@ -86,8 +86,12 @@ impl<S: BuildHasher> Session<'_, S> {
     /// Does with a key what `decide`, which is not foreign code, says to its value; the value
     /// before.
     #[inline(always)]
-    pub(super) fn edit(&self, key: u64, decide: impl FnMut(Option<u64>) -> Edit) -> Option<u64> {
-        let hash = self.hash(key);
+    pub(super) fn edit_hashed(
+        &self,
+        hash: u64,
+        key: u64,
+        decide: impl FnMut(Option<u64>) -> Edit,
+    ) -> Option<u64> {
         self.with_table(|table| {
             let edited = table.edit(hash, key, decide);
             self.after_edit(table, hash, edited);
@@ -104,7 +108,7 @@ impl<S: BuildHasher> Session<'_, S> {
         decide: impl FnMut(Option<u64>) -> Edit,
     ) -> Option<u64> {
         let _guard = epoch::pin();
-        self.edit(key, decide)
+        self.edit_hashed(self.hash(key), key, decide)
     }
 
     /// Counts, and does what a write owes.
@@ -113,19 +117,51 @@ impl<S: BuildHasher> Session<'_, S> {
         if edited.change != 0 {
             self.core.count.add_at(&self.seat, edited.change);
         }
+        let chores = self.seat.tick(CHORES_PERIOD);
+        if edited.crowded || chores || table.next().is_some() {
+            self.do_chores(table, hash, edited);
+        }
+    }
+
+    #[cold]
+    fn do_chores(&self, table: &Table, hash: u64, edited: Edited) {
         if edited.crowded {
             self.core.grow_if_full(table, hash);
         }
-        if table.next().is_some() {
-            self.core.help(table);
+        self.core.help(table);
+        if self.core.yard.has_waiting() {
+            self.core.yard.sweep();
         }
-        if self.seat.tick(CHORES_PERIOD) {
-            if self.core.yard.has_waiting() {
-                self.core.yard.sweep();
-            }
-            if edited.change < 0 {
-                self.core.shrink_if_sparse(table);
-            }
+        if edited.change < 0 {
+            self.core.shrink_if_sparse(table);
+        }
+    }
+
+    /// Lets the table be one for `capacity` entries at least, and waits until it is, or until other
+    /// threads have the last bins to move in hand.
+    pub(crate) fn reserve(&self, bins: usize) {
+        self.core.raise_floor(bins);
+        self.resize(|len| (len < bins).then_some(bins));
+    }
+
+    /// Lets the table be as small as its entries allow.
+    pub(crate) fn shrink_to_fit(&self) {
+        self.core.lower_floor();
+        self.resize(|len| {
+            let bins = bins_for(self.core.len()).unwrap_or(len);
+            (bins < len).then_some(bins)
+        });
+        self.core.yard.sweep();
+    }
+
+    fn resize(&self, wanted: impl Fn(usize) -> Option<usize>) {
+        let mut goes_on = true;
+        while goes_on {
+            goes_on = self.with_table(|table| {
+                let Some(bins) = wanted(table.len()) else { return false };
+                table.begin_resize(bins);
+                self.core.help(table)
+            });
         }
     }
 }

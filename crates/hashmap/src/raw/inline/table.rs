@@ -76,6 +76,7 @@ impl Table {
 
     /// The number of the bin of a hash.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "there are no more bins than addresses")]
     pub(super) fn index(&self, hash: u64) -> usize {
         (hash >> self.shift) as usize
     }
@@ -121,6 +122,7 @@ impl Table {
 
     /// The annex that a word of one of this table's bins names.
     #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the table is the proof that there is a guard")]
     pub(super) fn annex(&self, word: u64) -> Annex<'_> {
         // SAFETY: the caller read the word from a bin of this table, and who has a reference to
         // a table has the guard that keeps it.

@@ -11,6 +11,7 @@
     all(target_arch = "x86_64", target_feature = "sse2"),
     expect(unsafe_code, reason = "vector instructions have no safe form")
 )]
+#![expect(clippy::cast_possible_truncation, reason = "parts of a word are taken out of it")]
 
 use super::bin::HOME;
 
@@ -19,7 +20,7 @@ use super::bin::HOME;
 pub(super) struct Tags(pub(super) [u64; 2]);
 
 /// Slots of a bin, as bits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Slots(u32);
 
 /// One bit for each slot.

@@ -24,7 +24,7 @@ impl<S: BuildHasher> Session<'_, S> {
             Some(value) => Edit::Set(value),
             None => Edit::Remove,
         };
-        let former = self.edit(key, decide);
+        let former = self.edit_hashed(self.hash(key), key, decide);
         if former == expected { Ok(()) } else { Err(former) }
     }
 
