@@ -18,7 +18,7 @@ fn counts_of_many_threads_add_up() {
                         counter.add_at(&seat, 2);
                         counter.add(-1);
                     }
-                    counter.add(thread as isize % 2);
+                    counter.add(thread.cast_signed() % 2);
                 });
             }
         });

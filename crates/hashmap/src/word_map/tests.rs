@@ -1,6 +1,7 @@
 //! Tests of the map of words.
 
 mod model;
+mod threads;
 
 use harness::contract::{ConcurrentMap, MapHandle};
 

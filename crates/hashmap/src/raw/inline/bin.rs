@@ -112,6 +112,12 @@ impl Head {
         prefetch::read(self);
     }
 
+    /// Asks for the head in order to lock it.
+    #[inline(always)]
+    pub(super) fn prefetch_to_write(&self) {
+        prefetch::write(self);
+    }
+
     #[inline(always)]
     pub(super) fn state(&self) -> State {
         // Acquire: pairs with the Release in `publish`; who sees MOVED sees the bin's new place.

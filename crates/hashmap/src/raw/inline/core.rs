@@ -21,6 +21,8 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(crate) struct Core<S> {
     /// The oldest table that is not moved. Those after it are reached from it.
     table: AtomicPtr<Table>,
+    /// Counts the moments at which sessions should pin anew; beside `table`, which they read too.
+    turn: AtomicUsize,
     hasher: S,
     pub(super) yard: Arc<Yard>,
     /// Bins below which the map does not shrink by itself.
@@ -34,6 +36,7 @@ impl<S> Core<S> {
         debug_assert!(bins >= BINS_MIN, "a table has at least {BINS_MIN} bins");
         Some(Self {
             table: AtomicPtr::new(Box::into_raw(Table::new(bins, None)?)),
+            turn: AtomicUsize::new(0),
             hasher,
             yard: Arc::default(),
             bins_floor: AtomicUsize::new(bins),
@@ -65,6 +68,22 @@ impl<S> Core<S> {
         assert!(won.is_ok(), "only the end of its migration replaces a table, and that comes once");
         // SAFETY: it came from a box, and no pointer of the map leads to it any more.
         self.yard.retire(unsafe { Box::from_raw(former) });
+    }
+
+    /// Changes when sessions should pin anew.
+    #[inline(always)]
+    pub(super) fn turn(&self) -> usize {
+        // Relaxed: a wish.
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    /// Frees a little of what nobody can look at any more, and asks the sessions to pin anew, so
+    /// that soon nobody can look at the rest.
+    #[cold]
+    pub(super) fn sweep(&self) {
+        self.yard.sweep();
+        // Relaxed: a wish.
+        self.turn.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Entries that the current table takes before it grows.

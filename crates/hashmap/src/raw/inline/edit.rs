@@ -91,6 +91,7 @@ impl Table {
         let mut backoff = Backoff::default();
         loop {
             let bin = table.bin(hash);
+            bin.head.prefetch_to_write();
             let state = bin.head.state();
             if state.is_moved() {
                 table = table.successor();
@@ -358,3 +359,6 @@ fn copy(old: &Slot, new: &Slot) {
     let (key, value) = old.entry();
     new.fill(key, value);
 }
+
+#[cfg(test)]
+mod tests;

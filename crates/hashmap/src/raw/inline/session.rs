@@ -1,7 +1,8 @@
 //! A thread at work on a map: the epoch guard, the seat, and the operations.
 //!
 //! A session may last as long as its thread likes. It holds back the freeing of tables only while
-//! it stands still: when it finds that the current table has changed, it pins anew. It may, since
+//! it stands still: while outgrown tables wait, the map's *turn* changes, and a session that finds
+//! another turn pins anew. It may, since
 //! no operation hands out a reference into a table.
 
 #![expect(unsafe_code, reason = "the current table is looked at under the session's guard")]
@@ -26,10 +27,15 @@ const CHORES_PERIOD: u32 = 32;
 pub(crate) struct Session<'m, S> {
     core: &'m Core<S>,
     guard: RefCell<Guard>,
-    /// The current table when the guard was pinned.
-    pinned: Cell<*const Table>,
+    /// The map's turn when the guard was pinned.
+    turn: Cell<usize>,
     seat: Rc<Seat>,
+    /// Calls of foreign code that are under way and may come back to this session.
+    calls: Cell<u32>,
 }
+
+/// A call of foreign code; ended by its drop, however the code returns.
+struct ForeignCall<'c>(&'c Cell<u32>);
 
 impl<'m, S> Session<'m, S> {
     #[inline]
@@ -37,9 +43,10 @@ impl<'m, S> Session<'m, S> {
         let guard = epoch::pin();
         Self {
             core,
-            pinned: Cell::new(core.address()),
+            turn: Cell::new(core.turn()),
             guard: RefCell::new(guard),
             seat: Seat::current(),
+            calls: Cell::new(0),
         }
     }
 
@@ -50,22 +57,21 @@ impl<'m, S> Session<'m, S> {
     /// Calls `work` with the current table.
     #[inline(always)]
     pub(super) fn with_table<R>(&self, work: impl FnOnce(&Table) -> R) -> R {
-        let mut table = self.core.address();
-        if table != self.pinned.get() {
-            table = self.pin_anew();
+        if self.core.turn() != self.turn.get() {
+            self.pin_anew();
         }
-        // SAFETY: the address was read under the guard, or one that was read under it before is
-        // still the current one. The guard is not pinned anew while `work` runs: operations that
-        // call foreign code hold a second guard meanwhile, which makes that a no-op.
-        work(unsafe { &*table })
+        // SAFETY: the address is read under the guard, which is not pinned anew while `work` runs:
+        // foreign code that comes back to this session is counted, or runs under a guard of its
+        // own, and either prevents it.
+        work(unsafe { &*self.core.address() })
     }
 
     #[cold]
-    fn pin_anew(&self) -> *const Table {
-        self.guard.borrow_mut().repin();
-        let table = self.core.address();
-        self.pinned.set(table);
-        table
+    fn pin_anew(&self) {
+        self.turn.set(self.core.turn());
+        if self.calls.get() == 0 {
+            self.guard.borrow_mut().repin();
+        }
     }
 }
 
@@ -107,7 +113,7 @@ impl<S: BuildHasher> Session<'_, S> {
         key: u64,
         decide: impl FnMut(Option<u64>) -> Edit,
     ) -> Option<u64> {
-        let _guard = epoch::pin();
+        let _call = ForeignCall::begin(&self.calls);
         self.edit_hashed(self.hash(key), key, decide)
     }
 
@@ -130,7 +136,7 @@ impl<S: BuildHasher> Session<'_, S> {
         }
         self.core.help(table);
         if self.core.yard.has_waiting() {
-            self.core.yard.sweep();
+            self.core.sweep();
         }
         if edited.change < 0 {
             self.core.shrink_if_sparse(table);
@@ -151,7 +157,7 @@ impl<S: BuildHasher> Session<'_, S> {
             let bins = bins_for(self.core.len()).unwrap_or(len);
             (bins < len).then_some(bins)
         });
-        self.core.yard.sweep();
+        self.core.sweep();
     }
 
     fn resize(&self, wanted: impl Fn(usize) -> Option<usize>) {
@@ -163,5 +169,20 @@ impl<S: BuildHasher> Session<'_, S> {
                 self.core.help(table)
             });
         }
+    }
+}
+
+impl<'c> ForeignCall<'c> {
+    #[inline(always)]
+    fn begin(calls: &'c Cell<u32>) -> Self {
+        calls.set(calls.get() + 1);
+        Self(calls)
+    }
+}
+
+impl Drop for ForeignCall<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
