@@ -1,6 +1,8 @@
 //! Tests of the map of words.
 
 mod model;
+#[cfg(shuttle)]
+mod schedules;
 mod threads;
 
 use harness::contract::{ConcurrentMap, MapHandle};

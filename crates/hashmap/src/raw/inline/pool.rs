@@ -108,6 +108,11 @@ impl Pool {
         &self.slots[start..start + (1 << class)]
     }
 
+    /// Frees a part of a pool that nobody uses any more; false when little is left.
+    pub(super) fn shorten(&mut self, bytes: usize) -> bool {
+        self.slots.shorten(bytes)
+    }
+
     /// Bytes of the pool.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.slots) + size_of_val(&*self.shelves)

@@ -1,7 +1,8 @@
 //! What becomes of tables and blocks that are no longer used.
 //!
 //! A reader may still look at them, so they wait for the epoch. Then a block is freed at once. A
-//! table is laid out in the map's *yard*, and the map's writers free it.
+//! table is laid out in the map's *yard*, and the map's writers free it part by part: to unmap a
+//! hundred megabytes at once would take one of them milliseconds.
 
 #![expect(unsafe_code, reason = "what the epoch has passed is freed")]
 
@@ -73,11 +74,14 @@ impl Yard {
     pub(super) fn sweep(&self) {
         epoch::pin().flush();
         let Ok(mut buried) = self.buried.try_lock() else { return };
-        if let Some(table) = buried.pop() {
-            // Relaxed: a hint.
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            drop(buried);
-            drop(table);
+        let Some(table) = buried.last_mut() else { return };
+        if table.dismantle() {
+            return;
         }
+        let rest = buried.pop();
+        // Relaxed: a hint.
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        drop(buried);
+        drop(rest);
     }
 }

@@ -24,6 +24,9 @@ const FULL_DENOMINATOR: usize = 2;
 /// Bins of the largest table that memory could be asked for.
 const BINS_MAX: usize = isize::MAX as usize / (size_of::<Head>() + size_of::<Home>());
 
+/// Bytes of an outgrown table that are freed at once: some ten microseconds for the system.
+const PART: usize = 1 << 17;
+
 /// One size of the map.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -136,6 +139,16 @@ impl Table {
             + size_of_val(&*self.slots)
             + self.pool.bytes()
             + self.arrivals.bytes()
+    }
+}
+
+impl Table {
+    /// Frees a part of a table whose bins have all moved; false when little is left, so that it may
+    /// as well be dropped.
+    pub(super) fn dismantle(&mut self) -> bool {
+        // Moved bins have no annexes. Relaxed: nobody else has the table any more.
+        self.crowded.store(0, Ordering::Relaxed);
+        self.slots.shorten(PART) || self.heads.shorten(PART) || self.pool.shorten(PART)
     }
 }
 

@@ -6,7 +6,7 @@
 
 #![expect(unsafe_code, reason = "no safe collection is made of zeroed memory without touching it")]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc_zeroed, dealloc, realloc};
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -56,6 +56,32 @@ impl<T: Zeroable> Zeroed<T> {
             unsafe { start.add(index).write(T::default()) };
         }
         Some(Self { start, length, block, layout })
+    }
+}
+
+impl<T> Zeroed<T> {
+    /// Gives `bytes` at the end back to the system; false where there are not as many to give.
+    ///
+    /// The elements there are gone. An allocator that keeps large blocks apart, as most do, does it
+    /// in place.
+    pub(super) fn shorten(&mut self, bytes: usize) -> bool {
+        let length = self.length.saturating_sub(bytes.div_ceil(size_of::<T>()));
+        if length == 0 || cfg!(any(loom, shuttle)) {
+            return false;
+        }
+        let size = length * size_of::<T>() + LINE - ALIGN;
+        // SAFETY: it was allocated with this layout; the new size is smaller and not zero.
+        let Some(block) = NonNull::new(unsafe { realloc(self.block.as_ptr(), self.layout, size) })
+        else {
+            return false;
+        };
+        self.layout =
+            Layout::from_size_align(size, ALIGN).expect("smaller than one that was valid");
+        self.block = block;
+        self.length = length;
+        // SAFETY: as in `new`.
+        self.start = unsafe { block.add(block.align_offset(LINE)) }.cast();
+        true
     }
 }
 
