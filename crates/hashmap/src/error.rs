@@ -11,11 +11,9 @@ pub enum CapacityError {
         capacity: usize,
     },
     /// The allocator refused.
-    #[error("no {bytes} bytes for a table of {capacity} entries; ask for fewer or free memory")]
+    #[error("no memory for a table of {capacity} entries; ask for fewer or free memory")]
     OutOfMemory {
         /// Entries that were asked for.
         capacity: usize,
-        /// Bytes of the table.
-        bytes: usize,
     },
 }

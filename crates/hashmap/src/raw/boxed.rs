@@ -235,7 +235,7 @@ fn bits_for(capacity: usize) -> u32 {
 fn capacity_error(capacity: usize, cause: NoTable) -> CapacityError {
     match cause {
         NoTable::TooLarge => CapacityError::TooLarge { capacity },
-        NoTable::OutOfMemory { bytes } => CapacityError::OutOfMemory { capacity, bytes },
+        NoTable::OutOfMemory => CapacityError::OutOfMemory { capacity },
     }
 }
 

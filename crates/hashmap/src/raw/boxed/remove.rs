@@ -10,7 +10,7 @@ use super::{Entry, Raw};
 use crate::pin::Pin;
 
 /// Removals by one thread's stripe of the count between two looks at whether to shrink.
-const SHRINK_PERIOD: isize = 64;
+const SHRINK_PERIOD: i64 = 64;
 
 impl<K, V> Raw<K, V> {
     /// Removes the key with this hash for which `is_key` holds, if `may_go` allows it.

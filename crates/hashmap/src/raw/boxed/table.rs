@@ -111,10 +111,7 @@ pub(super) enum NoTable {
     /// More bytes than an address space has.
     TooLarge,
     /// The allocator has none.
-    OutOfMemory {
-        /// What was asked for.
-        bytes: usize,
-    },
+    OutOfMemory,
 }
 
 impl Table {
@@ -124,9 +121,8 @@ impl Table {
             return Err(NoTable::TooLarge);
         }
         let count = 1_usize << bits.saturating_sub(SEGMENT_BITS);
-        let bytes = count * size_of::<AtomicPtr<Bin>>();
         let mut segments = Vec::new();
-        segments.try_reserve_exact(count).map_err(|_| NoTable::OutOfMemory { bytes })?;
+        segments.try_reserve_exact(count).map_err(|_| NoTable::OutOfMemory)?;
         segments.resize_with(count, AtomicPtr::default);
         Ok(Box::new(Self {
             segments,
