@@ -7,8 +7,14 @@ pub trait Subject: Sync {
     /// Performs `operations` operations as thread `thread` of round `round`, and returns a number
     /// that is equal for every contender that did the same work.
     ///
-    /// Monomorphic inside: one virtual call pays for thousands of operations.
+    /// Monomorphic inside: one virtual call pays for thousands of operations. Where latency is
+    /// measured, each call asks for one operation, and `round` counts them.
     fn run(&self, thread: usize, round: u64, operations: u64) -> u64;
+
+    /// Entries that the subject holds, where bytes per entry mean something.
+    fn entries(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A contender of a line: what to call it, and how to make its subject.
@@ -24,6 +30,18 @@ pub struct Contender {
     pub make: fn() -> Result<Box<dyn Subject>, Unsupported>,
 }
 
+/// Who shares a process with whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// All contenders of the line live in one child process: they meet the same memory layout and
+    /// the same page tables, which is fairest for speed.
+    #[default]
+    Shared,
+    /// Each contender has a child process of its own: memory, processor time of background threads
+    /// and bytes written are its own too.
+    Separate,
+}
+
 /// One line of a comparison: contenders that do the same work.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -33,6 +51,43 @@ pub struct Line {
     pub workload: &'static str,
     /// Threads that work at once.
     pub threads: usize,
+    /// Who shares a process with whom.
+    pub isolation: Isolation,
+    /// Operations a second that each thread is offered while latency is measured; the same for
+    /// every contender. `None` where latency is not measured.
+    pub offered: Option<u64>,
     /// Who takes part.
     pub contenders: Vec<Contender>,
+}
+
+impl Line {
+    /// A line in one shared process, without latency.
+    pub fn new(
+        build: &'static str,
+        workload: &'static str,
+        threads: usize,
+        contenders: Vec<Contender>,
+    ) -> Self {
+        Self { build, workload, threads, isolation: Isolation::Shared, offered: None, contenders }
+    }
+
+    /// The same line with a process for each contender.
+    #[must_use]
+    pub fn separate(self) -> Self {
+        Self { isolation: Isolation::Separate, ..self }
+    }
+
+    /// The same line with latency measured at `offered` operations a second and thread.
+    ///
+    /// Panics when `offered` is zero or above a billion.
+    #[must_use]
+    pub fn with_latency(self, offered: u64) -> Self {
+        assert!((1..=1_000_000_000).contains(&offered), "an offered load of {offered}/s");
+        Self { offered: Some(offered), ..self }
+    }
+
+    /// The contender of this name.
+    pub fn contender(&self, name: &str) -> Option<&Contender> {
+        self.contenders.iter().find(|contender| contender.name == name)
+    }
 }

@@ -14,7 +14,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, Table
 
 use super::figure;
 use super::view::{self, Build, Column, Contender, Line, Standing};
-use crate::record::{Ratio, Record};
+use crate::record::{DisturbedLine, Ratio, Record};
 
 /// The terminal to write for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,20 @@ pub fn render_lines(record: &Record, terminal: Terminal) -> String {
     text.text
 }
 
+/// What a record comes to: the machine, the warnings, and the summary of each build, as they look in
+/// [`render`]; for the end of a run whose lines have been shown.
+pub fn render_summary(record: &Record, terminal: Terminal) -> String {
+    let mut text = Text { terminal, text: String::new() };
+    text.say(&machine(record), 0);
+    warnings(record, &mut text);
+    for build in &view::builds(record) {
+        text.blank();
+        text.say(build.name, 0);
+        text.summary(build);
+    }
+    text.text
+}
+
 fn machine(record: &Record) -> String {
     let machine = &record.machine;
     let known = |text: &str| if text.is_empty() { "unknown" } else { text }.to_owned();
@@ -102,6 +116,14 @@ fn machine(record: &Record) -> String {
 fn warnings(record: &Record, text: &mut Text) {
     if record.machine.busy {
         text.say("BUSY: others used the machine before the run; the figures are doubtful", 0);
+    }
+    for line in &record.disturbed {
+        let DisturbedLine { build, workload, threads, load } = line;
+        let sentence = format!(
+            "DISTURBED: others used {load:.2} processors during {build} {workload} x{threads}; its \
+             figures are doubtful"
+        );
+        text.say(&sentence, 2);
     }
     if record.mode == "smoke" {
         text.say("SMOKE: everything ran once; no figure means anything", 0);
