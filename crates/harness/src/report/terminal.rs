@@ -120,7 +120,7 @@ fn warnings(record: &Record, text: &mut Text) {
     for line in &record.disturbed {
         let DisturbedLine { build, workload, threads, load } = line;
         let sentence = format!(
-            "DISTURBED: others used {load} processors during {build} {workload} x{threads}; its \
+            "DISTURBED: others used {load:.2} processors during {build} {workload} x{threads}; its \
              figures are doubtful"
         );
         text.say(&sentence, 2);
