@@ -82,8 +82,8 @@ pub fn render_lines(record: &Record, terminal: Terminal) -> String {
     text.text
 }
 
-/// What a record comes to: the machine, the warnings, and the summary of each build, as they look in
-/// [`render`]; for the end of a run whose lines have been shown.
+/// What a record comes to, for the end of a run whose lines have been shown: the machine, the
+/// warnings, and the summary of each build, as they look in [`render`].
 pub fn render_summary(record: &Record, terminal: Terminal) -> String {
     let mut text = Text { terminal, text: String::new() };
     text.say(&machine(record), 0);
