@@ -4,23 +4,55 @@ mod rate_limiter;
 
 use std::time::Duration;
 
+use criterion::{Criterion, Throughput};
 use env::clock::{Clock, MonotonicClock};
 use harness::duel::{Line, Subject};
+use harness::workload::Size;
 
 /// The lines of every build, in the order in which they are shown.
 pub fn all() -> Vec<Line> {
     rate_limiter::lines()
 }
 
-/// Names of the builds that have lines.
-pub fn builds() -> Vec<&'static str> {
-    let mut builds: Vec<_> = all().iter().map(|line| line.build).collect();
-    builds.dedup();
-    builds
+/// Criterion's settings: enough for a line to be read, not to be published.
+pub fn settings() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(600))
+}
+
+/// Shows criterion the lines of `build` that one thread runs and that are quick to set up.
+///
+/// Criterion measures one contender after the other; for ratios use the duel.
+pub fn show(criterion: &mut Criterion, build: &str) {
+    // Cargo says so when it runs benchmarks rather than tests.
+    let measures = std::env::args().any(|argument| argument == "--bench");
+    let size = if measures { Size::Quick } else { Size::Smoke };
+    let wanted = |line: &Line| line.build == build && line.threads == 1 && !line.full_only;
+    for line in all().into_iter().filter(wanted) {
+        if line.costly && measures {
+            continue;
+        }
+        let mut group = criterion.benchmark_group(format!("{build}/{}", line.workload));
+        group.throughput(Throughput::Elements(1));
+        for contender in &line.contenders {
+            // A contender that does not support a line is named by the duel, with its reason.
+            let Ok(subject) = (contender.make)(size) else { continue };
+            let mut round = 0;
+            group.bench_function(contender.name, |bencher| {
+                bencher.iter_custom(|operations| {
+                    round += 1;
+                    elapsed(&*subject, round, operations)
+                });
+            });
+        }
+        group.finish();
+    }
 }
 
 /// Time that `operations` operations take on the calling thread.
-pub fn elapsed(subject: &dyn Subject, round: u64, operations: u64) -> Duration {
+fn elapsed(subject: &dyn Subject, round: u64, operations: u64) -> Duration {
     let clock = MonotonicClock::new();
     let start = clock.now();
     std::hint::black_box(subject.run(0, round, operations));

@@ -7,7 +7,8 @@ use rate_limiter::{
     Clock, Decision, DirectLimiter, FastClock, KeyedLimiter, ManualClock, Quota, Timestamp,
 };
 
-/// Keys that a keyed limiter has room for, twice what any line uses.
+/// Keys that a keyed limiter has room for, twice what any line uses: a user does not know the
+/// number of keys beforehand.
 pub const KEYS_MAX: usize = 2_000_000;
 
 fn quota(spec: &LimiterSpec) -> Result<Quota, Unsupported> {
@@ -81,6 +82,24 @@ impl Limiter for Keyed {
 
     fn new(spec: &LimiterSpec) -> Result<Self, Unsupported> {
         let limiter = KeyedLimiter::new(quota(spec)?, KEYS_MAX);
+        limiter.map(Self).map_err(|error| Unsupported(error.to_string()))
+    }
+
+    #[inline(always)]
+    fn check(&self, key: u64, cost: u32) -> Verdict {
+        verdict(self.0.check_n(&key, cost.into()))
+    }
+}
+
+/// A bucket for each key, with room for the million keys that will come: what they weigh.
+#[derive(Debug)]
+pub struct KeyedForAMillion(KeyedLimiter<FastClock>);
+
+impl Limiter for KeyedForAMillion {
+    const NAME: &'static str = "rate-limiter";
+
+    fn new(spec: &LimiterSpec) -> Result<Self, Unsupported> {
+        let limiter = KeyedLimiter::new(quota(spec)?, 1_000_000);
         limiter.map(Self).map_err(|error| Unsupported(error.to_string()))
     }
 

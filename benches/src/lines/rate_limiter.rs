@@ -9,12 +9,18 @@
 //! | `keyed/1k/uniform`  | a bucket for each of 1,000 keys, all equally likely                 |
 //! | `keyed/1M/uniform`  | a bucket for each of 1,000,000 keys, all equally likely             |
 //! | `keyed/1M/zipf`     | the same, some far likelier than others (YCSB's scrambled Zipfian)  |
+//! | `keyed/1M/memory`   | the same keys in order, in a process of its own: what a key weighs; |
+//! |                     | ours is made for a million keys, and room for twice as many would   |
+//! |                     | weigh twice as much                                                 |
+//!
+//! Latency is measured on `direct/admit` and `keyed/1M/uniform` at a million requests a second and
+//! thread: little for every contender, so that what shows is their pauses and not their queues.
 
 use std::time::Duration;
 
 use harness::contract::{Limiter, LimiterSpec, Unsupported};
-use harness::duel::{Contender, Line, Subject};
-use harness::workload::KeyDistribution;
+use harness::duel::{Contender, Line, Make, Subject};
+use harness::workload::{KeyDistribution, Size, Sizes};
 
 use crate::adapters::{governor, leaky_bucket, mutex_bucket, rate_limiter, ratelimit};
 
@@ -32,6 +38,9 @@ const DENY: LimiterSpec = LimiterSpec { cells: 1, period: Duration::from_hours(1
 const KEYED: LimiterSpec =
     LimiterSpec { cells: 1_000_000, period: Duration::from_secs(1), burst: 1_000_000 };
 
+/// Requests a second and thread while latency is measured.
+const OFFERED: u64 = 1_000_000;
+
 /// How many keys are drawn in advance, for each thread.
 const KEYS_DRAWN: usize = 1 << 20;
 
@@ -39,21 +48,20 @@ const KEYS_DRAWN: usize = 1 << 20;
 pub(super) fn lines() -> Vec<Line> {
     let mut lines = Vec::new();
     for threads in [1, 2] {
-        lines.push(line("direct/admit", threads, direct(admit_makers())));
+        lines.push(line("direct/admit", threads, direct(admit_makers())).with_latency(OFFERED));
         lines.push(line("direct/deny", threads, direct(deny_makers())));
         lines.push(line("direct/given-now", threads, given_now()));
         lines.push(line("keyed/1k/uniform", threads, keyed::<Thousand>()));
-        lines.push(line("keyed/1M/uniform", threads, keyed::<Million>()));
+        lines.push(line("keyed/1M/uniform", threads, keyed::<Million>()).with_latency(OFFERED));
         lines.push(line("keyed/1M/zipf", threads, keyed::<MillionZipf>()));
     }
+    lines.push(line("keyed/1M/memory", 1, weighed()).separate());
     lines
 }
 
 fn line(workload: &'static str, threads: usize, contenders: Vec<Contender>) -> Line {
-    Line { build: BUILD, workload, threads, contenders }
+    Line::new(BUILD, workload, threads, contenders)
 }
-
-type Make = fn() -> Result<Box<dyn Subject>, Unsupported>;
 
 /// The five of the direct lines, ours first, each with its version.
 fn direct(makers: [Make; 5]) -> Vec<Contender> {
@@ -92,31 +100,33 @@ fn deny_makers() -> [Make; 5] {
 
 fn given_now() -> Vec<Contender> {
     let mut contenders = direct(admit_makers());
-    contenders[0].make = || Ok(Box::new(GivenNow(rate_limiter::GivenNow::new(&ADMIT)?)));
+    contenders[0].make = |_| Ok(Box::new(GivenNow(rate_limiter::GivenNow::new(&ADMIT)?)));
     contenders
 }
 
 fn keyed<K: KeySet>() -> Vec<Contender> {
+    ours_and_governor([many_buckets::<rate_limiter::Keyed, K>, many_buckets::<governor::Keyed, K>])
+}
+
+fn weighed() -> Vec<Contender> {
+    ours_and_governor([in_order::<rate_limiter::KeyedForAMillion>, in_order::<governor::Keyed>])
+}
+
+/// The two of the keyed lines: no other peer keeps a bucket for each key.
+fn ours_and_governor(makers: [Make; 2]) -> Vec<Contender> {
+    let [ours, governors] = makers;
     vec![
-        Contender {
-            name: rate_limiter::Keyed::NAME,
-            version: OURS,
-            ours: true,
-            make: many_buckets::<rate_limiter::Keyed, K>,
-        },
-        Contender {
-            name: governor::Keyed::NAME,
-            version: "0.10.4",
-            ours: false,
-            make: many_buckets::<governor::Keyed, K>,
-        },
+        Contender { name: rate_limiter::Keyed::NAME, version: OURS, ours: true, make: ours },
+        Contender { name: governor::Keyed::NAME, version: "0.10.4", ours: false, make: governors },
     ]
 }
 
 /// A limiter of one bucket.
 struct OneBucket<L>(L);
 
-fn one_bucket<L: Limiter + 'static, const ADMITS: bool>() -> Result<Box<dyn Subject>, Unsupported> {
+fn one_bucket<L: Limiter + 'static, const ADMITS: bool>(
+    _: Size,
+) -> Result<Box<dyn Subject>, Unsupported> {
     let limiter = L::new(if ADMITS { &ADMIT } else { &DENY })?;
     if !ADMITS {
         // The one cell of the hour.
@@ -150,8 +160,13 @@ impl Subject for GivenNow {
 
 /// How the keys of a line are drawn.
 trait KeySet: 'static {
-    const COUNT: u64;
+    const COUNT: Sizes;
     const DISTRIBUTION: KeyDistribution;
+}
+
+/// As many keys as the name of the line says, and few where nothing is measured.
+const fn fixed(keys: u64) -> Sizes {
+    Sizes { smoke: 1_000, quick: keys, full: keys }
 }
 
 struct Thousand;
@@ -159,17 +174,17 @@ struct Million;
 struct MillionZipf;
 
 impl KeySet for Thousand {
-    const COUNT: u64 = 1_000;
+    const COUNT: Sizes = fixed(1_000);
     const DISTRIBUTION: KeyDistribution = KeyDistribution::Uniform;
 }
 
 impl KeySet for Million {
-    const COUNT: u64 = 1_000_000;
+    const COUNT: Sizes = fixed(1_000_000);
     const DISTRIBUTION: KeyDistribution = KeyDistribution::Uniform;
 }
 
 impl KeySet for MillionZipf {
-    const COUNT: u64 = 1_000_000;
+    const COUNT: Sizes = fixed(1_000_000);
     const DISTRIBUTION: KeyDistribution = KeyDistribution::ScrambledZipfian;
 }
 
@@ -179,14 +194,17 @@ struct ManyBuckets<L> {
     keys: Vec<Vec<u64>>,
 }
 
-fn many_buckets<L: Limiter + 'static, K: KeySet>() -> Result<Box<dyn Subject>, Unsupported> {
+fn many_buckets<L: Limiter + 'static, K: KeySet>(
+    size: Size,
+) -> Result<Box<dyn Subject>, Unsupported> {
     let limiter = L::new(&KEYED)?;
-    for key in 0..K::COUNT {
+    let count = K::COUNT.at(size);
+    for key in 0..count {
         assert!(limiter.check(key, 1).is_admit(), "{}: key {key} begins empty", L::NAME);
     }
     let draw = |seed| {
         let mut keys = vec![0; KEYS_DRAWN];
-        let stream = K::DISTRIBUTION.stream(K::COUNT, seed);
+        let stream = K::DISTRIBUTION.stream(count, seed);
         stream.expect("the distributions of the lines are legal").fill(&mut keys);
         keys
     };
@@ -204,5 +222,31 @@ impl<L: Limiter> Subject for ManyBuckets<L> {
             admitted += u64::from(self.limiter.check(key, 1).is_admit());
         }
         admitted
+    }
+}
+
+/// A limiter of a million buckets that are asked for in order, so that no list of keys weighs.
+struct InOrder<L> {
+    limiter: L,
+    count: u64,
+}
+
+fn in_order<L: Limiter + 'static>(size: Size) -> Result<Box<dyn Subject>, Unsupported> {
+    let limiter = L::new(&KEYED)?;
+    let count = Million::COUNT.at(size);
+    for key in 0..count {
+        assert!(limiter.check(key, 1).is_admit(), "{}: key {key} begins empty", L::NAME);
+    }
+    Ok(Box::new(InOrder { limiter, count }))
+}
+
+impl<L: Limiter> Subject for InOrder<L> {
+    fn run(&self, _: usize, round: u64, operations: u64) -> u64 {
+        let keys = (0..operations).map(|index| (round * operations + index) % self.count);
+        keys.map(|key| u64::from(self.limiter.check(key, 1).is_admit())).sum()
+    }
+
+    fn entries(&self) -> Option<u64> {
+        Some(self.count)
     }
 }

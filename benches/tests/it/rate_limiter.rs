@@ -1,37 +1,29 @@
 //! Rate limiters under `check::suite::limiter`.
-//!
-//! What a peer fails is data: the properties named here are those that its version is known to
-//! fail. A new finding, or one that is gone, fails the test, so that the list stays true.
-
-use std::collections::BTreeSet;
 
 use benches::adapters::{governor, rate_limiter, ratelimit};
 use harness::check::suite::limiter::examine;
-use harness::contract::SteeredLimiter;
+use harness::contract::Limiter;
 
-fn failed_properties<L: SteeredLimiter>() -> BTreeSet<String> {
-    let report = examine::<L>();
-    assert!(report.checked > 0, "the suite judged nothing");
-    report.findings.iter().map(|finding| finding.property.to_string()).collect()
-}
+use crate::known::{Examined, require};
 
+/// Ours fails nothing. Behind what the peers fail: governor counts an interval in whole
+/// nanoseconds and multiplies without a check; ratelimit drops what is left of a cell at each
+/// refill. leaky-bucket has no clock that a test could set, so that its decisions cannot be judged.
 #[test]
-fn ours_fails_nothing() {
-    assert_eq!(failed_properties::<rate_limiter::Steered>(), BTreeSet::new());
-}
-
-/// Whole-nanosecond intervals (`long_run`) and unchecked products that wrap (`big_bursts`).
-#[test]
-fn governor_fails_what_it_is_known_to_fail() {
-    let failed = failed_properties::<governor::Steered>();
-    println!("governor fails {failed:?}");
-    assert!(failed.contains("long_run"), "{failed:?}");
-}
-
-/// Remainders lost at each refill (`slow_polling`).
-#[test]
-fn ratelimit_fails_what_it_is_known_to_fail() {
-    let failed = failed_properties::<ratelimit::Steered>();
-    println!("ratelimit fails {failed:?}");
-    assert!(failed.contains("slow_polling"), "{failed:?}");
+fn peers_fail_what_is_written_down_and_ours_nothing() {
+    let ours = examine::<rate_limiter::Steered>();
+    assert_eq!(ours.findings, []);
+    let peers = [
+        Examined {
+            contender: governor::Steered::NAME,
+            version: "0.10.4",
+            report: examine::<governor::Steered>(),
+        },
+        Examined {
+            contender: ratelimit::Steered::NAME,
+            version: "2.0.0",
+            report: examine::<ratelimit::Steered>(),
+        },
+    ];
+    require("rate-limiter", &peers);
 }

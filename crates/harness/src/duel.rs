@@ -17,25 +17,52 @@
 //! a percent or so from where their memory happens to lie, and only fresh copies turn that error
 //! into one that the interval knows about. The interval resamples whole episodes for that reason.
 //!
-//! # Modules
+//! # Isolation
+//!
+//! Contenders live in child processes. One that panics, hangs or crashes is out of its line, with
+//! the reason in the record, and the others go on. By default the contenders of a line share a
+//! process; where memory, background threads or files matter, each has its own.
+//!
+//! # Modules, bottom up
 //!
 //! | module       | holds                                                          |
 //! |--------------|----------------------------------------------------------------|
-//! | `subject`    | what a contender is: a name and a way to make a subject        |
-//! | `rounds`     | timed, pinned rounds in interleaved order                      |
+//! | `subject`    | what a contender and a line are                                |
+//! | `plan`       | how much to measure                                            |
 //! | `statistics` | medians and bootstrap intervals                                |
-//! | `machine`    | processors, load, version of the compiler                      |
+//! | `machine`    | processors, load, memory, version of the compiler              |
+//! | `pass`       | one pass: pinned threads, timed or paced                       |
+//! | `host`       | where subjects live: child processes with time limits          |
+//! | `rounds`     | interleaved rounds of a line, and who is out                   |
+//! | `metric`     | from samples to rows and ratios                                |
+//! | `progress`   | the bar                                                        |
+//! | `command`    | the command line, and where results are kept                   |
 //!
 //! # What this module does not do
 //!
-//! It knows no contender and writes no file: `benches` brings the lines, `report` shows them.
+//! It knows no contender: `benches` brings the lines. It draws nothing: `report` does.
 
+mod command;
+mod host;
 mod machine;
+mod metric;
+mod pass;
+mod plan;
+mod progress;
 mod rounds;
 mod statistics;
 mod subject;
 
-pub use machine::{BUSY_LOAD, inspect};
-pub use rounds::{Plan, Progress, measure};
+pub use command::main;
+pub use machine::{BUSY_LOAD, LoadWatch, inspect};
+pub use plan::Plan;
+pub use rounds::Outcome;
 pub use statistics::{Estimate, median, median_of_episodes};
-pub use subject::{Contender, Line, Subject};
+pub use subject::{Contender, Isolation, Line, Make, Subject};
+
+/// Measures one line in this very process: for tests, and for callers that trust the contenders.
+///
+/// A contender that panics is out; one that hangs or crashes takes the caller with it.
+pub fn measure(line: &Line, plan: &Plan) -> Outcome {
+    rounds::measure(line, plan, &host::InThisProcess, &mut || {})
+}

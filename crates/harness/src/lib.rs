@@ -20,7 +20,7 @@
 //! | `model`      | `contract`                       | one obviously right system a family       |
 //! | `sync`       | nothing                          | std, loom or shuttle behind one name      |
 //! | `check`      | `contract`, `workload`, `model`  | suites, histories, linearizability        |
-//! | `sim`        | `env`                            | a world that one seed determines          |
+//! | `sim`        | `env`, `check`                   | a world that one seed determines          |
 //! | `record`     | nothing                          | the result record, `results.json`         |
 //! | `duel`       | `contract`, `workload`, `record` | interleaved measurement (feature `duel`)  |
 //! | `report`     | `record`                         | table, page, plots (feature `duel`)       |

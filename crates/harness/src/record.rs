@@ -29,6 +29,9 @@ pub struct Record {
     /// Lines that could not be measured, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<FailedLine>,
+    /// Lines during which others used the machine, so that their figures are doubtful.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disturbed: Vec<DisturbedLine>,
 }
 
 /// The machine that a record was measured on.
@@ -119,6 +122,19 @@ pub struct FailedLine {
     /// Whether it is a failure (crash, panic, hang, different work) or a fact about the contender
     /// (it does not support the line).
     pub fault: bool,
+}
+
+/// A line that was measured while others used the machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DisturbedLine {
+    /// As in [`Row`].
+    pub build: String,
+    /// As in [`Row`].
+    pub workload: String,
+    /// As in [`Row`].
+    pub threads: usize,
+    /// Processors' worth of work that others did meanwhile.
+    pub load: f64,
 }
 
 /// Which direction of a metric is better.

@@ -16,8 +16,8 @@
 //!
 //! # The common subset
 //!
-//! Only what all three worlds offer in the same shape is here; one test compiles and runs every name
-//! of it in all three.
+//! Only what all three worlds offer in the same shape is here; one test compiles and runs every
+//! name of it in all three.
 //!
 //! | name                                        | mind                                           |
 //! |---------------------------------------------|------------------------------------------------|

@@ -37,6 +37,8 @@ mod operations;
 mod values;
 mod zipf;
 
+use serde::{Deserialize, Serialize};
+
 pub use keys::{KeyDistribution, KeyStream, scatter};
 pub use mix::{Mix, OperationKind};
 pub use operations::{Inserts, Operation, Operations, Workload};
@@ -44,7 +46,7 @@ pub use values::{ValueContent, ValueSize};
 pub use zipf::{Latest, ScrambledZipfian, ZIPFIAN_CONSTANT, Zipfian, fnv_hash_64};
 
 /// How much of a workload is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Size {
     /// Milliseconds: shows that the code path works; tests run this one.
     Smoke,

@@ -10,7 +10,9 @@
 //!   ------|-------------------|--------------|-------------> ticks
 //!                     max(TAT, now)
 //!                             |---- cost ----|
-//!                                         new TAT            admit while new TAT <= now + tolerance
+//!                                         new TAT
+//!
+//!   admitted while new TAT <= now + tolerance
 //! ```
 //!
 //! This is the virtual scheduling form of the algorithm, ITU-T I.371 (2004), annex A, and equal,

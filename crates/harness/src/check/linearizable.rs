@@ -40,9 +40,9 @@
 //! # Cost
 //!
 //! Time and memory grow with the nodes visited. With `c` calls open at once an easy history of `n`
-//! operations takes about `n` nodes, a hard one up to `n * 2^c` for each reachable state. The number
-//! of steps is bounded ([`Checker::steps_max`]), and beyond it the verdict is [`Unknown`], never a
-//! guess.
+//! operations takes about `n` nodes, a hard one up to `n * 2^c` for each reachable state. The
+//! number of steps is bounded ([`Checker::steps_max`]), and beyond it the verdict is [`Unknown`],
+//! never a guess.
 //!
 //! # What this module does not do
 //!
@@ -164,7 +164,8 @@ impl Checker {
         history: &History<S::Op, S::Ret>,
     ) -> Verdict<S> {
         let mut parts: Vec<_> = history.split_by_key(S::key).into_iter().collect();
-        // Small parts first: one hard key must not use up the steps that decide a hundred easy ones.
+        // Small parts first: one hard key must not use up the steps that decide a hundred easy
+        // ones.
         parts.sort_by_key(|(_, operations)| operations.len());
         let mut steps_left = self.steps_max;
         let mut unknown = None;

@@ -14,12 +14,12 @@
 //! RUSTFLAGS="--cfg loom"    cargo test -p harness --target-dir target/loom    sync
 //! ```
 //!
-//! A stress test on real threads finds a lost update in a window of a few instructions in one run of
-//! a few, or never on an idle machine; shuttle, which may switch threads at each access, finds it in
-//! a handful of schedules. It runs every atomic as if it were sequentially consistent, though, so
-//! that a `Relaxed` that must be a `Release` passes. Loom enumerates what the C11 memory model
-//! allows, stale values included; the price is that a test must stay tiny: two or three threads, a
-//! few accesses each.
+//! A stress test on real threads finds a lost update in a window of a few instructions in one run
+//! of a few, or never on an idle machine; shuttle, which may switch threads at each access, finds
+//! it in a handful of schedules. It runs every atomic as if it were sequentially consistent,
+//! though, so that a `Relaxed` that must be a `Release` passes. Loom enumerates what the C11 memory
+//! model allows, stale values included; the price is that a test must stay tiny: two or three
+//! threads, a few accesses each.
 //!
 //! The priorities are those of Burckhardt et al., "A randomized scheduler with probabilistic
 //! guarantees of finding bugs" (PCT, ASPLOS 2010).
@@ -38,8 +38,8 @@ pub const SCHEDULES: u64 = 200;
 /// the threads with [`sync::thread`](crate::sync::thread), joins them and asserts.
 ///
 /// `name` selects the test on the command line. Under loom the whole exploration is one run; a
-/// deadlock there ends the process, after a message. Shuttle rejects a body whose threads never have
-/// a choice, since it would test nothing.
+/// deadlock there ends the process, after a message. Shuttle rejects a body whose threads never
+/// have a choice, since it would test nothing.
 ///
 /// Panics with the panic of the first schedule that fails, after a line that replays it. Under
 /// shuttle that line gives the very same schedule; on real threads only the same number of tries.

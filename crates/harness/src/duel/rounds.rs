@@ -1,343 +1,309 @@
-//! Timed, pinned rounds in interleaved order.
+//! The rounds of one line: who is asked for what, in which order, and who is out.
+//!
+//! # What can happen to a contender
+//!
+//! | event                                | the contender is out | the others                       |
+//! |--------------------------------------|----------------------|----------------------------------|
+//! | declines the line                    | as a fact            | go on                            |
+//! | panics                               | as a fault           | go on                            |
+//! | does other work than the first one   | as a fault           | go on                            |
+//! | hangs, or brings its process down    | as a fault           | are set up again in a new process; |
+//! |                                      |                      | the round that was lost is not counted |
+//!
+//! Rounds stay paired through all of this: a round counts for all who stand at its end or for none.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Barrier;
-use std::thread;
-
-use env::clock::{Clock, MonotonicClock};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use rustix::time::{ClockId, clock_gettime};
-
-use super::statistics::{Estimate, median_of_episodes};
-use super::subject::{Contender, Line, Subject};
-use crate::record::{Better, FailedLine, Ratio, Row};
+use super::host::{Host, Hosting, Request, Response, Weight};
+use super::metric;
+use super::pass::{Latency, Sample};
+use super::plan::Plan;
+use super::subject::{Contender, Isolation, Line};
+use crate::record::{FailedLine, Ratio, Row};
 use crate::rng::SplitMix64;
 
-/// How much to measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// How often subjects are made anew.
-    pub episodes: usize,
-    /// Rounds with the same subjects.
-    pub rounds: usize,
-    /// How long one contender's part of a round should take, in nanoseconds.
-    pub part_ns: u64,
-}
-
-impl Plan {
-    /// Everything once, to see that it works; no figure of it means anything.
-    pub const SMOKE: Self = Self { episodes: 1, rounds: 1, part_ns: 20_000 };
-    /// A ratio that repeats within three percent.
-    pub const QUICK: Self = Self { episodes: 10, rounds: 6, part_ns: 2_000_000 };
-    /// A ratio to publish.
-    pub const FULL: Self = Self { episodes: 25, rounds: 8, part_ns: 4_000_000 };
-}
-
-/// Told what is being measured, one step at a time.
-pub type Progress<'a> = &'a mut dyn FnMut(&Line, usize, usize);
-
-/// What one contender did in one round, both passes together.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sample {
-    operations: f64,
-    wall_ns: f64,
-    cpu_ns: f64,
-    fingerprint: u64,
-}
-
-/// A contender during the measurement of a line.
-struct Entrant {
-    contender: Contender,
-    subject: Option<Box<dyn Subject>>,
-    /// Samples by episode.
-    samples: Vec<Vec<Sample>>,
-    /// Why it is out, and whether that is a fault.
-    out: Option<(String, bool)>,
-}
-
-/// Measures one line: rows for every contender, ratios of ours against each peer, and what became
-/// of contenders that have no figure.
-///
-/// A contender that panics or does other work than the first is out; the others go on.
-pub fn measure(
-    line: &Line,
-    plan: &Plan,
-    progress: Progress<'_>,
-) -> (Vec<Row>, Vec<Ratio>, Vec<FailedLine>) {
-    let mut entrants: Vec<Entrant> = line.contenders.iter().copied().map(Entrant::new).collect();
-    let mut rng = SplitMix64::new(0xD0E1);
-    let mut operations = 0;
-    let mut round = 0;
-    for episode in 0..plan.episodes {
-        progress(line, episode, plan.episodes);
-        for entrant in &mut entrants {
-            entrant.start_episode();
-        }
-        if operations == 0 {
-            operations = calibrate(&mut entrants, line.threads, plan);
-        }
-        for _ in 0..plan.rounds {
-            round += 1;
-            let mut order: Vec<usize> = (0..entrants.len()).collect();
-            rng.shuffle(&mut order);
-            play(&mut entrants, &order, line.threads, round, operations);
-        }
-    }
-    progress(line, plan.episodes, plan.episodes);
-    conclude(line, &entrants)
-}
-
-/// One round: every entrant once in this order and once in the reverse.
-fn play(entrants: &mut [Entrant], order: &[usize], threads: usize, round: u64, operations: u64) {
-    let passes = order.iter().chain(order.iter().rev());
-    let mut sums = vec![Sample::default(); entrants.len()];
-    for &index in passes {
-        if let Some(sample) = entrants[index].run(threads, round, operations) {
-            let sum = &mut sums[index];
-            sum.operations += sample.operations;
-            sum.wall_ns += sample.wall_ns;
-            sum.cpu_ns += sample.cpu_ns;
-            sum.fingerprint = sum.fingerprint.wrapping_add(sample.fingerprint);
-        }
-    }
-    let mut expected = None;
-    for (entrant, sum) in entrants.iter_mut().zip(sums) {
-        if entrant.out.is_some() {
-            continue;
-        }
-        let expected = *expected.get_or_insert(sum.fingerprint);
-        if sum.fingerprint == expected {
-            entrant.samples.last_mut().expect("an episode has begun").push(sum);
-        } else {
-            let reason = format!(
-                "did other work than the first contender: fingerprint {}, not {expected}",
-                sum.fingerprint
-            );
-            entrant.out = Some((reason, true));
-        }
-    }
-}
+/// Seed of the order of contenders in each round.
+const ORDER_SEED: u64 = 0xD0E1;
 
 /// How much longer than planned the slowest entrant's part of a round may take.
 const SLOWEST_PART: f64 = 16.0;
 
-/// Operations that take the fastest entrant about as long as the plan says, or the slowest one
-/// [`SLOWEST_PART`] times as long: an entrant that does nothing must not make the others work for
-/// ever.
-fn calibrate(entrants: &mut [Entrant], threads: usize, plan: &Plan) -> u64 {
-    let target = plan.part_ns as f64;
-    let mut operations = 64_u64;
-    loop {
-        let parts = entrants.iter_mut().filter_map(|entrant| entrant.run(threads, 0, operations));
-        let parts: Vec<f64> = parts.map(|sample| sample.wall_ns).collect();
-        let fastest = parts.iter().copied().fold(f64::INFINITY, f64::min);
-        let slowest = parts.iter().copied().fold(0.0, f64::max);
-        if parts.is_empty() || fastest >= target || slowest >= target * SLOWEST_PART {
-            return operations;
-        }
-        operations *= 2;
-    }
+/// What became of a line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Figures of every contender that stood to the end.
+    pub rows: Vec<Row>,
+    /// Ours against each peer.
+    pub ratios: Vec<Ratio>,
+    /// Contenders without figures, and why.
+    pub failures: Vec<FailedLine>,
+}
+
+/// A contender during the measurement of a line.
+#[derive(Debug)]
+pub(super) struct Entrant {
+    pub(super) contender: Contender,
+    /// Whether its host holds a subject for it.
+    ready: bool,
+    /// One sample a round, both passes together, by episode.
+    pub(super) samples: Vec<Vec<Sample>>,
+    pub(super) latencies: Vec<Latency>,
+    pub(super) weights: Vec<Weight>,
+    /// Why it is out.
+    pub(super) out: Option<Out>,
+}
+
+/// Why a contender has no figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Out {
+    pub(super) reason: String,
+    pub(super) fault: bool,
 }
 
 impl Entrant {
-    fn new(contender: Contender) -> Self {
-        Self { contender, subject: None, samples: Vec::new(), out: None }
-    }
-
-    /// Makes a fresh subject, unless the entrant is out.
-    fn start_episode(&mut self) {
-        self.samples.push(Vec::new());
-        // The old subject goes first, so that two never share the memory.
-        self.subject = None;
-        if self.out.is_some() {
-            return;
+    pub(super) fn new(contender: Contender) -> Self {
+        Self {
+            contender,
+            ready: false,
+            samples: Vec::new(),
+            latencies: Vec::new(),
+            weights: Vec::new(),
+            out: None,
         }
-        match catch_unwind(self.contender.make) {
-            Ok(Ok(subject)) => self.subject = Some(subject),
-            Ok(Err(unsupported)) => self.out = Some((unsupported.0, false)),
-            Err(_) => self.out = Some(("panicked while it was set up".to_owned(), true)),
-        }
-    }
-
-    /// One pass; `None` where the entrant is out, also from now on.
-    fn run(&mut self, threads: usize, round: u64, operations: u64) -> Option<Sample> {
-        let subject = self.subject.as_deref()?;
-        let pass = AssertUnwindSafe(|| timed(subject, threads, round, operations));
-        let sample = catch_unwind(pass).ok();
-        if sample.is_none() {
-            self.subject = None;
-            self.out = Some(("panicked while it was measured".to_owned(), true));
-        }
-        sample
-    }
-
-    /// One figure of each round, by episode; episodes without rounds are left out.
-    fn figures(&self, figure: impl Fn(&Sample) -> f64) -> Vec<Vec<f64>> {
-        let episodes = self.samples.iter().filter(|episode| !episode.is_empty());
-        episodes.map(|episode| episode.iter().map(&figure).collect()).collect()
     }
 }
 
-/// Runs one pass on pinned threads that start together.
-///
-/// Wall time runs from the first start to the last end; processor time is the sum over threads.
-fn timed(subject: &dyn Subject, threads: usize, round: u64, operations: u64) -> Sample {
-    let clock = MonotonicClock::new();
-    let start = Barrier::new(threads);
-    let each = operations / threads as u64;
-    let work = |thread: usize| {
-        pin(thread);
-        // Untimed: brings the subject's memory to this processor.
-        let warm = each / 32;
-        let mut fingerprint = subject.run(thread, round, warm);
-        start.wait();
-        let (wall_start, cpu_start) = (clock.now(), thread_cpu_ns());
-        fingerprint = fingerprint.wrapping_add(subject.run(thread, round, each));
-        (wall_start.as_nanos(), clock.now().as_nanos(), thread_cpu_ns() - cpu_start, fingerprint)
-    };
-    let parts: Vec<_> = thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..threads).map(|thread| scope.spawn(move || work(thread))).collect();
-        let parts = workers.into_iter().map(thread::ScopedJoinHandle::join);
-        parts.collect::<Result<_, _>>().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    });
-    let first = parts.iter().map(|part| part.0).min().expect("at least one thread");
-    let last = parts.iter().map(|part| part.1).max().expect("at least one thread");
-    Sample {
-        operations: (each * threads as u64) as f64,
-        wall_ns: (last - first).max(1) as f64,
-        cpu_ns: parts.iter().map(|part| part.2).sum::<u64>().max(1) as f64,
-        fingerprint: parts.iter().fold(0, |sum, part| sum.wrapping_add(part.3)),
+/// Measures one line. `step` is told after each episode.
+pub(super) fn measure(
+    line: &Line,
+    plan: &Plan,
+    hosting: &dyn Hosting,
+    step: &mut dyn FnMut(),
+) -> Outcome {
+    let plan = &plan.for_line(line);
+    let mut bout = Bout::new(line, plan, hosting);
+    for _ in 0..plan.episodes {
+        bout.episode();
+        step();
     }
+    metric::conclude(line, &bout.entrants)
 }
 
-/// Keeps the calling thread on one of the processors that the process may use.
-fn pin(thread: usize) {
-    let Ok(allowed) = sched_getaffinity(None) else { return };
-    let usable: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
-    let mut only = CpuSet::new();
-    only.set(usable[thread % usable.len()]);
-    // Where pinning is forbidden, the rounds are noisier and still right.
-    let _forbidden = sched_setaffinity(None, &only);
+/// A line being measured.
+struct Bout<'a> {
+    line: &'a Line,
+    plan: &'a Plan,
+    hosting: &'a dyn Hosting,
+    /// One host where contenders share it, else one each.
+    hosts: Vec<Option<Box<dyn Host>>>,
+    entrants: Vec<Entrant>,
+    order: SplitMix64,
+    round: u64,
+    /// Operations of one pass; zero until calibrated.
+    operations: u64,
 }
 
-/// Processor time of the calling thread, in nanoseconds.
-fn thread_cpu_ns() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).expect("processor time is not negative");
-    let nanos = u64::try_from(time.tv_nsec).expect("a fraction of a second is not negative");
-    seconds * 1_000_000_000 + nanos
-}
-
-/// Turns samples into rows, ratios and failures.
-fn conclude(line: &Line, entrants: &[Entrant]) -> (Vec<Row>, Vec<Ratio>, Vec<FailedLine>) {
-    let mut rows = Vec::new();
-    let mut failures = Vec::new();
-    for entrant in entrants {
-        if let Some((reason, fault)) = &entrant.out {
-            failures.push(FailedLine {
-                build: line.build.to_owned(),
-                workload: line.workload.to_owned(),
-                threads: line.threads,
-                contender: entrant.contender.name.to_owned(),
-                reason: reason.clone(),
-                fault: *fault,
-            });
-            continue;
-        }
-        for metric in METRICS {
-            rows.push(metric.row(line, entrant));
+impl<'a> Bout<'a> {
+    fn new(line: &'a Line, plan: &'a Plan, hosting: &'a dyn Hosting) -> Self {
+        let entrants: Vec<_> = line.contenders.iter().copied().map(Entrant::new).collect();
+        Self {
+            line,
+            plan,
+            hosting,
+            hosts: entrants.iter().map(|_| None).collect(),
+            entrants,
+            order: SplitMix64::new(ORDER_SEED),
+            round: 0,
+            operations: 0,
         }
     }
-    let mut ratios = Vec::new();
-    let standing = |entrant: &&Entrant| entrant.out.is_none();
-    for ours in entrants.iter().filter(standing).filter(|entrant| entrant.contender.ours) {
-        for metric in METRICS {
-            let start = ratios.len();
-            let peers = entrants.iter().filter(standing);
-            for peer in peers.filter(|entrant| !entrant.contender.ours) {
-                ratios.push(metric.ratio(line, ours, peer));
+
+    /// Fresh processes, fresh subjects, then rounds with them.
+    fn episode(&mut self) {
+        self.hosts.iter_mut().for_each(|host| *host = None);
+        for entrant in &mut self.entrants {
+            entrant.ready = false;
+            entrant.samples.push(Vec::new());
+        }
+        self.make_ready();
+        if self.operations == 0 {
+            self.operations = self.calibrate();
+        }
+        for _ in 0..self.plan.rounds {
+            self.make_ready();
+            self.play();
+        }
+        if let Some(rate) = self.line.offered {
+            self.pace(rate);
+        }
+        if self.line.isolation == Isolation::Separate {
+            self.weigh();
+        }
+    }
+
+    /// Sets up every standing entrant that has no subject.
+    fn make_ready(&mut self) {
+        for index in 0..self.entrants.len() {
+            let entrant = &self.entrants[index];
+            if entrant.ready || entrant.out.is_some() {
+                continue;
             }
-            mark_best_peer(&mut ratios[start..]);
-        }
-    }
-    (rows, ratios, failures)
-}
-
-/// The strongest peer is the one against which ours looks worst.
-fn mark_best_peer(ratios: &mut [Ratio]) {
-    let weakest = ratios.iter_mut().min_by(|a, b| a.ratio.total_cmp(&b.ratio));
-    if let Some(ratio) = weakest {
-        ratio.best_peer = true;
-    }
-}
-
-/// A figure of a sample.
-struct Metric {
-    name: &'static str,
-    unit: &'static str,
-    better: Better,
-    figure: fn(&Sample) -> f64,
-}
-
-const METRICS: &[Metric] = &[
-    Metric {
-        name: "throughput",
-        unit: "op/s",
-        better: Better::Higher,
-        figure: |sample| sample.operations * 1e9 / sample.wall_ns,
-    },
-    Metric {
-        name: "cpu_per_op",
-        unit: "ns",
-        better: Better::Lower,
-        figure: |sample| sample.cpu_ns / sample.operations,
-    },
-];
-
-impl Metric {
-    fn row(&self, line: &Line, entrant: &Entrant) -> Row {
-        let figures = entrant.figures(self.figure);
-        let Estimate { median, lo, hi } = median_of_episodes(&figures);
-        Row {
-            build: line.build.to_owned(),
-            workload: line.workload.to_owned(),
-            threads: line.threads,
-            contender: entrant.contender.name.to_owned(),
-            version: entrant.contender.version.to_owned(),
-            metric: self.name.to_owned(),
-            unit: self.unit.to_owned(),
-            better: self.better,
-            median,
-            lo,
-            hi,
-            rounds: figures.iter().map(Vec::len).sum(),
+            let contender = entrant.contender.name.to_owned();
+            let request = Request::SetUp { contender, size: self.plan.size };
+            if self.ask(index, &request).is_some() {
+                self.entrants[index].ready = true;
+            }
         }
     }
 
-    fn ratio(&self, line: &Line, ours: &Entrant, peer: &Entrant) -> Ratio {
-        let pairs = ours.figures(self.figure).into_iter().zip(peer.figures(self.figure));
-        let quotients = pairs.map(|(ours, peer)| {
-            let rounds = ours.into_iter().zip(peer);
-            rounds
-                .map(|(ours, peer)| match self.better {
-                    Better::Higher => ours / peer,
-                    Better::Lower => peer / ours,
-                })
-                .collect()
-        });
-        let Estimate { median, lo, hi } = median_of_episodes(&quotients.collect::<Vec<_>>());
-        Ratio {
-            build: line.build.to_owned(),
-            workload: line.workload.to_owned(),
-            threads: line.threads,
-            metric: self.name.to_owned(),
-            ours: ours.contender.name.to_owned(),
-            peer: peer.contender.name.to_owned(),
-            best_peer: false,
-            ratio: median,
-            lo,
-            hi,
+    /// Asks an entrant's host; `None` where the entrant is out, also from now on.
+    fn ask(&mut self, index: usize, request: &Request) -> Option<Response> {
+        let place = match self.line.isolation {
+            Isolation::Shared => 0,
+            Isolation::Separate => index,
+        };
+        let answer = self.answer(place, request);
+        let out = match answer {
+            Ok(Response::Out { reason, fault }) => Out { reason, fault },
+            Ok(response) => return Some(response),
+            Err(lost) => {
+                self.hosts[place] = None;
+                let sharing = self.line.isolation == Isolation::Shared;
+                for (other, entrant) in self.entrants.iter_mut().enumerate() {
+                    entrant.ready &= !(sharing || other == index);
+                }
+                Out { reason: lost.to_string(), fault: true }
+            }
+        };
+        self.entrants[index].out = Some(out);
+        None
+    }
+
+    fn answer(&mut self, place: usize, request: &Request) -> Result<Response, super::host::Lost> {
+        let host = match &mut self.hosts[place] {
+            Some(host) => host,
+            empty => empty.insert(self.hosting.host(self.line)?),
+        };
+        host.call(request, self.plan.limit)
+    }
+
+    /// Indices of the entrants that stand and have a subject.
+    fn standing(&self) -> Vec<usize> {
+        let stands = |index: &usize| {
+            let entrant = &self.entrants[*index];
+            entrant.ready && entrant.out.is_none()
+        };
+        (0..self.entrants.len()).filter(stands).collect()
+    }
+
+    /// One timed pass; `None` where the entrant has no subject, or none any more.
+    fn run(&mut self, index: usize, operations: u64) -> Option<Sample> {
+        if !self.entrants[index].ready {
+            return None;
+        }
+        let contender = self.entrants[index].contender.name.to_owned();
+        let request = Request::Run { contender, round: self.round, operations };
+        match self.ask(index, &request)? {
+            Response::Ran(sample) => Some(sample),
+            other => unreachable!("a run was answered by {other:?}"),
+        }
+    }
+
+    /// Operations that take the fastest entrant about as long as the plan says, or the slowest one
+    /// [`SLOWEST_PART`] times as long: an entrant that does nothing must not make the others work
+    /// for ever.
+    fn calibrate(&mut self) -> u64 {
+        let target = self.plan.part_ns as f64;
+        let mut operations = 64_u64;
+        loop {
+            self.make_ready();
+            let mut parts = Vec::new();
+            for index in self.standing() {
+                parts.extend(self.run(index, operations).map(|sample| sample.wall_ns));
+            }
+            let fastest = parts.iter().copied().fold(f64::INFINITY, f64::min);
+            let slowest = parts.iter().copied().fold(0.0, f64::max);
+            if parts.is_empty() || fastest >= target || slowest >= target * SLOWEST_PART {
+                return operations;
+            }
+            operations *= 2;
+        }
+    }
+
+    /// One round: every entrant once in a random order and once in the reverse.
+    fn play(&mut self) {
+        self.round += 1;
+        let standing = self.standing();
+        let mut order = standing.clone();
+        self.order.shuffle(&mut order);
+        let mut sums = vec![Sample::default(); self.entrants.len()];
+        for &index in order.iter().chain(order.iter().rev()) {
+            if self.entrants[index].out.is_some() {
+                continue;
+            }
+            if !self.entrants[index].ready {
+                // Its process is lost, and with it what the others have done in this round.
+                return;
+            }
+            if let Some(sample) = self.run(index, self.operations) {
+                sums[index].add(&sample);
+            }
+        }
+        let whole = |index: &usize| {
+            let entrant = &self.entrants[*index];
+            entrant.out.is_some() || entrant.ready
+        };
+        if standing.iter().all(whole) {
+            self.count(&standing, &sums);
+        }
+    }
+
+    /// Counts a round for all who stand and did the same work.
+    fn count(&mut self, standing: &[usize], sums: &[Sample]) {
+        let mut expected = None;
+        for &index in standing {
+            let entrant = &mut self.entrants[index];
+            if entrant.out.is_some() {
+                continue;
+            }
+            let found = sums[index].fingerprint;
+            let expected = *expected.get_or_insert(found);
+            if found == expected {
+                entrant.samples.last_mut().expect("an episode has begun").push(sums[index]);
+            } else {
+                let reason = format!(
+                    "did other work than the first contender: fingerprint {found}, not {expected}"
+                );
+                entrant.out = Some(Out { reason, fault: true });
+            }
+        }
+    }
+
+    /// Latency under an offered load, every entrant once, in random order.
+    fn pace(&mut self, rate: u64) {
+        self.make_ready();
+        let mut order = self.standing();
+        self.order.shuffle(&mut order);
+        for index in order {
+            let contender = self.entrants[index].contender.name.to_owned();
+            let request = Request::Pace { contender, rate, length_ns: self.plan.paced_ns };
+            // A process that was lost on the way took the subjects of the others with it.
+            self.make_ready();
+            match self.ask(index, &request) {
+                Some(Response::Paced(latency)) => self.entrants[index].latencies.push(latency),
+                Some(other) => unreachable!("a paced pass was answered by {other:?}"),
+                None => {}
+            }
+        }
+    }
+
+    /// What the process of each entrant weighs.
+    fn weigh(&mut self) {
+        for index in self.standing() {
+            let contender = self.entrants[index].contender.name.to_owned();
+            match self.ask(index, &Request::Weigh { contender }) {
+                Some(Response::Weighs(weight)) => self.entrants[index].weights.push(weight),
+                Some(other) => unreachable!("a weighing was answered by {other:?}"),
+                None => {}
+            }
         }
     }
 }

@@ -1,16 +1,28 @@
 //! Medians, and how far to trust them.
 //!
 //! The interval is a percentile bootstrap (Efron 1979) of the median, two-staged as the data are:
-//! it draws episodes with replacement, and rounds with replacement within each drawn episode. The
-//! seed is fixed, so that one record always has one interval.
+//! it draws episodes with replacement, and rounds with replacement within each drawn episode. A
+//! handful of episodes says little about how much episodes differ, so that the plain percentiles
+//! would promise too much; they are *expanded* as Hesterberg proposes ("What Teachers Should Know
+//! About the Bootstrap", 2015, section 5.3), by what Student's t adds to the normal distribution.
+//! The seed is fixed, so that one record always has one interval.
 
 use crate::rng::SplitMix64;
 
 /// Resamples behind an interval.
-const RESAMPLES: usize = 1_000;
+const RESAMPLES: usize = 2_000;
 
 /// Seed of the resampling.
 const SEED: u64 = 0x5EED;
+
+/// The part of the resamples that lies beyond either end of a 95 % interval, by the number of
+/// episodes from two on: `normal(-sqrt(n / (n - 1)) * t(0.975, n - 1))`. It tends to 0.025.
+const TAILS: [f64; 30] = [
+    0.0, 0.0, 0.000_12, 0.000_96, 0.002_43, 0.004_11, 0.005_73, 0.007_22, 0.008_55, 0.009_73,
+    0.010_76, 0.011_67, 0.012_5, 0.013_2, 0.013_87, 0.014_44, 0.014_96, 0.015_44, 0.015_88,
+    0.016_28, 0.016_63, 0.016_98, 0.017_28, 0.017_58, 0.017_83, 0.018_08, 0.018_32, 0.018_57,
+    0.018_76, 0.018_96,
+];
 
 /// A median with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,18 +42,21 @@ impl Estimate {
     }
 }
 
-/// The median; of an even number, the mean of the two in the middle.
+/// The median; of an even number, the mean of the two in the middle. Linear time on average.
 ///
 /// Panics when there are no values or one of them is not a number.
 pub fn median(values: &mut [f64]) -> f64 {
     assert!(!values.is_empty(), "there is no median of no values");
-    values.sort_unstable_by(|a, b| a.partial_cmp(b).expect("figures are numbers"));
+    assert!(values.iter().all(|value| !value.is_nan()), "figures are numbers");
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 {
-        values[middle]
-    } else {
-        f64::midpoint(values[middle - 1], values[middle])
+    let odd = values.len() % 2 == 1;
+    let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    if odd {
+        return upper;
     }
+    let lower =
+        below.iter().copied().max_by(f64::total_cmp).expect("an even number is two or more");
+    f64::midpoint(lower, upper)
 }
 
 /// The median over all rounds of all episodes, with its interval.
@@ -62,9 +77,17 @@ pub fn median_of_episodes(episodes: &[Vec<f64>]) -> Estimate {
             median(&mut resample)
         })
         .collect();
-    median(&mut medians);
-    let tail = RESAMPLES / 40;
+    medians.sort_unstable_by(f64::total_cmp);
+    let tail = tail(episodes.len());
     Estimate { median: centre, lo: medians[tail], hi: medians[RESAMPLES - 1 - tail] }
+}
+
+/// Resamples beyond either end of the interval.
+fn tail(episodes: usize) -> usize {
+    let part = TAILS[episodes.saturating_sub(2).min(TAILS.len() - 1)];
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 .. RESAMPLES/2")]
+    let count = (part * RESAMPLES as f64) as usize;
+    count
 }
 
 fn choose<'a, T>(rng: &mut SplitMix64, items: &'a [T]) -> &'a T {

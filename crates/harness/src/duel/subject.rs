@@ -1,14 +1,21 @@
 //! What takes part in a duel.
 
 use crate::contract::Unsupported;
+use crate::workload::Size;
 
 /// One contender at work on one line, shared by the threads of a round.
 pub trait Subject: Sync {
     /// Performs `operations` operations as thread `thread` of round `round`, and returns a number
     /// that is equal for every contender that did the same work.
     ///
-    /// Monomorphic inside: one virtual call pays for thousands of operations.
+    /// Monomorphic inside: one virtual call pays for thousands of operations. Where latency is
+    /// measured, each call asks for one operation, and `round` counts them.
     fn run(&self, thread: usize, round: u64, operations: u64) -> u64;
+
+    /// Entries that the subject holds, where bytes per entry mean something.
+    fn entries(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A contender of a line: what to call it, and how to make its subject.
@@ -21,7 +28,22 @@ pub struct Contender {
     /// Whether it is ours: the one that ratios are formed for.
     pub ours: bool,
     /// Makes a fresh subject. Its fingerprints must not depend on chance.
-    pub make: fn() -> Result<Box<dyn Subject>, Unsupported>,
+    pub make: Make,
+}
+
+/// Makes a fresh subject for a workload of some size.
+pub type Make = fn(Size) -> Result<Box<dyn Subject>, Unsupported>;
+
+/// Who shares a process with whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// All contenders of the line live in one child process: they meet the same memory layout and
+    /// the same page tables, which is fairest for speed.
+    #[default]
+    Shared,
+    /// Each contender has a child process of its own: memory, processor time of background threads
+    /// and bytes written are its own too.
+    Separate,
 }
 
 /// One line of a comparison: contenders that do the same work.
@@ -33,6 +55,68 @@ pub struct Line {
     pub workload: &'static str,
     /// Threads that work at once.
     pub threads: usize,
+    /// Who shares a process with whom.
+    pub isolation: Isolation,
+    /// Operations a second that each thread is offered while latency is measured; the same for
+    /// every contender. `None` where latency is not measured.
+    pub offered: Option<u64>,
+    /// Whether subjects are so dear to make that fewer episodes must do.
+    pub costly: bool,
+    /// Whether the line takes so long that only `--full`, or asking for it, measures it.
+    pub full_only: bool,
     /// Who takes part.
     pub contenders: Vec<Contender>,
+}
+
+impl Line {
+    /// A line in one shared process, without latency.
+    pub fn new(
+        build: &'static str,
+        workload: &'static str,
+        threads: usize,
+        contenders: Vec<Contender>,
+    ) -> Self {
+        Self {
+            build,
+            workload,
+            threads,
+            isolation: Isolation::Shared,
+            offered: None,
+            costly: false,
+            full_only: false,
+            contenders,
+        }
+    }
+
+    /// The same line with a process for each contender.
+    #[must_use]
+    pub fn separate(self) -> Self {
+        Self { isolation: Isolation::Separate, ..self }
+    }
+
+    /// The same line with latency measured at `offered` operations a second and thread.
+    ///
+    /// Panics when `offered` is zero or above a billion.
+    #[must_use]
+    pub fn with_latency(self, offered: u64) -> Self {
+        assert!((1..=1_000_000_000).contains(&offered), "an offered load of {offered}/s");
+        Self { offered: Some(offered), ..self }
+    }
+
+    /// The same line with fewer episodes of more rounds.
+    #[must_use]
+    pub fn costly(self) -> Self {
+        Self { costly: true, ..self }
+    }
+
+    /// The same line, left out of a quick run that does not ask for it.
+    #[must_use]
+    pub fn full_only(self) -> Self {
+        Self { full_only: true, ..self }
+    }
+
+    /// The contender of this name.
+    pub fn contender(&self, name: &str) -> Option<&Contender> {
+        self.contenders.iter().find(|contender| contender.name == name)
+    }
 }

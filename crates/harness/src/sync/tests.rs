@@ -1,6 +1,7 @@
 //! One source for three worlds. What only one explorer can find is asserted for that one alone.
 //!
-//! Every body here runs inside an exploration: the primitives of loom and shuttle work nowhere else.
+//! Every body here runs inside an exploration: the primitives of loom and shuttle work nowhere
+//! else.
 
 use super::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use super::cell::UnsafeCell;

@@ -1,9 +1,9 @@
 //! `UnsafeCell` in the shape that loom needs to watch it.
 //!
-//! `std` hands out a raw pointer that lives as long as the cell; loom could not tell when the access
-//! ends. With a closure it can, and it then reports two accesses that race. This version has nothing
-//! to report and compiles to the bare pointer. Shuttle, which runs one thread at a time between its
-//! scheduling points, uses it as well.
+//! `std` hands out a raw pointer that lives as long as the cell; loom could not tell when the
+//! access ends. With a closure it can, and it then reports two accesses that race. This version has
+//! nothing to report and compiles to the bare pointer. Shuttle, which runs one thread at a time
+//! between its scheduling points, uses it as well.
 
 use std::cell;
 

@@ -328,4 +328,6 @@ impl<A: AtomicWord> Table<A> {
 }
 
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod tests;

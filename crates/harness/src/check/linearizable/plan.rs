@@ -1,5 +1,5 @@
-//! One key's calls, arranged for the walk: the returns in order, and for each the calls that are open
-//! at that moment.
+//! One key's calls, arranged for the walk: the returns in order, and for each the calls that are
+//! open at that moment.
 //!
 //! ```text
 //!   call    A  B     C        D

@@ -71,8 +71,8 @@ impl<S: Clone, const W: usize> Node<S, W> {
 }
 
 impl<S: Specification, const W: usize> Node<S, W> {
-    /// Lets every open observation take effect that fits the state, and walks past the returns whose
-    /// demand is met, up to position `goal`.
+    /// Lets every open observation take effect that fits the state, and walks past the returns
+    /// whose demand is met, up to position `goal`.
     ///
     /// Observing early is never wrong: whatever order explains the rest of the history, moving the
     /// observation to its front changes no state that another operation sees.
@@ -117,8 +117,8 @@ pub(super) enum Outcome {
     OutOfSteps,
 }
 
-/// Follows every branch from the nodes `start` to the return at position `goal`, and calls `arrived`
-/// with each node that gets there until it breaks. A node may arrive more than once.
+/// Follows every branch from the nodes `start` to the return at position `goal`, and calls
+/// `arrived` with each node that gets there until it breaks. A node may arrive more than once.
 ///
 /// The deepest node is followed first, for the quick yes. Among equally deep ones the order is that
 /// of discovery, so that those with fewer effects come first and dominate the others.

@@ -1,8 +1,14 @@
-use std::hint::black_box;
+//! Rounds with contenders that behave, and with all kinds that do not.
 
-use super::{Plan, measure};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::measure;
 use crate::contract::Unsupported;
-use crate::duel::{Contender, Line, Subject};
+use crate::duel::host::{Host, Hosting, InThisProcess, Local, Lost, Request, Response};
+use crate::duel::{Contender, Line, Make, Outcome, Plan, Subject};
 
 /// Spins for a number of steps an operation.
 struct Spin(u64);
@@ -13,6 +19,10 @@ impl Subject for Spin {
             black_box(step);
         }
         operations
+    }
+
+    fn entries(&self) -> Option<u64> {
+        Some(1)
     }
 }
 
@@ -32,46 +42,174 @@ impl Subject for Cheats {
     }
 }
 
-type Make = fn() -> Result<Box<dyn Subject>, Unsupported>;
-
 fn contender(name: &'static str, ours: bool, make: Make) -> Contender {
     Contender { name, version: "0", ours, make }
 }
 
 fn line(contenders: Vec<Contender>) -> Line {
-    Line { build: "test", workload: "spin", threads: 1, contenders }
+    Line::new("test", "spin", 1, contenders)
 }
 
-const PLAN: Plan = Plan { episodes: 5, rounds: 5, part_ns: 50_000 };
+fn spinning(ours: Make, peer: Make) -> Line {
+    line(vec![contender("ours", true, ours), contender("peer", false, peer)])
+}
+
+const PLAN: Plan = Plan { episodes: 5, rounds: 5, part_ns: 50_000, ..Plan::SMOKE };
+
+fn measured(line: &Line, plan: &Plan) -> Outcome {
+    measure(line, plan, &InThisProcess, &mut || {})
+}
 
 #[test]
 fn a_known_factor_is_found() {
-    let line = line(vec![
-        contender("ours", true, || Ok(Box::new(Spin(10)))),
-        contender("slow", false, || Ok(Box::new(Spin(30)))),
-    ]);
-    let (rows, ratios, failures) = measure(&line, &PLAN, &mut |_, _, _| {});
-    assert!(failures.is_empty(), "{failures:?}");
-    assert_eq!(rows.len(), 4);
-    for ratio in &ratios {
+    let line = spinning(|_| Ok(Box::new(Spin(10))), |_| Ok(Box::new(Spin(30))));
+    let outcome = measured(&line, &PLAN);
+    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    assert_eq!(outcome.rows.len(), 4);
+    for ratio in &outcome.ratios {
         assert!(ratio.best_peer);
-        assert!((2.7..3.3).contains(&ratio.ratio), "{ratio:?}");
+        assert!((2.6..3.4).contains(&ratio.ratio), "{ratio:?}");
         assert!(ratio.lo <= ratio.ratio && ratio.ratio <= ratio.hi, "{ratio:?}");
     }
+}
+
+/// On the real machine: of 100 duels of two copies of one program, at least 90 hold one.
+#[test]
+fn two_identical_contenders_are_told_to_be_equal() {
+    const PLAN: Plan = Plan { episodes: 6, rounds: 4, part_ns: 20_000, ..Plan::SMOKE };
+    let line = spinning(|_| Ok(Box::new(Spin(10))), |_| Ok(Box::new(Spin(10))));
+    let holds = |_: &u32| {
+        let outcome = measured(&line, &PLAN);
+        let ratio = outcome.ratios.iter().find(|ratio| ratio.metric == "cpu_per_op");
+        let ratio = ratio.expect("both stood to the end");
+        (ratio.lo..=ratio.hi).contains(&1.0)
+    };
+    let held = (0..100).filter(holds).count();
+    assert!(held >= 90, "only {held} of 100 intervals hold one");
 }
 
 #[test]
 fn who_panics_cheats_or_declines_is_out_and_the_others_stay() {
     let line = line(vec![
-        contender("ours", true, || Ok(Box::new(Spin(10)))),
-        contender("panics", false, || Ok(Box::new(Panics))),
-        contender("cheats", false, || Ok(Box::new(Cheats))),
-        contender("declines", false, || Err(Unsupported("not this one".to_owned()))),
-        contender("peer", false, || Ok(Box::new(Spin(10)))),
+        contender("ours", true, |_| Ok(Box::new(Spin(10)))),
+        contender("panics", false, |_| Ok(Box::new(Panics))),
+        contender("dies young", false, |_| panic!("before it began")),
+        contender("cheats", false, |_| Ok(Box::new(Cheats))),
+        contender("declines", false, |_| Err(Unsupported("not this one".to_owned()))),
+        contender("peer", false, |_| Ok(Box::new(Spin(10)))),
     ]);
-    let (rows, ratios, failures) = measure(&line, &Plan::SMOKE, &mut |_, _, _| {});
-    let out: Vec<_> = failures.iter().map(|line| (line.contender.as_str(), line.fault)).collect();
-    assert_eq!(out, [("panics", true), ("cheats", true), ("declines", false)]);
-    assert_eq!(rows.len(), 4);
-    assert!(ratios.iter().all(|ratio| ratio.peer == "peer"), "{ratios:?}");
+    let outcome = measured(&line, &Plan::SMOKE);
+    let failures = outcome.failures.iter();
+    let out: Vec<_> = failures.map(|line| (line.contender.as_str(), line.fault)).collect();
+    let expected = [("panics", true), ("dies young", true), ("cheats", true), ("declines", false)];
+    assert_eq!(out, expected);
+    assert!(outcome.failures[0].reason.contains("as planned"), "{:?}", outcome.failures[0]);
+    assert_eq!(outcome.rows.len(), 4);
+    assert!(outcome.ratios.iter().all(|ratio| ratio.peer == "peer"), "{:?}", outcome.ratios);
+}
+
+#[test]
+fn a_panic_on_two_threads_is_a_panic_and_no_deadlock() {
+    let mut line = spinning(|_| Ok(Box::new(Spin(10))), |_| Ok(Box::new(Panics)));
+    line.threads = 2;
+    let outcome = measured(&line.with_latency(1_000_000), &Plan::SMOKE);
+    assert_eq!(outcome.failures.len(), 1);
+    assert!(outcome.failures[0].reason.contains("as planned"), "{:?}", outcome.failures[0]);
+}
+
+#[test]
+fn latency_is_measured_where_it_is_asked_for() {
+    let line = spinning(|_| Ok(Box::new(Spin(1))), |_| Ok(Box::new(Spin(1))));
+    let outcome = measured(&line.with_latency(100_000), &Plan::SMOKE);
+    for metric in ["p50", "p90", "p99", "p999", "max"] {
+        let rows = outcome.rows.iter().filter(|row| row.metric == metric && row.median > 0.0);
+        assert_eq!(rows.count(), 2, "{metric}: {:?}", outcome.rows);
+    }
+}
+
+#[test]
+fn separate_contenders_are_weighed() {
+    let line = spinning(|_| Ok(Box::new(Spin(1))), |_| Ok(Box::new(Spin(1))));
+    let outcome = measured(&line.separate(), &Plan::SMOKE);
+    for metric in ["peak_rss", "bytes_per_entry"] {
+        let rows = outcome.rows.iter().filter(|row| row.metric == metric);
+        assert_eq!(rows.count(), 2, "{metric}: {:?}", outcome.rows);
+    }
+    let ratio = outcome.ratios.iter().find(|ratio| ratio.metric == "peak_rss");
+    assert!(ratio.is_some_and(|ratio| ratio.ratio > 0.0));
+}
+
+/// Hosts of which one is lost after some passes of `culprit`, while it runs.
+struct Fragile {
+    culprit: &'static str,
+    calls_left: Rc<Cell<usize>>,
+    made: Cell<usize>,
+}
+
+struct FragileHost {
+    inner: Local,
+    culprit: &'static str,
+    calls_left: Rc<Cell<usize>>,
+}
+
+impl Host for FragileHost {
+    fn call(&mut self, request: &Request, limit: Duration) -> Result<Response, Lost> {
+        let Request::Run { contender, .. } = request else {
+            return self.inner.call(request, limit);
+        };
+        if contender == self.culprit {
+            match self.calls_left.get().checked_sub(1) {
+                Some(left) => self.calls_left.set(left),
+                None => return Err(Lost::Hung(limit)),
+            }
+        }
+        self.inner.call(request, limit)
+    }
+}
+
+impl Hosting for Fragile {
+    fn host(&self, line: &Line) -> Result<Box<dyn Host>, Lost> {
+        self.made.set(self.made.get() + 1);
+        let inner = Local::new(line.clone());
+        let calls_left = Rc::clone(&self.calls_left);
+        Ok(Box::new(FragileHost { inner, culprit: self.culprit, calls_left }))
+    }
+}
+
+#[test]
+fn a_lost_process_costs_the_others_one_round_at_most() {
+    let line = line(vec![
+        contender("ours", true, |_| Ok(Box::new(Spin(10)))),
+        contender("hangs", false, |_| Ok(Box::new(Spin(10)))),
+        contender("peer", false, |_| Ok(Box::new(Spin(10)))),
+    ]);
+    for calls in [0, 1, 20, 41] {
+        let calls_left = Rc::new(Cell::new(calls));
+        let hosting = Fragile { culprit: "hangs", calls_left, made: Cell::new(0) };
+        let outcome = measure(&line, &PLAN, &hosting, &mut || {});
+        let failures: Vec<_> = outcome.failures.iter().map(|it| it.contender.as_str()).collect();
+        assert_eq!(failures, ["hangs"]);
+        assert!(outcome.failures[0].fault && outcome.failures[0].reason.contains("60 s"));
+        assert_eq!(hosting.made.get(), PLAN.episodes + 1, "one more process than episodes");
+        let rounds: Vec<_> = outcome.rows.iter().map(|row| row.rounds).collect();
+        let planned = PLAN.episodes * PLAN.rounds;
+        assert!(rounds.iter().all(|&it| it >= planned - 1 && it == rounds[0]), "{rounds:?}");
+    }
+}
+
+struct NoHosts;
+
+impl Hosting for NoHosts {
+    fn host(&self, _: &Line) -> Result<Box<dyn Host>, Lost> {
+        Err(Lost::NotStarted("no processes left".to_owned()))
+    }
+}
+
+#[test]
+fn where_no_process_can_be_had_every_contender_says_so() {
+    let line = spinning(|_| Ok(Box::new(Spin(1))), |_| Ok(Box::new(Spin(1))));
+    let outcome = measure(&line, &PLAN, &NoHosts, &mut || {});
+    assert!(outcome.rows.is_empty() && outcome.ratios.is_empty());
+    assert_eq!(outcome.failures.len(), 2);
+    assert!(outcome.failures[1].reason.contains("no processes left"));
 }

@@ -100,8 +100,8 @@ fn more_open_calls_than_a_word_has_bits() {
         lines.extend(reads.map(|(value, stamp)| read(stamp, value)));
         let verdict = check_quickly(&Register::default(), &History::from_operations(lines.clone()));
         assert!(verdict.is_linearizable(), "{verdict}");
-        // No write is left that could bring the first value back. To see that takes a number of steps
-        // cubic in the pending writes.
+        // No write is left that could bring the first value back. To see that takes a number of
+        // steps cubic in the pending writes.
         if threads > 200 {
             continue;
         }

@@ -76,8 +76,8 @@ fn explanation_is_true_and_minimal<S: Specification>(
             "thread {dropped} is no part of the contradiction:\n{violation}of\n{history}"
         );
     }
-    // Where nothing is open when the culprit is called, the entry states are the possible outcomes of
-    // all that came before.
+    // Where nothing is open when the culprit is called, the entry states are the possible outcomes
+    // of all that came before.
     let invoked = violation.evidence[violation.culprit].invoked;
     let before = history.operations().iter().filter(|it| S::key(&it.op) == violation.key);
     let past: Vec<_> = before.filter(|it| it.invoked < invoked).collect();

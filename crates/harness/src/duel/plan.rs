@@ -1,0 +1,102 @@
+//! How much to measure.
+
+use std::time::Duration;
+
+use super::subject::Line;
+use crate::workload::Size;
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// How large workloads are.
+    pub size: Size,
+    /// How often processes and subjects are made anew.
+    pub episodes: usize,
+    /// Rounds with the same subjects.
+    pub rounds: usize,
+    /// How long one contender's part of a round should take, in nanoseconds.
+    pub part_ns: u64,
+    /// How long one contender's latency is measured in an episode, in nanoseconds.
+    pub paced_ns: u64,
+    /// How long a contender may take to answer before it counts as hung.
+    pub limit: Duration,
+}
+
+/// How many times fewer episodes a costly line has.
+const COSTLY: usize = 3;
+
+impl Plan {
+    /// Everything once, to see that it works; no figure of it means anything.
+    pub const SMOKE: Self = Self {
+        size: Size::Smoke,
+        episodes: 1,
+        rounds: 1,
+        part_ns: 20_000,
+        paced_ns: 1_000_000,
+        limit: Duration::from_mins(1),
+    };
+    /// A ratio that repeats within three percent.
+    pub const QUICK: Self = Self {
+        size: Size::Quick,
+        episodes: 10,
+        rounds: 6,
+        part_ns: 2_000_000,
+        paced_ns: 50_000_000,
+        limit: Duration::from_mins(1),
+    };
+    /// A ratio to publish.
+    pub const FULL: Self = Self {
+        size: Size::Full,
+        episodes: 25,
+        rounds: 8,
+        part_ns: 4_000_000,
+        paced_ns: 200_000_000,
+        limit: Duration::from_mins(5),
+    };
+
+    /// The same plan with about `rounds` rounds in all, at least one in each episode.
+    #[must_use]
+    pub fn with_rounds(self, rounds: usize) -> Self {
+        let episodes = self.episodes.min(rounds).max(1);
+        Self { episodes, rounds: rounds.div_ceil(episodes).max(1), ..self }
+    }
+
+    /// The plan for `line`: where subjects are dear to make, as many rounds in fewer episodes.
+    #[must_use]
+    pub(super) fn for_line(self, line: &Line) -> Self {
+        let rounds = self.episodes * self.rounds;
+        let episodes = if line.costly { self.episodes.div_ceil(COSTLY) } else { self.episodes };
+        Self { episodes, rounds: rounds.div_ceil(episodes), ..self }
+    }
+
+    /// Whether its figures mean something.
+    pub fn measures(&self) -> bool {
+        self.size != Size::Smoke
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Plan;
+    use crate::duel::Line;
+
+    #[test]
+    fn rounds_are_spread_over_episodes() {
+        let plan = |rounds| {
+            let plan = Plan::QUICK.with_rounds(rounds);
+            (plan.episodes, plan.rounds)
+        };
+        assert_eq!(plan(0), (1, 1));
+        assert_eq!(plan(3), (3, 1));
+        assert_eq!(plan(25), (10, 3));
+    }
+
+    #[test]
+    fn a_costly_line_has_fewer_episodes_and_as_many_rounds() {
+        let line = Line::new("test", "costly", 1, Vec::new());
+        assert_eq!(Plan::QUICK.for_line(&line), Plan::QUICK);
+        let plan = Plan::QUICK.for_line(&line.costly());
+        assert_eq!((plan.episodes, plan.rounds), (4, 15));
+        assert_eq!(Plan::SMOKE.for_line(&Line::new("test", "x", 1, vec![]).costly()), Plan::SMOKE);
+    }
+}

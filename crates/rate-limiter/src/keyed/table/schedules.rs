@@ -1,0 +1,166 @@
+//! The table and the bucket under every schedule that an explorer can think of.
+//!
+//! Real threads seldom meet in the few instructions where a slot changes hands; shuttle and loom
+//! make them meet (see `harness::check::schedule`). The planted bugs are words that break one
+//! promise each: that shows that the schedules go where it hurts.
+
+use harness::check::schedule::explore;
+#[cfg(any(loom, shuttle))]
+use harness::check::schedule::find_failure;
+use harness::sync::{Arc, thread};
+
+use super::{Outcome, Table};
+use crate::bucket::{AtomicWord, take};
+use crate::quota::{Quota, Scale};
+use crate::sync::{AtomicU64, Ordering};
+
+/// One cell a second, one at once.
+const SECOND: u64 = 1_000_000_000;
+
+/// Schedules in which a planted bug must be found. Real threads need luck, so that there the
+/// bugs are not asked for.
+#[cfg(any(loom, shuttle))]
+const TRIES: u64 = 400;
+
+fn scale(burst: u64) -> Scale<u64> {
+    let quota = Quota::per_second(1).and_then(|quota| quota.with_burst(burst));
+    Scale::narrow(&quota.expect("the quota is legal")).expect("it is narrow")
+}
+
+/// Runs `here` and `there` on two threads that share `subject`, and returns what both said.
+fn together<S: Send + Sync + 'static, T: Send + 'static>(
+    subject: S,
+    here: impl Fn(&S) -> T,
+    there: impl Fn(&S) -> T + Send + 'static,
+) -> (T, T) {
+    let subject = Arc::new(subject);
+    let shared = Arc::clone(&subject);
+    let other = thread::spawn(move || there(&shared));
+    let here = here(&subject);
+    (here, other.join().expect("nobody panics"))
+}
+
+/// Three requests, two cells: two are admitted, whoever comes first.
+fn a_bucket_is_never_overdrawn<A: AtomicWord<Word = u64> + 'static>() {
+    let ask = |bucket: &A| u64::from(take(&scale(2), bucket, 0, SECOND).is_ok());
+    let (here, there) = together(A::new(0), ask, move |bucket| ask(bucket) + ask(bucket));
+    assert_eq!(here + there, 2, "three requests for two cells");
+}
+
+/// Two requests of one new key, one cell: one is admitted, so that the key has one bucket.
+fn a_key_has_one_bucket<A: AtomicWord<Word = u64> + 'static>() {
+    let table = Table::<A>::new(scale(1), 1).expect("a small table");
+    let ask = |table: &Table<A>| table.take(7, 0, SECOND) == Outcome::Admitted;
+    let (here, there) = together(table, ask, ask);
+    assert!(here ^ there, "the key has no bucket or two: {here} {there}");
+}
+
+/// A key whose bucket has expired asks while another key takes its slot: both are full.
+fn a_slot_that_changes_hands_serves_both<A: AtomicWord<Word = u64> + 'static>() {
+    const OLD: u64 = 7;
+    const NEW: u64 = 8;
+    let table = Table::<A>::new(scale(1), 1).expect("a small table");
+    assert_eq!(table.take(OLD, 0, SECOND), Outcome::Admitted);
+    let ask = |key: u64| move |table: &Table<A>| table.take(key, SECOND, SECOND);
+    let said = together(table, ask(OLD), ask(NEW));
+    assert_eq!(said, (Outcome::Admitted, Outcome::Admitted), "a full bucket denied");
+}
+
+#[test]
+fn bucket() {
+    explore("schedules::bucket", a_bucket_is_never_overdrawn::<AtomicU64>);
+}
+
+#[test]
+fn one_bucket_a_key() {
+    explore("schedules::one_bucket_a_key", a_key_has_one_bucket::<AtomicU64>);
+}
+
+#[test]
+fn change_of_hands() {
+    explore("schedules::change_of_hands", a_slot_that_changes_hands_serves_both::<AtomicU64>);
+}
+
+/// A word whose exchange is a look and a store.
+struct Torn(AtomicU64);
+
+impl AtomicWord for Torn {
+    type Word = u64;
+
+    fn new(value: u64) -> Self {
+        Self(AtomicU64::new(value))
+    }
+
+    fn load(&self, order: Ordering) -> u64 {
+        self.0.load(order)
+    }
+
+    fn store(&self, value: u64, order: Ordering) {
+        self.0.store(value, order);
+    }
+
+    fn exchange(&self, current: u64, new: u64, _: Ordering) -> Result<(), u64> {
+        let found = self.0.load(Ordering::Acquire);
+        if found != current {
+            return Err(found);
+        }
+        self.0.store(new, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// A word that publishes nothing of what was written before it.
+#[cfg(not(shuttle))]
+struct Unordered(AtomicU64);
+
+#[cfg(not(shuttle))]
+impl AtomicWord for Unordered {
+    type Word = u64;
+
+    fn new(value: u64) -> Self {
+        Self(AtomicU64::new(value))
+    }
+
+    fn load(&self, _: Ordering) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn store(&self, value: u64, _: Ordering) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    fn exchange(&self, current: u64, new: u64, _: Ordering) -> Result<(), u64> {
+        let relaxed = Ordering::Relaxed;
+        self.0.compare_exchange(current, new, relaxed, relaxed).map(drop)
+    }
+}
+
+#[cfg(any(loom, shuttle))]
+#[test]
+fn planted_torn_exchange_is_found() {
+    let failure = find_failure(TRIES, a_bucket_is_never_overdrawn::<Torn>);
+    assert!(failure.is_some(), "three requests for two cells were not noticed");
+}
+
+/// Shuttle runs every atomic as if it were sequentially consistent: only loom can find this one.
+#[cfg(loom)]
+#[test]
+fn planted_weak_orderings_are_found() {
+    let failure = find_failure(TRIES, a_slot_that_changes_hands_serves_both::<Unordered>);
+    assert!(failure.is_some(), "a TAT of the next owner was taken for one's own");
+}
+
+/// In a plain build the planted words are only shown to be honest about everything else.
+#[cfg(not(any(loom, shuttle)))]
+#[test]
+fn planted_words_are_right_when_alone() {
+    fn alone<A: AtomicWord<Word = u64>>() {
+        let word = A::new(0);
+        word.store(1, Ordering::Relaxed);
+        assert_eq!(word.exchange(0, 2, Ordering::Relaxed), Err(1));
+        assert_eq!(word.exchange(1, 2, Ordering::Relaxed), Ok(()));
+        assert_eq!(word.load(Ordering::Relaxed), 2);
+    }
+    alone::<Torn>();
+    alone::<Unordered>();
+}
