@@ -7,5 +7,6 @@ use benches::lines;
 use harness::duel;
 
 fn main() -> ExitCode {
-    duel::main(lines::all(), Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")))
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("benches lies in the root");
+    duel::main(lines::all(), root)
 }

@@ -1,7 +1,17 @@
 //! One file an engine, each implementing the contract of its family.
 
+pub mod dashmap;
+pub mod flurry;
 pub mod governor;
+pub mod hashmap;
+pub mod hashmap_word;
 pub mod leaky_bucket;
 pub mod mutex_bucket;
+pub mod papaya;
 pub mod rate_limiter;
 pub mod ratelimit;
+pub mod rwlock;
+pub mod scc;
+
+/// What every map hashes with, so that maps are compared and not their defaults.
+pub type Hasher = foldhash::fast::RandomState;

@@ -1,5 +1,6 @@
 //! What is measured: the lines of every build that exists.
 
+mod hashmap;
 mod rate_limiter;
 
 use std::time::Duration;
@@ -11,7 +12,9 @@ use harness::workload::Size;
 
 /// The lines of every build, in the order in which they are shown.
 pub fn all() -> Vec<Line> {
-    rate_limiter::lines()
+    let mut lines = rate_limiter::lines();
+    lines.extend(hashmap::lines());
+    lines
 }
 
 /// Criterion's settings: enough for a line to be read, not to be published.

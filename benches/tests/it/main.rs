@@ -3,4 +3,5 @@
 
 mod known;
 mod rate_limiter;
+mod results;
 mod tidy;

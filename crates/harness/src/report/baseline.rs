@@ -155,6 +155,10 @@ fn warnings(baseline: &Record, new: &Record) -> Vec<String> {
         if record.machine.busy {
             warnings.push(format!("{which} was measured on a busy machine"));
         }
+        if !record.disturbed.is_empty() {
+            let lines = figure::count(record.disturbed.len(), "line");
+            warnings.push(format!("others used the machine during {lines} of {which}"));
+        }
         if record.mode == "smoke" {
             warnings.push(format!("{which} is of smoke size: its figures mean nothing"));
         }

@@ -20,7 +20,7 @@ use super::markup::escape;
 use super::plots::{self, Frame, Plot};
 use super::svg::theme;
 use super::view::{self, Build, Standing, Summary};
-use crate::record::{FailedLine, Machine, Ratio, Record};
+use crate::record::{DisturbedLine, FailedLine, Machine, Ratio, Record};
 
 mod table;
 
@@ -76,7 +76,7 @@ fn head(record: &Record, builds: &[Build<'_>]) -> String {
     let mut html = String::from("<header>\n<h1>Strata, measured against its peers</h1>\n");
     for warning in warnings(record) {
         html.push_str("<p class=\"alert\" role=\"alert\">");
-        html.push_str(warning);
+        html.push_str(&warning);
         html.push_str("</p>\n");
     }
     html.push_str(&environment(record));
@@ -93,7 +93,7 @@ fn navigation(builds: &[Build<'_>]) -> String {
     format!("<nav aria-label=\"Builds\">\n{}</nav>\n", joined(builds, link))
 }
 
-fn warnings(record: &Record) -> Vec<&'static str> {
+fn warnings(record: &Record) -> Vec<String> {
     let all = [
         (record.mode == "smoke", "Smoke size: everything ran once. No figure here means anything."),
         (
@@ -102,7 +102,25 @@ fn warnings(record: &Record) -> Vec<&'static str> {
         ),
         (record.dirty, "The checkout had uncommitted changes: the commit does not tell all."),
     ];
-    all.into_iter().filter_map(|(holds, warning)| holds.then_some(warning)).collect()
+    let mut warnings: Vec<_> =
+        all.into_iter().filter(|it| it.0).map(|it| it.1.to_owned()).collect();
+    if !record.disturbed.is_empty() {
+        warnings.push(disturbed(&record.disturbed));
+    }
+    warnings
+}
+
+fn disturbed(lines: &[DisturbedLine]) -> String {
+    let line = |it: &DisturbedLine| {
+        let threads = count(it.threads, "thread");
+        format!("{} {}, {threads} ({:.2})", it.build, it.workload, it.load)
+    };
+    let lines: Vec<_> = lines.iter().map(line).collect();
+    format!(
+        "Disturbed: others used the machine during these lines, by so many processors' worth. \
+         Their figures are doubtful. {}",
+        escape(&lines.join("; "))
+    )
 }
 
 fn environment(record: &Record) -> String {

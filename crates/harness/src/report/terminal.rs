@@ -82,8 +82,8 @@ pub fn render_lines(record: &Record, terminal: Terminal) -> String {
     text.text
 }
 
-/// What a record comes to: the machine, the warnings, and the summary of each build, as they look in
-/// [`render`]; for the end of a run whose lines have been shown.
+/// What a record comes to, for the end of a run whose lines have been shown: the machine, the
+/// warnings, and the summary of each build, as they look in [`render`].
 pub fn render_summary(record: &Record, terminal: Terminal) -> String {
     let mut text = Text { terminal, text: String::new() };
     text.say(&machine(record), 0);
@@ -120,7 +120,7 @@ fn warnings(record: &Record, text: &mut Text) {
     for line in &record.disturbed {
         let DisturbedLine { build, workload, threads, load } = line;
         let sentence = format!(
-            "DISTURBED: others used {load} processors during {build} {workload} x{threads}; its \
+            "DISTURBED: others used {load:.2} processors during {build} {workload} x{threads}; its \
              figures are doubtful"
         );
         text.say(&sentence, 2);

@@ -19,11 +19,11 @@
 //!    already. They stand for the whole past, so only `x` and what overlaps it remain. The window
 //!    cannot start later: `x` may take effect at any moment since its call.
 //! 3. **Drop bystanders.** Each other operation of the window is *relaxed* in turn: its answer is
-//!    forgotten, and from any entry state on it may take effect at any time or never. Relaxing only
-//!    adds orders. Where still none exists, the operation had no part in the contradiction, whatever
-//!    it did. (Leaving the operation out instead would be wrong: without a write, a good read of it
-//!    becomes a bad one.) Since each relaxation only adds orders, an operation that had to be kept
-//!    once would have to be kept at the end too: the evidence is minimal.
+//!    forgotten, and from any entry state on it may take effect at any time or never. Relaxing
+//!    only adds orders. Where still none exists, the operation had no part in the contradiction,
+//!    whatever it did. (Leaving the operation out instead would be wrong: without a write, a good
+//!    read of it becomes a bad one.) Since each relaxation only adds orders, an operation that had
+//!    to be kept once would have to be kept at the end too: the evidence is minimal.
 //!
 //! What is left are the *evidence*, the entry states, and, to help the reader, the last few
 //! operations before the window.

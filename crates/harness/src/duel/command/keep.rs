@@ -85,13 +85,16 @@ impl Keeper {
         }
     }
 
-    /// The walkthroughs that exist for the builds of the record.
+    /// The walkthroughs that exist for the builds of the record, as seen from the page; none where
+    /// the page lies outside the checkout.
     fn links(&self, record: &Record) -> Vec<Link> {
+        let Ok(below) = self.folder.strip_prefix(&self.root) else { return Vec::new() };
+        let up = "../".repeat(below.components().count());
         let link = |build: &str| {
-            let path = self.root.join("docs").join(build).join("walkthrough.md");
-            OsFs.exists(&path).unwrap_or(false).then(|| Link {
+            let path = format!("docs/{build}/walkthrough.md");
+            OsFs.exists(&self.root.join(&path)).unwrap_or(false).then(|| Link {
                 build: build.to_owned(),
-                target: format!("file://{}", path.to_string_lossy()),
+                target: format!("{up}{path}"),
                 text: "walkthrough".to_owned(),
             })
         };

@@ -88,7 +88,13 @@ fn another_machine_is_a_warning() {
     other.machine.cores = 64;
     other.machine.busy = true;
     other.mode = "smoke".to_owned();
+    other.disturbed.push(crate::record::DisturbedLine {
+        build: "rate-limiter".to_owned(),
+        workload: "direct/admit".to_owned(),
+        threads: 1,
+        load: 0.9,
+    });
     let comparison = compare(&golden(), &other).expect("schemas agree");
-    assert_eq!(comparison.warnings.len(), 5, "{:?}", comparison.warnings);
-    assert_eq!(comparison.render().matches("WARNING: ").count(), 5);
+    assert_eq!(comparison.warnings.len(), 6, "{:?}", comparison.warnings);
+    assert_eq!(comparison.render().matches("WARNING: ").count(), 6);
 }

@@ -26,6 +26,8 @@ use crate::report::view::{Build, Line, Standing};
 const NARROW: f64 = 600.0;
 /// Other peers may stretch the axis by this factor beyond the bars.
 const STRETCH: f64 = 3.0;
+/// Between a name and what comes next. Names get twice that, so that none is cut by a rounding.
+const GAP: f64 = 6.0;
 /// Half the height of a bar.
 const HALF: f64 = 5.5;
 
@@ -132,7 +134,7 @@ impl Space {
         let figures = figures.fold(0.0, f64::max);
         let peers = widest(&mut bars.clone().map(|bar| bar.ratio.peer.clone())).min(130.0);
         let peer = sheet.right - peers;
-        let detail = sheet.left + workload + 10.0;
+        let detail = sheet.left + workload + 2.0 * GAP;
         let plot = if narrow {
             (sheet.left + 6.0, sheet.right - 6.0)
         } else {
@@ -166,11 +168,11 @@ impl Space {
             return;
         }
         if let Some(workload) = names.workload {
-            let name = svg::fit(workload, self.detail - sheet.left - 10.0);
+            let name = svg::fit(workload, self.detail - sheet.left - GAP);
             let at = (sheet.left, y);
             sheet.canvas.titled(workload, |canvas| canvas.text(at, "ink", Anchor::Start, &name));
         }
-        let detail = svg::fit(&names.detail, self.plot.0 - self.detail - 10.0);
+        let detail = svg::fit(&names.detail, self.plot.0 - self.detail - GAP);
         sheet.canvas.text((self.detail, y), "soft", Anchor::Start, &detail);
     }
 

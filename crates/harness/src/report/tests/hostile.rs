@@ -3,7 +3,7 @@
 use super::super::view;
 use super::golden;
 use super::markup::{assert_well_formed, tags};
-use crate::record::{Better, FailedLine, Machine, Ratio, Record, Row, SCHEMA};
+use crate::record::{Better, DisturbedLine, FailedLine, Machine, Ratio, Record, Row, SCHEMA};
 use crate::report::page::{self, Link};
 use crate::report::plots;
 use crate::report::terminal::{self, Terminal};
@@ -221,12 +221,19 @@ fn doubtful_records_are_loud() {
     record.machine.busy = true;
     record.mode = "smoke".to_owned();
     record.dirty = true;
+    record.disturbed.push(DisturbedLine {
+        build: "rate-limiter".to_owned(),
+        workload: "direct/<admit>".to_owned(),
+        threads: 2,
+        load: 0.8123,
+    });
     let (text, page) = show(&record);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    for loud in ["BUSY: ", "SMOKE: ", " with changes,"] {
+    for loud in ["BUSY: ", "SMOKE: ", "DISTURBED: ", " 0.81 ", " with changes,"] {
         assert!(text.contains(loud), "{loud} is missing: {text}");
     }
-    assert_eq!(page.matches("role=\"alert\"").count(), 3);
+    assert_eq!(page.matches("role=\"alert\"").count(), 4);
+    assert!(page.contains("rate-limiter direct/&lt;admit&gt;, 2 threads (0.81)"), "{page}");
 }
 
 #[test]

@@ -43,6 +43,9 @@ fn known(record: &Record) -> BTreeSet<String> {
     for it in &record.failures {
         texts.extend([it.reason.clone(), it.workload.clone(), it.threads.to_string()]);
     }
+    for it in &record.disturbed {
+        texts.push(format!("{} {} {:.2}", it.workload, it.threads, it.load));
+    }
     for build in &view::builds(record) {
         texts.push(build.lines.len().to_string());
         for it in build.summaries() {

@@ -1,0 +1,4 @@
+//! The kernels: tables, slots and the protocols that move them.
+
+pub(crate) mod boxed;
+pub(crate) mod inline;

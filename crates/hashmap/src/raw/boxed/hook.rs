@@ -1,0 +1,124 @@
+//! Places where a test may interfere. In any other build they compile to nothing.
+//!
+//! A *point* is a moment between two steps of the protocol: a test suspends a thread there and
+//! requires the others to go on. A *bug* is a step done wrong: a test plants it and requires that
+//! somebody notices. Both belong to the calling thread, so that tests do not meet.
+//!
+//! # What this module does not do
+//!
+//! It adds no atomic and no branch to a build without `cfg(test)`.
+
+/// A moment at which a thread may stop for ever, and the others must not care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Point {
+    /// An entry was offered and is not committed.
+    Offered,
+    /// It is committed and not promoted.
+    Committed,
+    /// An entry was replaced or removed and is not retired.
+    Unlinked,
+    /// A row got a spill that is not on the table's list.
+    Extended,
+    /// A table got a next one.
+    Resized,
+    /// A header is frozen, and no slot yet.
+    HeaderFrozen,
+    /// A slot is frozen, and others perhaps not.
+    SlotFrozen,
+    /// A place in the next table was filled, and others perhaps not.
+    Filled,
+    /// A bin is marked as moved, and its unit not counted.
+    Finished,
+    /// The last unit is counted, and the root not moved on.
+    Counted,
+    /// The root has moved on, and the old table is not retired.
+    TableUnlinked,
+}
+
+/// A step done wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bug {
+    /// The newest commit is not promoted before the search.
+    SkipsPromotion,
+    /// A commit succeeds whatever the header is.
+    CommitsBlindly,
+    /// A slot that the header names is offered again.
+    OffersNamedSlot,
+    /// A removal leaves a slot that looks never used.
+    ForgetsStamp,
+    /// Slots are not frozen before they are copied.
+    SkipsFreeze,
+    /// The last place of a bin is not copied.
+    SkipsCopy,
+    /// A bin is marked as moved before it is.
+    FinishesEarly,
+    /// A search does not follow a bin that has moved.
+    IgnoresMoved,
+}
+
+#[cfg(not(test))]
+#[inline(always)]
+pub(super) fn reach(_point: Point) {}
+
+#[cfg(not(test))]
+#[inline(always)]
+pub(super) fn planted(_bug: Bug) -> bool {
+    false
+}
+
+#[cfg(test)]
+#[cfg_attr(any(loom, shuttle), expect(unused_imports, reason = "as at `suspend_at`"))]
+pub(super) use interfere::{plant, planted, reach, suspend_at};
+
+#[cfg(test)]
+mod interfere {
+    use std::cell::{Cell, RefCell};
+
+    use super::{Bug, Point};
+
+    /// What a thread does at a point: once, when it has passed it so many times.
+    struct Suspension {
+        point: Point,
+        passes_left: u32,
+        action: Box<dyn FnOnce()>,
+    }
+
+    thread_local! {
+        static SUSPENSION: RefCell<Option<Suspension>> = const { RefCell::new(None) };
+        static BUG: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    pub(in crate::raw::boxed) fn reach(point: Point) {
+        let due = SUSPENSION.with_borrow_mut(|suspension| {
+            let planned = suspension.as_mut().filter(|it| it.point == point)?;
+            if planned.passes_left > 0 {
+                planned.passes_left -= 1;
+                return None;
+            }
+            suspension.take()
+        });
+        if let Some(due) = due {
+            (due.action)();
+        }
+    }
+
+    pub(in crate::raw::boxed) fn planted(bug: Bug) -> bool {
+        BUG.get() == Some(bug)
+    }
+
+    #[cfg_attr(any(loom, shuttle), expect(dead_code, reason = "explorers suspend by themselves"))]
+    /// The calling thread does `action` when it has passed `point` `passes` times and comes again.
+    pub(in crate::raw::boxed) fn suspend_at(
+        point: Point,
+        passes: u32,
+        action: impl FnOnce() + 'static,
+    ) {
+        let suspension = Suspension { point, passes_left: passes, action: Box::new(action) };
+        SUSPENSION.set(Some(suspension));
+    }
+
+    /// The calling thread makes this mistake from now on.
+    pub(in crate::raw::boxed) fn plant(bug: Option<Bug>) {
+        BUG.set(bug);
+    }
+}

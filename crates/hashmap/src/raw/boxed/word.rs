@@ -1,0 +1,258 @@
+//! The two words of the protocol: what a slot holds and what a bin's header holds.
+//!
+//! # A slot
+//!
+//! ```text
+//!   63       48 47                          3 2 1 0
+//!  | stamp                                   |0 0 0|   vacant
+//!  | tag       | address of the entry        |0 0 1|   live
+//!  | tag       | address of the entry        |0 1 1|   frozen
+//!  | tag       | address of the entry        |1 0 0|   offered
+//! ```
+//!
+//! The tag is 16 bits of the entry's hash, from bit `base` on, counted from the top. The base is that
+//! of the table: the bits of its bin numbers, rounded down to a multiple of eight. So the tag holds
+//! the last bits of the bin's number, and at least nine that tell entries of one bin apart. When the
+//! table grows and the base stays, the tag says to which bin an entry goes: it is moved without a
+//! look at it. An entry is aligned to 8 bytes, which leaves
+//! three bits for the state; addresses of user space have 47 or 48 bits, which leaves 16 for the
+//! tag, and that is checked for each entry.
+//!
+//! A vacant slot carries a stamp, so that no two vacancies of one slot are the same word with an
+//! entry in between. Stamp 0, a zero word, means *never used*: memory fresh from the operating
+//! system is a table of vacant slots. A slot that has held an entry is never zero again.
+//!
+//! # A header
+//!
+//! ```text
+//!   63            22 21               2    1        0
+//!  | version        | last placed      | moved  | frozen |
+//! ```
+//!
+//! The version counts commits. *Last placed* is the place of the slot that the newest commit
+//! filled, plus one; 0 where there is none.
+//!
+//! # What this module does not do
+//!
+//! It never dereferences anything. It is arithmetic with names.
+
+/// A slot's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word(*mut ());
+
+/// What a live or frozen word with a certain hash looks like, apart from the address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Probe(usize);
+
+const LIVE: usize = 0b001;
+const FROZEN: usize = 0b010;
+const OFFERED: usize = 0b100;
+const STATE: usize = 0b111;
+const STATE_BITS: u32 = 3;
+const TAG_SHIFT: u32 = 48;
+pub(super) const TAG_BITS: u32 = 16;
+const TAG: usize = 0xFFFF << TAG_SHIFT;
+
+// Tag and address share a word only where the word has 64 bits.
+const _: () = assert!(usize::BITS == 64);
+
+impl Probe {
+    /// Of entries with this hash.
+    #[inline(always)]
+    pub(super) fn new(hash: u64, base: u32) -> Self {
+        Self(tag(hash, base) | LIVE)
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the width is asserted above")]
+fn tag(hash: u64, base: u32) -> usize {
+    (hash << base) as usize & TAG
+}
+
+/// The bit of the hash, counted from the top, at which tags begin in a table of 2^`bits` bins.
+#[inline(always)]
+pub(super) fn base_of(bits: u32) -> u32 {
+    bits & !7
+}
+
+impl Word {
+    /// A slot never used.
+    pub(super) const VIRGIN: Self = Self(std::ptr::null_mut());
+
+    /// As it was loaded from a slot.
+    #[inline(always)]
+    pub(super) fn from_raw(raw: *mut ()) -> Self {
+        Self(raw)
+    }
+
+    /// As it is stored in a slot.
+    #[inline(always)]
+    pub(super) fn raw(self) -> *mut () {
+        self.0
+    }
+
+    /// A vacancy left behind at this version of the header.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a version has 42 bits")]
+    pub(super) fn vacant(at: Header) -> Self {
+        let stamp = at.version() as usize + 1;
+        Self(std::ptr::without_provenance_mut(stamp << STATE_BITS))
+    }
+
+    /// A live word of the entry at this address.
+    ///
+    /// Panics where the address has more than 48 bits, which no user space of x86-64 or of ARM
+    /// hands out unless asked to.
+    #[inline(always)]
+    pub(super) fn live(entry: *mut (), hash: u64, base: u32) -> Self {
+        let address = entry.addr();
+        assert!(address & (TAG | STATE) == 0, "an entry lies at {address:#x}, above 48 bits");
+        Self(entry.map_addr(|address| address | tag(hash, base) | LIVE))
+    }
+
+    /// The tag, as a number.
+    #[inline(always)]
+    pub(super) fn tag(self) -> usize {
+        self.0.addr() >> TAG_SHIFT
+    }
+
+    /// The entry. Meaningless for a vacant word.
+    #[inline(always)]
+    pub(super) fn entry(self) -> *mut () {
+        self.0.map_addr(|address| address & !(TAG | STATE))
+    }
+
+    /// Whether an entry is there for readers, and its tag is the one asked for.
+    #[inline(always)]
+    pub(super) fn matches(self, probe: Probe) -> bool {
+        (self.0.addr() ^ probe.0) & (TAG | LIVE) == 0
+    }
+
+    #[inline(always)]
+    pub(super) fn is_live(self) -> bool {
+        self.0.addr() & LIVE != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn is_frozen(self) -> bool {
+        self.0.addr() & FROZEN != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn is_offered(self) -> bool {
+        self.0.addr() & OFFERED != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn is_vacant(self) -> bool {
+        self.0.addr() & STATE == 0
+    }
+
+    /// Whether this vacancy was there at version `at`: then its stamp is not from later.
+    #[inline(always)]
+    pub(super) fn is_vacant_at(self, at: Header) -> bool {
+        self.is_vacant() && (self.0.addr() >> STATE_BITS) as u64 <= at.version() + 1
+    }
+
+    /// The same entry, for readers to see.
+    #[inline(always)]
+    pub(super) fn as_live(self) -> Self {
+        self.with_state(LIVE)
+    }
+
+    /// The same entry, not to be changed in this table any more.
+    #[inline(always)]
+    pub(super) fn as_frozen(self) -> Self {
+        self.with_state(LIVE | FROZEN)
+    }
+
+    /// The same entry, not yet committed.
+    #[inline(always)]
+    pub(super) fn as_offered(self) -> Self {
+        self.with_state(OFFERED)
+    }
+
+    #[inline(always)]
+    fn with_state(self, state: usize) -> Self {
+        Self(self.0.map_addr(|address| address & !STATE | state))
+    }
+}
+
+/// A header's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header(u64);
+
+const HEADER_FROZEN: u64 = 0b01;
+const HEADER_MOVED: u64 = 0b10;
+const LAST_SHIFT: u32 = 2;
+const LAST_BITS: u32 = 20;
+const LAST: u64 = ((1 << LAST_BITS) - 1) << LAST_SHIFT;
+const VERSION_SHIFT: u32 = LAST_SHIFT + LAST_BITS;
+
+/// Places that a header can name: no chain may be longer.
+pub(super) const PLACES_MAX: usize = (1 << LAST_BITS) - 1;
+
+impl Header {
+    #[inline(always)]
+    pub(super) fn from_raw(raw: u64) -> Self {
+        Self(raw)
+    }
+
+    #[inline(always)]
+    pub(super) fn raw(self) -> u64 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub(super) fn version(self) -> u64 {
+        self.0 >> VERSION_SHIFT
+    }
+
+    /// The place that the newest commit filled.
+    #[inline(always)]
+    pub(super) fn last(self) -> Option<usize> {
+        let last = (self.0 & LAST) >> LAST_SHIFT;
+        #[expect(clippy::cast_possible_truncation, reason = "20 bits")]
+        last.checked_sub(1).map(|place| place as usize)
+    }
+
+    /// No commit will follow in this table.
+    #[inline(always)]
+    pub(super) fn is_frozen(self) -> bool {
+        self.0 & HEADER_FROZEN != 0
+    }
+
+    /// The entries are in the next table.
+    #[inline(always)]
+    pub(super) fn is_moved(self) -> bool {
+        self.0 & HEADER_MOVED != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn as_frozen(self) -> Self {
+        Self(self.0 | HEADER_FROZEN)
+    }
+
+    #[inline(always)]
+    pub(super) fn as_moved(self) -> Self {
+        Self(self.0 | HEADER_FROZEN | HEADER_MOVED)
+    }
+
+    /// After a commit at `place`; `None` for one that fills nothing.
+    ///
+    /// The version wraps after 2^42 commits. For that to harm, a thread must be suspended within
+    /// one insertion for exactly so many others in the same bin: a day at full speed.
+    #[inline(always)]
+    pub(super) fn after_commit(self, place: Option<usize>) -> Self {
+        let last = place.map_or(0, |place| {
+            debug_assert!(place < PLACES_MAX, "place {place} was not to be taken");
+            place as u64 + 1
+        });
+        let version = (self.0 >> VERSION_SHIFT).wrapping_add(1) << VERSION_SHIFT;
+        Self(version | last << LAST_SHIFT)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! A handle that copies values out, and so can renew its pin by itself.
+//!
+//! A [`Pinned`] lends references, so only its owner can say when it may be renewed. A session lends
+//! nothing: between two operations nothing of the map is in use, and every [`TURNS`] operations it
+//! renews its pin there. Closures may use the session again; then the outer operation is still
+//! reading, and the renewal waits.
+//!
+//! # What this module does not do
+//!
+//! It does not renew a pin while nobody calls it. A thread that keeps a session and idles keeps what
+//! the process unlinks meanwhile from being freed.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+
+use crate::guard::Pinned;
+use crate::map::HashMap;
+
+/// Operations between two renewals.
+const TURNS: u32 = 64;
+
+/// A thread's way into a map for any number of operations. Not `Send`.
+pub struct Session<'m, K, V, S> {
+    pinned: RefCell<Pinned<'m, K, V, S>>,
+    turns: Cell<u32>,
+}
+
+impl<'m, K, V, S> Session<'m, K, V, S>
+where
+    K: Eq + Hash + Send + 'static,
+    V: Clone + Send + 'static,
+    S: BuildHasher,
+{
+    pub(crate) fn new(map: &'m HashMap<K, V, S>) -> Self {
+        Self { pinned: RefCell::new(map.pin()), turns: Cell::new(0) }
+    }
+
+    /// A copy of the value of `key`.
+    #[inline]
+    pub fn get(&self, key: &K) -> Option<V> {
+        self.turn(|pinned| pinned.get(key).cloned())
+    }
+
+    /// Whether `key` is there.
+    #[inline]
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.turn(|pinned| pinned.contains_key(key))
+    }
+
+    /// Sets the value of `key` and returns a copy of the former one.
+    #[inline]
+    pub fn insert(&self, key: K, value: V) -> Option<V> {
+        self.turn(|pinned| pinned.insert(key, value).cloned())
+    }
+
+    /// Removes `key` and returns a copy of its value.
+    #[inline]
+    pub fn remove(&self, key: &K) -> Option<V> {
+        self.turn(|pinned| pinned.remove(key).cloned())
+    }
+
+    /// As [`Pinned::update`], with a copy of the new value.
+    #[inline]
+    pub fn update(&self, key: &K, change: impl FnMut(&V) -> V) -> Option<V>
+    where
+        K: Clone,
+    {
+        self.turn(|pinned| pinned.update(key, change).cloned())
+    }
+
+    /// Anything else. What `operation` reads it cannot keep.
+    #[inline]
+    pub fn with<R>(&self, operation: impl FnOnce(&Pinned<'m, K, V, S>) -> R) -> R {
+        self.turn(operation)
+    }
+
+    #[inline(always)]
+    fn turn<R>(&self, operation: impl FnOnce(&Pinned<'m, K, V, S>) -> R) -> R {
+        let result = operation(&self.pinned.borrow());
+        let turns = self.turns.get() + 1;
+        self.turns.set(turns);
+        if turns >= TURNS {
+            self.renew();
+        }
+        result
+    }
+
+    #[inline(never)]
+    fn renew(&self) {
+        // Failure: an outer operation is still reading; a later turn renews.
+        if let Ok(mut pinned) = self.pinned.try_borrow_mut() {
+            pinned.renew();
+            self.turns.set(0);
+        }
+    }
+}
+
+impl<K, V, S> fmt::Debug for Session<'_, K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("turns", &self.turns).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;
