@@ -45,6 +45,7 @@ pub(crate) type Votes = Vec<(NodeId, bool)>;
 
 /// What a leader knows, from its election until it steps down.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing to do at the next flush")]
 pub(crate) struct Leader {
     /// Everybody but itself. Invariant: sorted, and the members of the configuration in force.
     pub(crate) progress: Vec<Progress>,

@@ -90,7 +90,9 @@ fn ask_voters<S: Storage>(core: &mut Core<S>, body: &Body) {
         voters.filter(|id| configuration.is_voter(*id) && *id != core.id()).collect();
     let is_pre = matches!(body, Body::RequestPreVote { .. });
     let term = if is_pre { core.term + 1 } else { core.term };
-    others.into_iter().for_each(|id| core.send_in(term, id, body.clone()));
+    for id in others {
+        core.send_in(term, id, body.clone());
+    }
 }
 
 /// A candidate asks, or asks whether to ask.

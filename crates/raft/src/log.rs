@@ -299,10 +299,7 @@ impl<S: Storage> Log<S> {
         assert_eq!(write.sequence, sequence, "writes are finished in their order");
         let untouched = self.writes.iter().map(|later| later.first.before()).min();
         let untouched = untouched.map_or(self.handed, |it| it.min(self.handed));
-        let mut durable = write.last.min(untouched);
-        if on(Bug::StaleWriteCounts) {
-            durable = write.last.min(self.last_index());
-        }
+        let durable = write.last.min(untouched);
         let is_pending = |it: &Snapshot| has_snapshot && durable >= it.meta.last.index;
         if self.pending.as_ref().is_some_and(is_pending) {
             self.pending = None;

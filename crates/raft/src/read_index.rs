@@ -145,12 +145,11 @@ pub(crate) fn confirm<S: Storage>(core: &mut Core<S>) {
 }
 
 fn answer<S: Storage>(core: &mut Core<S>, id: ReadId, from: Option<NodeId>, index: Index) {
-    match from {
-        Some(follower) => core.send(follower, Body::ReadIndexResponse { id, index }),
-        None => {
-            core.confirmed.push((id, index));
-            serve(core);
-        }
+    if let Some(follower) = from {
+        core.send(follower, Body::ReadIndexResponse { id, index });
+    } else {
+        core.confirmed.push((id, index));
+        serve(core);
     }
 }
 

@@ -139,6 +139,9 @@ impl<S: Storage> Outgoing<'_, S> {
                 let commit = self.log.commit().min(progress.match_index);
                 if !is_sent && (is_asked || commit > progress.told_commit) {
                     self.send_nothing(progress);
+                    // Told once, also where it cannot stand behind an entry and so has no effect:
+                    // the next heartbeat repeats it.
+                    progress.told_commit = progress.told_commit.max(commit);
                 }
             }
         }
@@ -216,7 +219,7 @@ pub(crate) fn on_append<S: Storage>(core: &mut Core<S>, message: &Message) {
     };
     core.hear_leader(message.from);
     let is_contiguous = entries.iter().zip(prev.index.0 + 1..).all(|(it, at)| it.index.0 == at);
-    if !is_contiguous && !on(Bug::TakesEntriesWithGap) {
+    if !is_contiguous {
         // A leader that misread its log: its message means nothing.
         return;
     }

@@ -13,6 +13,9 @@ use crate::{
     Write,
 };
 
+/// Turns of effects after one event, far more than any event has.
+const TURNS_MAX: u32 = 1_000;
+
 /// One server.
 pub(super) struct Server {
     /// `None` while it is down.
@@ -103,8 +106,11 @@ impl Cluster {
     }
 
     /// Lets a server do what there is to do.
+    ///
+    /// Panics where that never ends.
     pub(super) fn pump(&mut self, id: NodeId) {
-        loop {
+        for turn in 0.. {
+            assert!(turn < TURNS_MAX, "a server never runs out of effects");
             self.note_role(id);
             let raft = self.raft(id);
             raft.check_invariants();
@@ -148,10 +154,12 @@ impl Cluster {
         let vote = state.vote.map_or_else(|| "-".to_owned(), |id| id.to_string());
         let mut line = format!("{id} writes term {} vote {vote}", state.term);
         if let Some(snapshot) = write.snapshot() {
-            line += &format!(" snapshot {}", trace::position(snapshot.meta.last));
+            line.push_str(" snapshot ");
+            line.push_str(&trace::position(snapshot.meta.last));
         }
         if !write.entries().is_empty() {
-            line += &format!(" {}", trace::entries(write.entries()));
+            line.push(' ');
+            line.push_str(&trace::entries(write.entries()));
         }
         if self.server(id).is_slow {
             line += " (not durable yet)";
@@ -167,7 +175,9 @@ impl Cluster {
         raft.storage_mut().write(&write);
         server.disk = raft.storage().clone();
         let messages = raft.persisted(write);
-        messages.into_iter().for_each(|message| self.post(message));
+        for message in messages {
+            self.post(message);
+        }
     }
 
     fn apply(&mut self, id: NodeId, apply: Apply) {

@@ -257,7 +257,9 @@ impl Stage {
                 }
             });
         }
-        lines.into_iter().for_each(|line| self.cluster.say(line));
+        for line in lines {
+            self.cluster.say(line);
+        }
     }
 }
 

@@ -41,18 +41,18 @@ impl Churn {
         let servers = u64::from(run.shared.plan.servers);
         let any = NodeId(1 + self.random.below(servers));
         match self.random.below(8) {
-            0 => self.transfer(run, any),
+            0 => Self::transfer(run, any),
             1 => _ = call(run, any, |server, _| server.raft.as_mut().map(crate::Raft::campaign)),
             2 | 3 => {
                 let keep = self.random.below(4);
                 call(run, any, |server, context| server.compact(keep, context));
             }
-            4 => self.wipe(run, any),
+            4 => Self::wipe(run, any),
             _ => self.change(run, any),
         }
     }
 
-    fn transfer(&mut self, run: &mut Run, to: NodeId) {
+    fn transfer(run: &mut Run, to: NodeId) {
         let Some(leader) = leader(run) else { return };
         call(run, leader, |server, context| {
             if let Some(raft) = &mut server.raft {
@@ -93,7 +93,7 @@ impl Churn {
         });
     }
 
-    fn wipe(&mut self, run: &mut Run, id: NodeId) {
+    fn wipe(run: &mut Run, id: NodeId) {
         let Some(leader) = leader(run) else { return };
         let disks = disks(run);
         let servers = run.shared.plan.servers as usize;

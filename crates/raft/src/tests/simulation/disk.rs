@@ -161,7 +161,9 @@ impl Encoder {
 
     fn ids(&mut self, ids: &[NodeId]) {
         self.number(ids.len() as u64);
-        ids.iter().for_each(|id| self.number(id.0));
+        for id in ids {
+            self.number(id.0);
+        }
     }
 
     fn configuration(&mut self, it: &Configuration) {

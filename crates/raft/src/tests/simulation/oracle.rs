@@ -53,7 +53,7 @@ impl Oracle {
     }
 
     /// A server says something.
-    pub(super) fn said(&self, message: &Message, disk: &MemoryStorage) {
+    pub(super) fn said(message: &Message, disk: &MemoryStorage) {
         let state = disk.hard_state();
         match message.body {
             Body::VoteResponse { pre: false, granted: true } => {

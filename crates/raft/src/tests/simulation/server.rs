@@ -26,6 +26,9 @@ const TICK_TIMER: u64 = 1;
 const WRITE_TIMER: u64 = 2;
 const REOPEN_TIMER: u64 = 3;
 
+/// Turns of effects after one event, far more than any event has.
+const TURNS_MAX: u32 = 1_000;
+
 /// What goes over the network.
 #[derive(Clone, Debug)]
 pub(super) enum Wire {
@@ -168,8 +171,12 @@ impl Server {
     }
 
     /// Does what there is to do.
+    ///
+    /// Panics where that never ends.
     pub(super) fn pump(&mut self, context: &mut Context<'_, Wire>) {
-        while let Some(raft) = &mut self.raft {
+        for turn in 0.. {
+            let Some(raft) = &mut self.raft else { return };
+            assert!(turn < TURNS_MAX, "a server never runs out of effects");
             let ready = raft.ready().expect("memory can be read");
             if ready.is_empty() {
                 return;
@@ -192,7 +199,7 @@ impl Server {
 
     fn say(&self, message: Message, context: &mut Context<'_, Wire>) {
         if let Some(raft) = &self.raft {
-            self.shared.oracle.borrow().said(&message, raft.storage());
+            Oracle::said(&message, raft.storage());
         }
         context.send(in_world(message.to), Wire::Raft(message));
     }
@@ -211,7 +218,9 @@ impl Server {
         }
         raft.storage_mut().write(&write);
         let promises = raft.persisted(write);
-        promises.into_iter().for_each(|message| self.say(message, context));
+        for message in promises {
+            self.say(message, context);
+        }
     }
 
     /// The disk has failed: nothing in memory may be relied on.
