@@ -1,4 +1,5 @@
-//! Few operations under many schedules; with `--cfg shuttle` a thread may be switched at each access.
+//! Few operations under many schedules; with `--cfg shuttle` a thread may be switched at each
+//! access.
 //!
 //! Then each planted bug must be found by the test that is about it.
 

@@ -1,0 +1,68 @@
+//! The worst single insert while a map grows from empty to four million entries.
+//!
+//! ```text
+//! cargo run --release -p benches --example worst_insert
+//! ```
+//!
+//! Each insert is timed by the processor time of its own thread, not by the wall: a thread that is
+//! preempted or a virtual machine that is paused for milliseconds does not show. What does show is
+//! work that the map itself does in one call, such as moving a whole table. Reading that clock
+//! costs a system call, which is why the small percentiles are those of the clock.
+
+#![expect(clippy::print_stdout, reason = "a command's output is what it is for")]
+
+use benches::adapters::{dashmap, flurry, hashmap, hashmap_word, papaya, rwlock, scc};
+use harness::contract::{ConcurrentMap, MapHandle};
+use hdrhistogram::Histogram;
+use rustix::time::{ClockId, clock_gettime};
+
+/// Entries at the end.
+const ENTRIES: u64 = 4_000_000;
+
+fn main() {
+    let head = ["CPU time", "p50", "p99", "p99.9", "p99.99", "max"];
+    let [name, p50, p99, p999, p9999, max] = head;
+    println!("{name:<14}{p50:>10}{p99:>10}{p999:>10}{p9999:>10}{max:>12}");
+    show::<hashmap_word::Map>();
+    show::<hashmap::Map<u64, u64>>();
+    show::<papaya::Map<u64, u64>>();
+    show::<scc::Map<u64, u64>>();
+    show::<dashmap::Map<u64, u64>>();
+    show::<flurry::Map<u64, u64>>();
+    show::<rwlock::Sharded64<u64, u64>>();
+    show::<rwlock::Single<u64, u64>>();
+}
+
+fn show<M: ConcurrentMap<u64, u64>>() {
+    let histogram = grow::<M>();
+    let at = |quantile| format!("{} ns", histogram.value_at_quantile(quantile));
+    println!(
+        "{:<14}{:>10}{:>10}{:>10}{:>10}{:>12}",
+        M::NAME,
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(0.9999),
+        format!("{:.1} us", histogram.max() as f64 / 1e3),
+    );
+}
+
+fn grow<M: ConcurrentMap<u64, u64>>() -> Histogram<u64> {
+    let mut histogram = Histogram::new(3).expect("three digits are legal");
+    let map = M::with_capacity(0);
+    let handle = map.handle();
+    for key in 0..ENTRIES {
+        let start = cpu_ns();
+        let former = handle.insert(key, key);
+        histogram.saturating_record(cpu_ns() - start);
+        assert!(former.is_none(), "{}: {key} is there already", M::NAME);
+    }
+    histogram
+}
+
+/// Processor time of this thread, in nanoseconds.
+fn cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).expect("processor time is not negative");
+    seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).expect("a fraction of a second")
+}
