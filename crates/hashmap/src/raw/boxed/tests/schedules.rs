@@ -148,7 +148,7 @@ mod planted {
     /// Tries in which a mistake must be found.
     const TRIES: u64 = 3_000;
 
-    /// Tries for one that needs three threads and a rare order of them.
+    /// Tries for one that needs a rare order of two threads.
     const TRIES_FOR_A_RARE_ONE: u64 = 100_000;
 
     /// Shuttle runs all threads of a schedule on the thread that explores, so the bug is in each.
@@ -173,7 +173,7 @@ mod planted {
 
     #[test]
     fn named_slot_offered_again_is_found() {
-        assert!(is_found(Bug::OffersNamedSlot, TRIES_FOR_A_RARE_ONE, neighbours));
+        assert!(is_found(Bug::OffersNamedSlot, TRIES_FOR_A_RARE_ONE, one_key));
     }
 
     #[test]
