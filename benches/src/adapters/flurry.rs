@@ -1,4 +1,5 @@
-//! flurry: Java's `ConcurrentHashMap` in Rust; lock-free reads, a lock for each bin that is written.
+//! flurry: Java's `ConcurrentHashMap` in Rust; lock-free reads, a lock for each bin that is
+//! written.
 
 use std::hash::Hash;
 

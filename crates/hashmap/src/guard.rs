@@ -81,9 +81,9 @@ impl<'m, K, V, S> Pinned<'m, K, V, S> {
 }
 
 impl<K: Eq, V, S> Pinned<'_, K, V, S> {
-    /// All entries, in no order. Weakly consistent: an entry that is there from before the call until
-    /// the iterator ends comes once; one that is inserted, removed or replaced meanwhile comes as it
-    /// was at some moment, once at most.
+    /// All entries, in no order. Weakly consistent: an entry that is there from before the call
+    /// until the iterator ends comes once; one that is inserted, removed or replaced meanwhile
+    /// comes as it was at some moment, once at most.
     pub fn iter(&self) -> Iter<'_, K, V> {
         Iter::new(self.map.raw.sweep(&self.pin))
     }

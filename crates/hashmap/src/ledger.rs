@@ -2,8 +2,8 @@
 //!
 //! What frees them may run long after the map is gone, on any thread. It must find the count, and a
 //! reference count on the count would be shared by all who write. So ledgers are never freed. A map
-//! borrows one and gives it back; the next map gets it with what is still owed. There are as many as
-//! there were maps at one time.
+//! borrows one and gives it back; the next map gets it with what is still owed. There are as many
+//! as there were maps at one time.
 
 use std::sync::Mutex;
 // Not `crate::sync`: a count is no part of a protocol, and it outlives an exploration.

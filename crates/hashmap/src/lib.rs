@@ -22,8 +22,8 @@
 //!
 //! # Which one
 //!
-//! [`WordMap`] wherever keys and values are words (see [`Word`]): a search reads a head of 32 bytes,
-//! which has a tag for each of fourteen entries, and where a tag is equal the entry; a write
+//! [`WordMap`] wherever keys and values are words (see [`Word`]): a search reads a head of 32
+//! bytes, which has a tag for each of fourteen entries, and where a tag is equal the entry; a write
 //! allocates nothing. It is the faster by far, and the only one whose batches overlap their cache
 //! misses. [`HashMap`] for everything else, and where a thread that the system suspends in the
 //! middle of a write must hold up nobody.

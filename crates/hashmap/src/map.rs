@@ -23,8 +23,8 @@
 //!
 //! # What this module does not do
 //!
-//! It bounds nothing that a stalled thread keeps: while a pin is held, what the whole process unlinks
-//! after it is not freed. [`HashMap::garbage`] counts it.
+//! It bounds nothing that a stalled thread keeps: while a pin is held, what the whole process
+//! unlinks after it is not freed. [`HashMap::garbage`] counts it.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -90,14 +90,14 @@ impl<K, V, S> HashMap<K, V, S> {
         }
     }
 
-    /// As [`with_capacity_and_hasher`](Self::with_capacity_and_hasher), with an error instead of the
-    /// panic.
+    /// As [`with_capacity_and_hasher`](Self::with_capacity_and_hasher), with an error instead of
+    /// the panic.
     pub fn try_with_capacity_and_hasher(capacity: usize, hasher: S) -> Result<Self, CapacityError> {
         Ok(Self { raw: Raw::with_capacity(capacity)?, hasher })
     }
 
-    /// Number of entries. Reads one word for each processor. Exact while nobody writes; else between
-    /// the least and the greatest number that there was during the call, give or take the
+    /// Number of entries. Reads one word for each processor. Exact while nobody writes; else
+    /// between the least and the greatest number that there was during the call, give or take the
     /// operations under way.
     pub fn len(&self) -> usize {
         self.raw.len()
@@ -201,9 +201,9 @@ where
         self.pin().remove(key).is_some()
     }
 
-    /// Copies of all entries, `size` at a time or a few more, each batch under a pin of its own: the
-    /// iterator may be kept across an `.await`. What [`Pinned::iter`] promises holds for the whole
-    /// walk.
+    /// Copies of all entries, `size` at a time or a few more, each batch under a pin of its own:
+    /// the iterator may be kept across an `.await`. What [`Pinned::iter`] promises holds for the
+    /// whole walk.
     pub fn batches(&self, size: usize) -> Batches<'_, K, V, S>
     where
         K: Clone,

@@ -1,8 +1,8 @@
 //! The pin that keeps what a thread reads alive, and the bag of what it has unlinked.
 //!
 //! A pin is a guard of crossbeam's default collector: while it is held, nothing that was reachable
-//! since it was taken is freed. What an operation unlinks goes into the pin's own bag; a full bag is
-//! handed to the collector as one piece, so that its cost is shared by [`BAG`] entries.
+//! since it was taken is freed. What an operation unlinks goes into the pin's own bag; a full bag
+//! is handed to the collector as one piece, so that its cost is shared by [`BAG`] entries.
 //!
 //! ```text
 //!   unlink -> bag of this pin -> (full, or the pin ends) -> collector -> freed two epochs later
@@ -12,7 +12,8 @@
 //! # What this module does not do
 //!
 //! It cannot bound what a stalled thread costs: while one pin is held, nothing that was unlinked
-//! after it is freed, in any structure of the process that uses the default collector. It counts it.
+//! after it is freed, in any structure of the process that uses the default collector. It counts
+//! it.
 #![expect(unsafe_code, reason = "freeing is deferred; that it is late enough is argued here")]
 
 use std::cell::Cell;
@@ -23,8 +24,8 @@ use crossbeam_epoch::{self as epoch, Guard};
 
 use crate::ledger::Ledger;
 
-/// Entries of a full bag. The collector pays some 300 ns for whatever it is handed, two kilobytes of
-/// its own included; a bag of 120 makes that 3 ns for an entry, and is still a small allocation.
+/// Entries of a full bag. The collector pays some 300 ns for whatever it is handed, two kilobytes
+/// of its own included; a bag of 120 makes that 3 ns for an entry, and is still a small allocation.
 const BAG: usize = 120;
 
 /// Bytes unlinked and not freed beyond which every full bag makes the collector work harder.
@@ -87,9 +88,9 @@ impl Pin {
         }
     }
 
-    /// Frees what is not an entry, and perhaps large, when no pin can reach it any more. `free_part`
-    /// frees a part and says whether there is more: that waits for a later round, so that nobody has
-    /// to free it all at once.
+    /// Frees what is not an entry, and perhaps large, when no pin can reach it any more.
+    /// `free_part` frees a part and says whether there is more: that waits for a later round, so
+    /// that nobody has to free it all at once.
     pub(crate) fn retire_large(
         &self,
         bytes: usize,
@@ -145,8 +146,8 @@ impl Pin {
 }
 
 thread_local! {
-    /// Whether `defer_parts` is having the collector work. What that frees may come back here, and must
-    /// not begin again: each round would stand on the stack of the one before.
+    /// Whether `defer_parts` is having the collector work. What that frees may come back here, and
+    /// must not begin again: each round would stand on the stack of the one before.
     static IS_FLUSHING: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -15,17 +15,18 @@
 //!   slab:    | live | piece | piece | piece | ...                       64 KiB, aligned to that
 //! ```
 //!
-//! Pieces are cut from *slabs*, one after the other, without a header of their own: with two words of
-//! key and value an entry takes 24 bytes where a general allocator takes 32. A slab counts the pieces
-//! that are not given back; the last one frees it. Its address is that of any piece, rounded down.
+//! Pieces are cut from *slabs*, one after the other, without a header of their own: with two words
+//! of key and value an entry takes 24 bytes where a general allocator takes 32. A slab counts the
+//! pieces that are not given back; the last one frees it. Its address is that of any piece, rounded
+//! down.
 //!
 //! The depot has a lock, and nobody waits for it: who finds it taken cuts a slab, or gives back.
 //!
 //! # What this module does not do
 //!
-//! It keeps a bounded number of bytes of each size and gives the rest back. A slab with one piece in
-//! use stays whole. It does nothing for entries of more than 128 bytes, or aligned to more than a
-//! word.
+//! It keeps a bounded number of bytes of each size and gives the rest back. A slab with one piece
+//! in use stays whole. It does nothing for entries of more than 128 bytes, or aligned to more than
+//! a word.
 #![expect(unsafe_code, reason = "an allocator hands out raw memory")]
 
 use std::alloc::{self, Layout, handle_alloc_error};
@@ -222,7 +223,8 @@ unsafe fn give_back(piece: NonNull<u8>, count: usize) {
     // lives while a piece is not given back, and ours is not.
     let live = unsafe { &*slab.cast::<AtomicUsize>() };
     // Release: what was done to the piece comes before the slab is freed. Acquire: on the last one,
-    // for those of the others. (One instruction for both; a fence would be worth it if this were hot.)
+    // for those of the others. (One instruction for both; a fence would be worth it if this were
+    // hot.)
     if live.fetch_sub(count, Ordering::AcqRel) == count {
         // SAFETY: from `alloc` with this layout; all pieces were given back.
         unsafe { alloc::dealloc(slab, SLAB_LAYOUT) };

@@ -7,8 +7,8 @@
 //!
 //! # What this module does not do
 //!
-//! It does not renew a pin while nobody calls it. A thread that keeps a session and idles keeps what
-//! the process unlinks meanwhile from being freed.
+//! It does not renew a pin while nobody calls it. A thread that keeps a session and idles keeps
+//! what the process unlinks meanwhile from being freed.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

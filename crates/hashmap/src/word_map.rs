@@ -6,7 +6,7 @@
 //!
 //! # What this module does not do
 //!
-//! It holds no protocol: words go to [`raw`](crate::raw), and come back.
+//! It holds no protocol: words go to `raw`, and come back.
 
 mod batch;
 mod bulk;

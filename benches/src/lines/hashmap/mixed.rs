@@ -2,12 +2,15 @@
 
 #![expect(clippy::unnecessary_wraps, reason = "every maker of a subject may decline")]
 
+use std::any::TypeId;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use harness::contract::{ConcurrentMap, MapHandle, Unsupported};
 use harness::duel::Subject;
 use harness::rng::SplitMix64;
 use harness::workload::{Mix, OperationKind, Size};
+use parking_lot::Mutex;
 
 use super::{Spec, WordMakers, for_each_map};
 use crate::adapters::hashmap_word;
@@ -87,14 +90,27 @@ impl Step {
 }
 
 /// The operations of each thread.
-fn steps<S: Spec>(size: Size) -> Vec<Box<[Step]>> {
+type Streams = Arc<Vec<Box<[Step]>>>;
+
+/// The operations of each thread of a line. Drawing them takes longer than measuring does, so that
+/// the contenders of a process share them.
+fn steps<S: Spec>(size: Size) -> Streams {
+    static DRAWN_BEFORE: Mutex<Vec<(TypeId, Size, Streams)>> = Mutex::new(Vec::new());
+    let mut drawn = DRAWN_BEFORE.lock();
+    let of = TypeId::of::<S>();
+    if let Some((.., streams)) = drawn.iter().find(|it| (it.0, it.1) == (of, size)) {
+        return Arc::clone(streams);
+    }
+    let streams = Arc::new((1..=STREAMS).map(|stream| draw::<S>(size, stream)).collect());
+    drawn.push((of, size, Arc::clone(&streams)));
+    streams
+}
+
+fn draw<S: Spec>(size: Size, stream: u64) -> Box<[Step]> {
     let count = S::ENTRIES.at(size) * S::KEYS_AN_ENTRY;
-    let draw = |stream: u64| {
-        let mut keys = S::KEYS.stream(count, stream).expect("the lines are legal");
-        let mut rng = SplitMix64::new(stream + 100);
-        (0..DRAWN).map(|_| Step::new(kind(S::MIX, &mut rng), keys.next_key())).collect()
-    };
-    (1..=STREAMS).map(draw).collect()
+    let mut keys = S::KEYS.stream(count, stream).expect("the lines are legal");
+    let mut rng = SplitMix64::new(stream + 100);
+    (0..DRAWN).map(|_| Step::new(kind(S::MIX, &mut rng), keys.next_key())).collect()
 }
 
 /// The next kind of operation of a mix.
@@ -141,7 +157,7 @@ fn turning(steps: &[Step], start: usize, operations: u64) -> impl Iterator<Item 
 /// first: then only the number of operations is compared.
 struct Mixed<M, S> {
     map: M,
-    steps: Vec<Box<[Step]>>,
+    steps: Streams,
     spec: PhantomData<fn() -> S>,
 }
 
@@ -168,7 +184,7 @@ impl<M: ConcurrentMap<u64, u64>, S: Spec> Subject for Mixed<M, S> {
 /// The same with short strings as keys, made beforehand.
 struct ByText<M, S> {
     map: M,
-    steps: Vec<Box<[Step]>>,
+    steps: Streams,
     texts: Vec<Box<str>>,
     spec: PhantomData<fn() -> S>,
 }

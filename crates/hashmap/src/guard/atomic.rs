@@ -97,8 +97,9 @@ where
         }
     }
 
-    /// Replaces the value of `key` by what `change` makes of it, and returns the new one; `None`, and
-    /// nothing changed, where the key is absent. `change` runs again when another thread was faster.
+    /// Replaces the value of `key` by what `change` makes of it, and returns the new one; `None`,
+    /// and nothing changed, where the key is absent. `change` runs again when another thread was
+    /// faster.
     #[inline]
     pub fn update(&self, key: &K, mut change: impl FnMut(&V) -> V) -> Option<&V>
     where

@@ -78,8 +78,8 @@ where
         self.try_insert(key, value).unwrap_or_else(|error| error.current)
     }
 
-    /// The value of `key`, or else the one that `make` makes, which it then has. `make` runs once at
-    /// most; what it made is dropped where another thread was faster.
+    /// The value of `key`, or else the one that `make` makes, which it then has. `make` runs once
+    /// at most; what it made is dropped where another thread was faster.
     #[inline]
     pub fn get_or_insert_with(&self, key: K, make: impl FnOnce() -> V) -> &V {
         match self.find(&key) {
@@ -128,8 +128,8 @@ where
             .map_err(|stays| stays.map(|it| &it.value))
     }
 
-    /// Removes the entries for which `may_stay` does not hold. Each is judged as [`iter`](Self::iter)
-    /// finds it and removed only if it has not been replaced since.
+    /// Removes the entries for which `may_stay` does not hold. Each is judged as
+    /// [`iter`](Self::iter) finds it and removed only if it has not been replaced since.
     pub fn retain(&self, mut may_stay: impl FnMut(&K, &V) -> bool) {
         for entry in self.map.raw.sweep(&self.pin) {
             if !may_stay(&entry.key, &entry.value) {

@@ -18,9 +18,9 @@ where
     K: Eq + Hash,
     S: BuildHasher,
 {
-    /// Looks up each of `keys` and calls `found` with its number in `keys` and its value. Each lookup
-    /// is atomic for itself. Much faster than as many calls of [`get`](Self::get) where the map is
-    /// larger than the caches.
+    /// Looks up each of `keys` and calls `found` with its number in `keys` and its value. Each
+    /// lookup is atomic for itself. Much faster than as many calls of [`get`](Self::get) where the
+    /// map is larger than the caches.
     pub fn get_many<'p>(&'p self, keys: &[K], mut found: impl FnMut(usize, Option<&'p V>)) {
         let mut hashes = [0; WINDOW];
         for (window, keys) in keys.chunks(WINDOW).enumerate() {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::HashMap;
 
-/// Batches hold no pin in between, the table changes its size, and still each entry that stays comes
-/// once.
+/// Batches hold no pin in between, the table changes its size, and still each entry that stays
+/// comes once.
 #[test]
 fn batches_survive_resizing() {
     let map: HashMap<u64, u64> = (0..1_000).map(|key| (key, key)).collect();

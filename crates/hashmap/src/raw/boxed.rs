@@ -53,22 +53,22 @@
 //! If the commit fails, another insertion went first (or the bin is frozen): withdraw, start again.
 //!
 //! **No duplicates.** A commit succeeds only if the header is the one that was read before the
-//! search. Every commit up to that header was promoted before the search saw its slot: by the thread
-//! that placed the next commit (step 1 precedes step 3), or, for the newest, by us. So the search saw every key
-//! that was inserted, and none was committed since. Replacing keeps the set of keys, removing makes
-//! it smaller; neither touches the header.
+//! search. Every commit up to that header was promoted before the search saw its slot: by the
+//! thread that placed the next commit (step 1 precedes step 3), or, for the newest, by us. So the
+//! search saw every key that was inserted, and none was committed since. Replacing keeps the set of
+//! keys, removing makes it smaller; neither touches the header.
 //!
 //! **Only what is committed is promoted.** The rule is: *an offered slot that the header names is
 //! committed*. The committer's own offer fits it. Could somebody offer a slot that the header
 //! names? He read a header that does not name it, so it was an older or a newer one.
-//! - Older: the slot has been live since, and was vacated at a version not below that of the commit.
-//!   The stamp of the vacancy tells (`is_vacant_at`), and if he saw the vacancy of an earlier time,
-//!   the word is another one and his exchange fails.
-//! - Newer: then the header has moved on, and can name this slot again only through a commit of what
-//!   is offered there now.
+//! - Older: the slot has been live since, and was vacated at a version not below that of the
+//!   commit. The stamp of the vacancy tells (`is_vacant_at`), and if he saw the vacancy of an
+//!   earlier time, the word is another one and his exchange fails.
+//! - Newer: then the header has moved on, and can name this slot again only through a commit of
+//!   what is offered there now.
 //!
-//! A helper that read the header long ago reads it again after it read the slot (`Bin::promote`); an
-//! offered word comes back to a slot only after a withdrawal, and a committed offer is not
+//! A helper that read the header long ago reads it again after it read the slot (`Bin::promote`);
+//! an offered word comes back to a slot only after a withdrawal, and a committed offer is not
 //! withdrawn.
 //!
 //! # Progress
@@ -104,7 +104,8 @@
 //!
 //! # What this module does not do
 //!
-//! It hashes nothing and compares nothing itself. It does not take pins; every function demands one.
+//! It hashes nothing and compares nothing itself. It does not take pins; every function demands
+//! one.
 #![expect(unsafe_code, reason = "entries and tables are reached through raw words; see each block")]
 
 mod bin;

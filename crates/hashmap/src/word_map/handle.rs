@@ -7,7 +7,8 @@ use super::Entries;
 use crate::raw::inline::Session;
 use crate::word::Word;
 
-/// A thread at work on a [`WordMap`](crate::WordMap); made by [`WordMap::pin`](crate::WordMap::pin).
+/// A thread at work on a [`WordMap`](crate::WordMap); made by
+/// [`WordMap::pin`](crate::WordMap::pin).
 ///
 /// It may be held as long as the thread likes, and used by it alone: it is neither `Send` nor
 /// `Sync`, so that the compiler refuses to hold it across an `await` of a task that may move.

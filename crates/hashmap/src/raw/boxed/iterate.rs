@@ -1,8 +1,8 @@
 //! A sweep over all entries, bin after bin, while others write.
 //!
-//! The sweep goes through the bins of the table that was the root when it began. A bin's entries are
-//! those whose hash begins with its number. If the bin has moved, they are looked up in the next
-//! table: in several bins of a larger one, or among the entries of one bin of a smaller one.
+//! The sweep goes through the bins of the table that was the root when it began. A bin's entries
+//! are those whose hash begins with its number. If the bin has moved, they are looked up in the
+//! next table: in several bins of a larger one, or among the entries of one bin of a smaller one.
 //!
 //! ```text
 //!   root at the start   | 0 | 1 | 2 | 3 |      bin 2 has moved: its entries are those of bins
@@ -65,8 +65,8 @@ impl<K, V> Raw<K, V> {
 
 impl<K: Eq, V> Raw<K, V> {
     /// Visits the entries of one bin, without those whose hash is below `position`, and returns the
-    /// position at which to go on. Between two calls no pin is needed: a position is a hash, and means
-    /// the same in every table.
+    /// position at which to go on. Between two calls no pin is needed: a position is a hash, and
+    /// means the same in every table.
     pub(crate) fn visit_from(
         &self,
         position: u64,

@@ -75,7 +75,8 @@ impl<K, V> Raw<K, V> {
                 return;
             }
             let (old, new) = (std::ptr::from_ref(root), std::ptr::from_ref(next));
-            // SeqCst: see `move_unit`. It is a Release as well: who sees the new root sees the table.
+            // SeqCst: see `move_unit`. It is a Release as well: who sees the new root sees the
+            // table.
             let unlinked = self.root.compare_exchange(
                 old.cast_mut(),
                 new.cast_mut(),

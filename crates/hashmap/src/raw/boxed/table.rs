@@ -15,8 +15,8 @@
 //!
 //! Nothing here is large. Bins come in segments of [`SEGMENT`], spills in blocks of [`BLOCK`]; each
 //! is allocated when it is first touched, by whoever touches it, and given back one by one
-//! ([`Table::dismantle`]). So no operation pays for a whole table, neither when it begins nor when it
-//! ends. Zero bytes are an empty table: nothing is filled either.
+//! ([`Table::dismantle`]). So no operation pays for a whole table, neither when it begins nor when
+//! it ends. Zero bytes are an empty table: nothing is filled either.
 //!
 //! # What this module does not do
 //!

@@ -10,9 +10,9 @@
 //!
 //! 1. *Freeze* each old bin. After that the set of its live entries, and their order along the
 //!    chain, is the same for whoever looks.
-//! 2. *Fill*: walk the frozen entries in that order and put each into the next place of its new bin.
-//!    Every helper computes the same place for the same entry. A place is filled by exchanging the
-//!    zero word, *never used*, and a slot that was filled is never zero again. So a helper that
+//! 2. *Fill*: walk the frozen entries in that order and put each into the next place of its new
+//!    bin. Every helper computes the same place for the same entry. A place is filled by exchanging
+//!    the zero word, *never used*, and a slot that was filled is never zero again. So a helper that
 //!    comes late, however late, changes nothing.
 //! 3. *Finish*: mark the old bins as moved. Only then does any operation look at the new ones, so
 //!    their free places are not touched while they are filled.

@@ -76,8 +76,8 @@ impl<K, V> Raw<K, V> {
 pub(crate) type Refused<'g, K, V> = (Option<&'g Entry<K, V>>, Owned<K, V>);
 
 impl<K: Eq, V> Raw<K, V> {
-    /// Puts `fresh` in the place of `entry`, which has the same key, if the map still has that. Else
-    /// gives it back, with the entry that the key has now.
+    /// Puts `fresh` in the place of `entry`, which has the same key, if the map still has that.
+    /// Else gives it back, with the entry that the key has now.
     pub(crate) fn replace_exactly<'g>(
         &self,
         entry: &'g Entry<K, V>,

@@ -10,13 +10,13 @@
 //!  | tag       | address of the entry        |1 0 0|   offered
 //! ```
 //!
-//! The tag is 16 bits of the entry's hash, from bit `base` on, counted from the top. The base is that
-//! of the table: the bits of its bin numbers, rounded down to a multiple of eight. So the tag holds
-//! the last bits of the bin's number, and at least nine that tell entries of one bin apart. When the
-//! table grows and the base stays, the tag says to which bin an entry goes: it is moved without a
-//! look at it. An entry is aligned to 8 bytes, which leaves
-//! three bits for the state; addresses of user space have 47 or 48 bits, which leaves 16 for the
-//! tag, and that is checked for each entry.
+//! The tag is 16 bits of the entry's hash, from bit `base` on, counted from the top. The base is
+//! that of the table: the bits of its bin numbers, rounded down to a multiple of eight. So the tag
+//! holds the last bits of the bin's number, and at least nine that tell entries of one bin apart.
+//! When the table grows and the base stays, the tag says to which bin an entry goes: it is moved
+//! without a look at it. An entry is aligned to 8 bytes, which leaves three bits for the state;
+//! addresses of user space have 47 or 48 bits, which leaves 16 for the tag, and that is checked for
+//! each entry.
 //!
 //! A vacant slot carries a stamp, so that no two vacancies of one slot are the same word with an
 //! entry in between. Stamp 0, a zero word, means *never used*: memory fresh from the operating

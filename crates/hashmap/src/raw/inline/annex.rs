@@ -16,8 +16,8 @@
 //! happens to be equal, once in 15.
 //!
 //! An annex that is full is replaced by one of the next class. A bin of more than 22
-//! entries is the work of chance (one in thousands at full load) or of an enemy (all keys with one hash);
-//! it gets a [`Block`] on the heap, which is searched from end to end.
+//! entries is the work of chance (one in thousands at full load) or of an enemy (all keys with one
+//! hash); it gets a [`Block`] on the heap, which is searched from end to end.
 //!
 //! # When a reader holds an old word
 //!
@@ -83,7 +83,8 @@ impl Annex<'_> {
     ///
     /// # Safety
     ///
-    /// The word was read from a bin of a live table under an epoch guard that outlives what is returned.
+    /// The word was read from a bin of a live table under an epoch guard that outlives what is
+    /// returned.
     #[inline(always)]
     pub(super) unsafe fn from_word(word: u64) -> Self {
         if word == 0 {

@@ -8,10 +8,10 @@
 //! ```
 //!
 //! A bin is moved by the owner of its lock: it copies the entries to the next table, where nobody
-//! can see them yet, and sets `MOVED`, all in one store for whoever looks. Until then the old bin is
-//! the place to read *and write*; no operation moves a bin in order to use it. Each write moves one
-//! [chunk](super::migration) of bins besides, until all have moved. In the other direction two bins
-//! or more become one; their mover holds all their locks.
+//! can see them yet, and sets `MOVED`, all in one store for whoever looks. Until then the old bin
+//! is the place to read *and write*; no operation moves a bin in order to use it. Each write moves
+//! one [chunk](super::migration) of bins besides, until all have moved. In the other direction two
+//! bins or more become one; their mover holds all their locks.
 //!
 //! The table after the next is not begun before the old one has gone. If its last chunk waits for
 //! a thread that the system has suspended, entries go on into annexes.

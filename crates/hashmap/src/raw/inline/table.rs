@@ -1,8 +1,8 @@
 //! One size of the map: its bins, its pool, and the way to the table after it.
 //!
-//! The highest bits of a hash are the number of its bin. So bins are in the order of hashes in every
-//! table, and the entries of one bin come to lie next to each other in a larger table: both are
-//! moved from end to end, as memory likes it.
+//! The highest bits of a hash are the number of its bin. So bins are in the order of hashes in
+//! every table, and the entries of one bin come to lie next to each other in a larger table: both
+//! are moved from end to end, as memory likes it.
 
 #![expect(unsafe_code, reason = "tables are reached through atomic pointers under an epoch guard")]
 

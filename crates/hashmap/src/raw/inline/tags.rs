@@ -2,8 +2,8 @@
 //!
 //! The idea is that of the Swiss table (Abseil 2017, Benzaquen et al.): whether a key is there is
 //! nearly always decided by tags, which lie close together, and the entry itself is touched only
-//! to read it. A tag is 1 to 255; 0 is a slot without an entry. A search for a key that is not there
-//! looks at an entry in vain once in 255 for each entry of the bin.
+//! to read it. A tag is 1 to 255; 0 is a slot without an entry. A search for a key that is not
+//! there looks at an entry in vain once in 255 for each entry of the bin.
 //!
 //! Two words, so that the tags of a bin are read by two atomic loads and compared in a register.
 

@@ -1,8 +1,8 @@
 //! Changing a value by a function of it.
 //!
-//! The function is the caller's and runs before the lock is taken: read, compute, lock, and write if
-//! the value is still the one that was read, else compute anew. The bits of the value are all there
-//! is to it, so a value that went and came back meanwhile does no harm.
+//! The function is the caller's and runs before the lock is taken: read, compute, lock, and write
+//! if the value is still the one that was read, else compute anew. The bits of the value are all
+//! there is to it, so a value that went and came back meanwhile does no harm.
 
 use std::hash::BuildHasher;
 

@@ -72,7 +72,12 @@ enum Request {
 
 /// Few keys, so that each is met in every state, and enough to make the smallest table grow.
 fn key() -> impl Strategy<Value = u64> {
-    prop_oneof![6 => 0_u64..40, 1 => 0_u64..200, 1 => Just(u64::MAX), 1 => (0_u64..9).prop_map(|it| it << 60)]
+    prop_oneof![
+        6 => 0_u64..40,
+        1 => 0_u64..200,
+        1 => Just(u64::MAX),
+        1 => (0_u64..9).prop_map(|it| it << 60),
+    ]
 }
 
 fn value() -> impl Strategy<Value = u64> {

@@ -13,7 +13,8 @@ fn word(number: usize) -> Word {
     Word::live(std::ptr::without_provenance_mut(number << 4), 0, 0)
 }
 
-/// Inserts unless there is a live entry; the protocol of an insertion. False where the bin is frozen.
+/// Inserts unless there is a live entry; the protocol of an insertion. False where the bin is
+/// frozen.
 fn insert_if_empty(table: &Table, entry: Word) -> Result<bool, Frozen> {
     let bin = table.bin(0);
     loop {

@@ -129,8 +129,8 @@ fn every_key_and_value_is_dropped_once() {
     settle(&alive, 0);
 }
 
-/// The n-th call of user code panics, for each n: nothing is lost, nothing is dropped twice, and the
-/// map goes on.
+/// The n-th call of user code panics, for each n: nothing is lost, nothing is dropped twice, and
+/// the map goes on.
 #[test]
 fn panics_of_user_code_leave_a_map_that_works() {
     for hasher in [Keeps::All, Keeps::None] {
@@ -284,8 +284,8 @@ fn closures_may_use_the_map() {
     });
 }
 
-/// Freeing a part of a table has the collector work, which may free parts of other tables, and so on.
-/// That once ran as deep as there were tables waiting, and overran small stacks.
+/// Freeing a part of a table has the collector work, which may free parts of other tables, and so
+/// on. That once ran as deep as there were tables waiting, and overran small stacks.
 #[test]
 fn many_waiting_tables_need_no_deep_stack() {
     let stalled = HashMap::<u64, u64>::new();

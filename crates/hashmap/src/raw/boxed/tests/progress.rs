@@ -2,8 +2,8 @@
 //!
 //! For each point, and for the first few times that it is passed, one thread runs into it and stays
 //! there. Another then does thousands of operations on keys of its own in the same bins, and every
-//! answer must be right. If it waited for the stopped thread, it would not come back; the test gives
-//! it a minute. Then the stopped thread goes on, and its answers must be right as well.
+//! answer must be right. If it waited for the stopped thread, it would not come back; the test
+//! gives it a minute. Then the stopped thread goes on, and its answers must be right as well.
 
 use std::collections::HashMap as Model;
 use std::sync::Arc;

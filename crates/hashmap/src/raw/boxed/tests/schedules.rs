@@ -1,4 +1,5 @@
-//! Few operations under many schedules; with `--cfg shuttle` a thread may be switched at each access.
+//! Few operations under many schedules; with `--cfg shuttle` a thread may be switched at each
+//! access.
 //!
 //! Then each planted bug must be found by the test that is about it.
 
@@ -147,9 +148,12 @@ mod planted {
     /// Tries in which a mistake must be found.
     const TRIES: u64 = 3_000;
 
+    /// Tries for one that needs a rare order of two threads.
+    const TRIES_FOR_A_RARE_ONE: u64 = 100_000;
+
     /// Shuttle runs all threads of a schedule on the thread that explores, so the bug is in each.
-    fn is_found(bug: Bug, test: fn()) -> bool {
-        let failure = find_failure(TRIES, move || {
+    fn is_found(bug: Bug, tries: u64, test: fn()) -> bool {
+        let failure = find_failure(tries, move || {
             plant(Some(bug));
             test();
         });
@@ -159,38 +163,36 @@ mod planted {
 
     #[test]
     fn skipped_promotion_is_found() {
-        assert!(is_found(Bug::SkipsPromotion, one_key));
+        assert!(is_found(Bug::SkipsPromotion, TRIES, one_key));
     }
 
     #[test]
     fn blind_commit_is_found() {
-        assert!(is_found(Bug::CommitsBlindly, one_key));
+        assert!(is_found(Bug::CommitsBlindly, TRIES, one_key));
     }
 
     #[test]
     fn named_slot_offered_again_is_found() {
-        assert!(
-            is_found(Bug::OffersNamedSlot, neighbours) || is_found(Bug::OffersNamedSlot, one_key)
-        );
+        assert!(is_found(Bug::OffersNamedSlot, TRIES_FOR_A_RARE_ONE, one_key));
     }
 
     #[test]
     fn forgotten_stamp_is_found() {
-        assert!(is_found(Bug::ForgetsStamp, moving));
+        assert!(is_found(Bug::ForgetsStamp, TRIES, moving));
     }
 
     #[test]
     fn skipped_freeze_is_found() {
-        assert!(is_found(Bug::SkipsFreeze, moving));
+        assert!(is_found(Bug::SkipsFreeze, TRIES, moving));
     }
 
     #[test]
     fn early_finish_is_found() {
-        assert!(is_found(Bug::FinishesEarly, moving));
+        assert!(is_found(Bug::FinishesEarly, TRIES, moving));
     }
 
     #[test]
     fn ignored_move_is_found() {
-        assert!(is_found(Bug::IgnoresMoved, moving));
+        assert!(is_found(Bug::IgnoresMoved, TRIES, moving));
     }
 }

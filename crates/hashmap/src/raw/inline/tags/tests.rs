@@ -14,7 +14,8 @@ proptest! {
             let bytes = [words[0].to_le_bytes(), words[1].to_le_bytes()].concat();
             let expected: Vec<usize> = (0..HOME).filter(|&slot| bytes[slot] == tag).collect();
             prop_assert_eq!(Tags(words).equal(tag).collect::<Vec<_>>(), expected.clone());
-            let by_word = equal_bytes_of_word(words[0], tag) | equal_bytes_of_word(words[1], tag) << 8;
+            let [low, high] = [0, 1].map(|word: usize| equal_bytes_of_word(words[word], tag));
+            let by_word = low | high << 8;
             prop_assert_eq!(Slots(by_word & ALL).collect::<Vec<_>>(), expected);
         }
     }
