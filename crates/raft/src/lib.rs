@@ -90,9 +90,9 @@
 //!
 //! # What this crate does not do
 //!
-//! It opens no file and no socket, starts no thread and asks no clock: chance enters as a seed, time
-//! as ticks. It encodes no message. It knows no client sessions: a command that is proposed twice
-//! is applied twice. It tolerates servers that stop, not servers that lie.
+//! It opens no file and no socket, starts no thread and asks no clock: chance enters as a seed,
+//! time as ticks. It encodes no message. It knows no client sessions: a command that is proposed
+//! twice is applied twice. It tolerates servers that stop, not servers that lie.
 
 mod config;
 mod core;

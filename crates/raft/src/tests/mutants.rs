@@ -44,9 +44,10 @@ fn seed(bug: Bug) -> Option<Finder> {
 
 fn table() -> String {
     let mut text = "# Planted bugs, and what finds them\n\n\
-        Each is one line of the protocol made wrong (`crates/raft/src/mutants.rs` says how). A test \
-        plants it,\nruns the traces and, where none differs, the simulation seed by seed, and \
-        demands this table.\n\n| bug | found by |\n|---|---|\n"
+        Each is one line of the protocol made wrong (`crates/raft/src/mutants.rs` says how). \
+        A test \
+        plants it,\nruns the traces and, where none differs, the simulation seed by seed, \
+        and demands this table.\n\n| bug | found by |\n|---|---|\n"
         .to_owned();
     let mut at_large = Vec::new();
     for &bug in Bug::ALL {

@@ -45,8 +45,8 @@ const TICK: Duration = Duration::from_millis(2);
 /// How long faults last.
 const FAULTS: Duration = Duration::from_millis(400);
 
-/// How long after them everything must be well: 800 ticks, or 400 of a clock that still runs at half
-/// its rate, which are 40 election timeouts.
+/// How long after them everything must be well: 800 ticks, or 400 of a clock that still runs at
+/// half its rate, which are 40 election timeouts.
 const CALM: Duration = Duration::from_millis(1_600);
 
 const CLIENTS: u32 = 2;
