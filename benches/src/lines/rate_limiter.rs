@@ -48,9 +48,13 @@ const KEYS_DRAWN: usize = 1 << 20;
 pub(super) fn lines() -> Vec<Line> {
     let mut lines = Vec::new();
     for threads in [1, 2] {
-        lines.push(line("direct/admit", threads, direct(admit_makers())).with_latency(OFFERED));
-        lines.push(line("direct/deny", threads, direct(deny_makers())));
-        lines.push(line("direct/given-now", threads, given_now()));
+        let one_word = |workload, contenders| {
+            let line = line(workload, threads, contenders);
+            if threads > 1 { line.contended() } else { line }
+        };
+        lines.push(one_word("direct/admit", direct(admit_makers())).with_latency(OFFERED));
+        lines.push(one_word("direct/deny", direct(deny_makers())));
+        lines.push(one_word("direct/given-now", given_now()));
         lines.push(line("keyed/1k/uniform", threads, keyed::<Thousand>()));
         lines.push(line("keyed/1M/uniform", threads, keyed::<Million>()).with_latency(OFFERED));
         lines.push(line("keyed/1M/zipf", threads, keyed::<MillionZipf>()));
