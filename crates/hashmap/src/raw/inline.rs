@@ -18,7 +18,6 @@ mod state;
 mod table;
 mod tags;
 mod update;
-mod zeroed;
 
 pub(crate) use self::core::Core;
 pub(crate) use iterate::Walk;

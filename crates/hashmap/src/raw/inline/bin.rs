@@ -18,9 +18,9 @@
 
 use super::state::State;
 use super::tags::{Tags, tag_of};
-use super::zeroed::Zeroable;
 use crate::prefetch;
 use crate::sync::{AtomicU64, Ordering, fence};
+use crate::zeroed::Zeroable;
 
 /// Slots of a bin.
 pub(super) const HOME: usize = 14;

@@ -27,6 +27,7 @@ use super::reclaim::retire_block;
 use super::state::State;
 use super::table::{BINS_MIN, Table, capacity_of};
 use crate::sync::Ordering;
+use crate::zeroed::Pages;
 
 /// A table is too large when it holds less than this fraction of what fills it.
 const SPARSE_DIVISOR: usize = 8;
@@ -55,7 +56,7 @@ impl<S: BuildHasher> Core<S> {
             return;
         }
         if self.is_current(table) && self.is_full(table) {
-            table.begin_resize(bins.saturating_mul(2));
+            table.begin_resize(bins.saturating_mul(2), Pages::Small);
         }
     }
 
@@ -67,7 +68,7 @@ impl<S: BuildHasher> Core<S> {
         let floor = self.bins_floor.load(Ordering::Relaxed);
         let fits = bins / 2 >= floor.max(BINS_MIN);
         if fits && self.is_current(table) && self.len() < capacity_of(bins) / SPARSE_DIVISOR {
-            table.begin_resize(bins / 2);
+            table.begin_resize(bins / 2, Pages::Small);
         }
     }
 
@@ -195,9 +196,9 @@ impl<'t> Movers<'t> {
 impl Table {
     /// Makes a table of `bins` bins that takes over from this one, which is the current one, unless
     /// there is one already. Where there is no memory for it, the map stays as it is.
-    pub(super) fn begin_resize(&self, bins: usize) {
+    pub(super) fn begin_resize(&self, bins: usize, pages: Pages) {
         if self.next().is_none()
-            && let Some(next) = Self::new(bins, Some(self.len()))
+            && let Some(next) = Self::new(bins, Some(self.len()), pages)
         {
             self.set_next(next);
         }
