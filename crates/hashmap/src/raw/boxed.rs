@@ -111,7 +111,6 @@
 mod bin;
 mod entry;
 mod find;
-mod hook;
 mod insert;
 mod iterate;
 mod remove;

@@ -19,6 +19,9 @@ mod table;
 mod tags;
 mod update;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use self::core::Core;
 pub(crate) use iterate::Walk;
 pub(crate) use session::Session;

@@ -3,12 +3,12 @@
 
 use super::bin::{Seen, load};
 use super::entry::Entry;
-use super::hook::{Bug, planted};
 use super::table::{Bin, Row, Table};
 use super::word::{Header, Probe, Word};
 use super::{Raw, next};
 use crate::pin::Pin;
 use crate::prefetch;
+use crate::raw::hook::{Bug, planted};
 
 /// Where a search for writing ended, in a bin that was open when it began.
 pub(super) enum Site<'g, K, V> {

@@ -28,8 +28,8 @@
 use std::alloc::{self, Layout, handle_alloc_error};
 use std::ptr::{self, NonNull};
 
-use super::hook::{Point, reach};
 use super::word::base_of;
+use crate::raw::hook::{Point, reach};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::zeroed::{Pages, Zeroable, Zeroed};
 
@@ -148,7 +148,7 @@ impl Table {
         let mut table = Self::new(bits)?;
         if let Some(bins) = Zeroed::<Bin>::new(table.len(), Pages::Huge) {
             for (segment, bins) in table.segments.iter_mut().zip(bins.chunks(SEGMENT)) {
-                *segment.get_mut() = bins.as_ptr().cast_mut();
+                *segment = AtomicPtr::new(bins.as_ptr().cast_mut());
             }
             table.whole = Some(bins);
         }

@@ -26,6 +26,7 @@ use super::core::Core;
 use super::reclaim::retire_block;
 use super::state::State;
 use super::table::{BINS_MIN, Table, capacity_of};
+use crate::raw::hook::{Bug, planted};
 use crate::sync::Ordering;
 use crate::zeroed::Pages;
 
@@ -133,7 +134,7 @@ impl<S: BuildHasher> Core<S> {
                 return true;
             }
             movers.hash(|key| self.hash(key));
-            if movers.lock() {
+            if planted(Bug::MovesUnlocked) || movers.lock() {
                 movers.settle_in(next);
                 return true;
             }
@@ -178,6 +179,9 @@ impl<'t> Movers<'t> {
 
     /// Copies the entries to the next table and says that they are there.
     fn settle_in(&self, next: &Table) {
+        if planted(Bug::MovesEarly) {
+            self.bins.iter().for_each(|(bin, state)| bin.head.publish(state.moved()));
+        }
         for &(slot, hash) in &self.entries {
             let (key, value) = slot.entry();
             next.settle_alone(hash, key, value);
@@ -209,6 +213,7 @@ impl Table {
         bin.head.tags().occupied().for_each(|index| visit(&bin.slots[index]));
         match self.annex(bin.head.annex()) {
             Annex::None => {}
+            Annex::Pool(_) if planted(Bug::ForgetsAnnex) => {}
             Annex::Pool(annex) => {
                 let slots = self.pool.slots(annex.class, annex.unit);
                 annex.occupied().for_each(|index| visit(&slots[index]));
