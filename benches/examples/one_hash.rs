@@ -50,8 +50,11 @@ fn measure(name: &str, count: u64) {
     show(count);
 }
 
+/// Measures a map with so many keys.
+type Show = fn(u64);
+
 /// Every map, and what measures it.
-const MAPS: [(&str, fn(u64)); 8] = [
+const MAPS: [(&str, Show); 8] = [
     ("hashmap-word", show_words),
     ("hashmap", show::<hashmap::Map<OneHash, u64>>),
     ("papaya", show::<papaya::Map<OneHash, u64>>),

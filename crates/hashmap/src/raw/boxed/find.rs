@@ -115,14 +115,22 @@ impl<K, V> Raw<K, V> {
             }
             let mut vacancy = None;
             let mut is_held_up = false;
+            let has_key = |word: Word| {
+                let entry: &Entry<K, V> = entry(word, pin);
+                (entry.hash == hash && is_key(&entry.key)).then_some(entry)
+            };
             let found = bin.walk(table, |seen| {
+                if seen.word.matches(probe) {
+                    return has_key(seen.word).map(|entry| (seen, entry));
+                }
+                if seen.word.is_live() {
+                    return None;
+                }
                 let seen = bin.promoted(seen, header);
                 if seen.word.matches(probe) {
-                    let entry: &Entry<K, V> = entry(seen.word, pin);
-                    if entry.hash == hash && is_key(&entry.key) {
-                        return Some((seen, entry));
-                    }
-                } else if vacancy.is_none() {
+                    return has_key(seen.word).map(|entry| (seen, entry));
+                }
+                if vacancy.is_none() && !seen.word.is_live() {
                     if Bin::is_free(&seen, header) {
                         vacancy = Some(seen);
                     } else {
