@@ -12,6 +12,7 @@ pub mod rate_limiter;
 pub mod ratelimit;
 pub mod rwlock;
 pub mod scc;
+pub mod yours_map;
 
 /// What every map hashes with, so that maps are compared and not their defaults.
 pub type Hasher = foldhash::fast::RandomState;

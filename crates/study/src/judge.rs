@@ -13,7 +13,7 @@ use crate::confine::{self, Ended, How, Limits};
 use crate::error::Error;
 
 /// What the tests of a stage may use. They take a second or two.
-const LIMITS: Limits = Limits { time: Duration::from_mins(1), memory: 8 << 30 };
+const LIMITS: Limits = Limits { time: Duration::from_secs(40), memory: 8 << 30 };
 
 /// What a stub says when it is called.
 const NOT_WRITTEN: &str = "is not written yet";
@@ -92,7 +92,9 @@ pub(crate) fn judge_under(
         Ok(program) => program,
         Err(complaints) => return Ok(Verdict::NoProgram(complaints)),
     };
-    let command = [&program, &format!("{module}::"), "--color=never"].map(ToString::to_string);
+    // One test at a time, so that one that hangs is the one that was begun last.
+    let arguments = [&format!("{module}::"), "--color=never", "--test-threads=1"];
+    let command = std::iter::once(program).chain(arguments.map(str::to_owned)).collect::<Vec<_>>();
     Ok(read(&confine::run(&command, LIMITS)?))
 }
 
@@ -143,7 +145,7 @@ pub(crate) fn read(ended: &Ended) -> Verdict {
         How::Failure => {
             let failures = failures(&ended.output);
             match failures.iter().find(|failure| failure.is_stub) {
-                Some(stub) => Verdict::NotWritten(stub.message.clone()),
+                Some(stub) => Verdict::NotWritten(stub_of(&stub.message)),
                 None => Verdict::Failed(failures),
             }
         }
@@ -182,6 +184,12 @@ fn failures(output: &str) -> Vec<Failure> {
         Failure { test: test.to_owned(), is_stub: message.contains(NOT_WRITTEN), message }
     };
     names(output, "FAILED").map(failure).collect()
+}
+
+/// What the stub itself said, of a message that may have more in it.
+fn stub_of(message: &str) -> String {
+    let line = message.lines().find(|line| line.contains(NOT_WRITTEN)).unwrap_or(message);
+    line.find("stage ").map_or(line, |start| &line[start..]).to_owned()
 }
 
 /// Lines that say where the panic machinery was, not what was wrong.

@@ -1,18 +1,14 @@
 //! What the learner has done: a small file that git ignores.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 
 use env::fs::{Fs, FsExt, OsFs};
-use foldhash::fast::FixedState;
+use harness::gate::FOLDER;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Exercise, Stage};
 use crate::error::Error;
-
-/// The folder of everything that the tool remembers.
-pub(crate) const FOLDER: &str = ".study";
 
 /// What is remembered.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -21,7 +17,7 @@ pub(crate) struct Progress {
     path: PathBuf,
     /// The build that is worked on.
     pub(crate) build: Option<String>,
-    /// For each build and stage, the [stamp] of the source that passed.
+    /// For each build and stage, the [stamp](harness::gate::stamp) of the source that passed.
     passed: BTreeMap<String, BTreeMap<u32, u64>>,
     /// For each build and stage, how many hints were shown.
     hints: BTreeMap<String, BTreeMap<u32, usize>>,
@@ -29,13 +25,6 @@ pub(crate) struct Progress {
     pub(crate) boxes: BTreeMap<String, u32>,
     /// How many quizzes there were.
     pub(crate) quizzes: u32,
-}
-
-/// A number for a source, so that a verdict belongs to it and to no other.
-pub(crate) fn stamp(source: &str) -> u64 {
-    let mut hasher = FixedState::with_seed(1).build_hasher();
-    hasher.write(source.as_bytes());
-    hasher.finish()
 }
 
 impl Progress {

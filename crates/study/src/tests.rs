@@ -8,7 +8,6 @@ use crate::citation;
 use crate::command::is_due;
 use crate::confine::{Ended, How};
 use crate::judge::{Verdict, read};
-use crate::progress::stamp;
 use crate::questions::{as_anki, parse};
 use crate::screen::{Screen, Tone};
 use crate::verify::{items, of_readings};
@@ -185,10 +184,4 @@ fn text_fits_the_screen() {
     assert!(text.lines().all(|line| line.len() <= 80 && line.starts_with("    word")), "{text}");
     assert_eq!(Screen::bar(2, 5), "[##---] 2 of 5");
     assert_eq!(Screen::PLAIN.paint(Tone::Bad, "x"), "x");
-}
-
-#[test]
-fn a_stamp_belongs_to_one_source() {
-    assert_eq!(stamp("fn a() {}"), stamp("fn a() {}"));
-    assert_ne!(stamp("fn a() {}"), stamp("fn a() { }"));
 }

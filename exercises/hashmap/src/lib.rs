@@ -21,6 +21,9 @@ pub mod exercise {
     include!(concat!(env!("OUT_DIR"), "/mutant.rs"));
 }
 
+/// Your source, for the gate before the comparison.
+pub const SOURCE: &str = include_str!("exercise.rs");
+
 mod judged;
 
 pub use judged::Judged;

@@ -1,18 +1,17 @@
 //! `bench`: the learner's line in the same comparison, after the same suites.
 //!
-//! The line `yours` appears where `.study/yours-<build>` holds the stamp of the very source that is
-//! compiled in: it is written after a verdict and names that source alone, so that a change takes
-//! the line away again.
+//! The line `yours` is let through a [gate](harness::gate), which this command opens for the source
+//! that passed and for no other.
 
 use std::process::Command;
 
-use env::fs::{Fs, FsExt, OsFs};
+use env::fs::{FsExt, OsFs};
+use harness::gate;
 
 use crate::Study;
 use crate::command::check;
 use crate::error::Error;
 use crate::judge::{Source, judge};
-use crate::progress::{FOLDER, stamp};
 
 /// Judges what the learner calls `Yours`, and measures it.
 pub(crate) fn bench(study: &mut Study, duel: &[String]) -> Result<bool, Error> {
@@ -21,16 +20,12 @@ pub(crate) fn bench(study: &mut Study, duel: &[String]) -> Result<bool, Error> {
     println!("judging what you call `Yours` ...");
     let verdict = judge(&study.root, exercise, "yours", Source::Learner)?;
     check::show(study.screen, exercise, &verdict);
-    let gate = study.root.join(FOLDER).join(format!("yours-{}", exercise.build));
     if !verdict.is_passed() {
-        if OsFs.exists(&gate)? {
-            OsFs.remove_file(&gate)?;
-        }
+        gate::close(&study.root, &exercise.build)?;
         println!("no line yet: what is wrong is not measured");
         return Ok(false);
     }
-    OsFs.create_dir_all(&study.root.join(FOLDER))?;
-    OsFs.write_atomic(&gate, stamp(&source).to_string().as_bytes())?;
+    gate::open(&study.root, &exercise.build, &source)?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(&study.root).args(["bench", "--quiet", "--bench", "duel", "--"]);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use env::clock::{Clock, MonotonicClock};
 use env::fs::{FsExt, OsFs};
+use harness::gate::stamp;
 
 use crate::Study;
 use crate::catalogue::{Exercise, Stage};
@@ -11,7 +12,6 @@ use crate::command::list;
 use crate::confine::How;
 use crate::error::Error;
 use crate::judge::{Failure, Source, Verdict, judge};
-use crate::progress::stamp;
 use crate::screen::{Screen, Tone};
 
 /// How often the file is looked at. Polling works on every file system and over every connection.
