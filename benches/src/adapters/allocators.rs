@@ -1,7 +1,5 @@
-//! What the adapters of allocators share: every method goes to the allocator's own, inlined, so that
-//! one that overrides `realloc` or `alloc_zeroed` keeps what it gains by that.
-
-#![expect(unsafe_code, reason = "`GlobalAlloc` is passed on")]
+//! What the adapters of allocators share: every method goes to the allocator's own, inlined, so
+//! that one that overrides `realloc` or `alloc_zeroed` keeps what it gains by that.
 
 /// Implements `GlobalAlloc` by passing everything on.
 macro_rules! forward {

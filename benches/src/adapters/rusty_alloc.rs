@@ -1,4 +1,4 @@
-//! Rusty_alloc: mimalloc v2 made anew in Rust.
+//! `rusty_alloc`: mimalloc v2 made anew in Rust.
 
 use harness::contract::Allocator;
 

@@ -16,8 +16,8 @@
 //! | `threads`              | a thread starts, makes and frees 100 blocks, and ends                 |
 //! | `json`                 | a text is parsed into a tree, which is dropped                        |
 //!
-//! Every contender has a process of its own; time is processor time, and the peak of resident memory
-//! is that of the process. All are called through the contract, inlined.
+//! Every contender has a process of its own; time is processor time, and the peak of resident
+//! memory is that of the process. All are called through the contract, inlined.
 
 mod json;
 mod pairs;
@@ -33,7 +33,9 @@ use self::trace::{
     Aligned, Big64, ChurnLarge, ChurnMid, ChurnSmall, Fifo64, FifoMix, Fragmenting, Large, Lifo64,
     LifoMix, Random64, RandomMix,
 };
-use crate::adapters::{allocator, glibc, jemalloc, mimalloc, mimalloc_nothp, rpmalloc, rusty_alloc};
+use crate::adapters::{
+    allocator, glibc, jemalloc, mimalloc, mimalloc_nothp, rpmalloc, rusty_alloc,
+};
 
 const BUILD: &str = "allocator";
 const OURS: &str = env!("CARGO_PKG_VERSION");

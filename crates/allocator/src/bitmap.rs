@@ -20,7 +20,7 @@ impl<const WORDS: usize> Bitmap<WORDS> {
 
     /// Sets or clears the bits from `start` on.
     pub(crate) fn fill(&self, start: usize, count: usize, value: bool) {
-        self.each_word(start, count, |word, mask| {
+        Self::each_word(start, count, |word, mask| {
             let old = self.words[word].get();
             self.words[word].set(if value { old | mask } else { old & !mask });
         });
@@ -29,7 +29,7 @@ impl<const WORDS: usize> Bitmap<WORDS> {
     /// Number of set bits from `start` on.
     pub(crate) fn count(&self, start: usize, count: usize) -> usize {
         let mut sum = 0;
-        self.each_word(start, count, |word, mask| {
+        Self::each_word(start, count, |word, mask| {
             sum += (self.words[word].get() & mask).count_ones() as usize;
         });
         sum
@@ -79,7 +79,7 @@ impl<const WORDS: usize> Bitmap<WORDS> {
         None
     }
 
-    fn each_word(&self, start: usize, count: usize, mut visit: impl FnMut(usize, u64)) {
+    fn each_word(start: usize, count: usize, mut visit: impl FnMut(usize, u64)) {
         assert!(start + count <= Self::BITS, "bits {start} to {} of {}", start + count, Self::BITS);
         let (mut start, end) = (start, start + count);
         while start < end {

@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use crate::heap::{Fresh, Heap};
 use crate::local;
 use crate::options::Options;
+use crate::stats::Stats;
 use crate::world::WORLD;
 
 /// The allocator.
@@ -51,6 +52,11 @@ impl Strata {
             heap.collect();
             WORLD.collect();
         }
+    }
+
+    /// What the allocator holds. The heaps are locked while it is counted: not for a hot path.
+    pub fn stats(&self) -> Stats {
+        Stats::of(&WORLD)
     }
 
     #[cold]
@@ -102,7 +108,10 @@ unsafe impl GlobalAlloc for Strata {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let Some(heap) = self.heap() else { return std::ptr::null_mut() };
+        // SAFETY: the caller hands in a block, which is not null.
+        let block = unsafe { NonNull::new_unchecked(block) };
         // SAFETY: the caller says so.
-        unsafe { crate::realloc::realloc(self, block, layout, size) }
+        unsafe { heap.reallocate(block, layout.size(), layout.align(), size) }
     }
 }

@@ -24,6 +24,7 @@
 //! It does not know whose heap is whose thread's; see `local`.
 
 mod outgoing;
+mod resize;
 mod spans;
 
 use std::cell::Cell;
@@ -35,6 +36,7 @@ use self::outgoing::Outgoing;
 use self::spans::Spans;
 use crate::block::Block;
 use crate::handover::{Handover, Posted};
+use crate::planted::{self, Bug};
 use crate::segment::{Segment, first, slab_of};
 use crate::size_class::{
     CLASSES, LARGEST, SMALL, SMALL_WORDS, aligned_size, class_of, size_of_class, slices_of_class,
@@ -57,7 +59,7 @@ pub(crate) enum Role {
 /// A slab that may be put in a static.
 struct Shared(Slab);
 
-static NO_SLAB: Shared = Shared(Slab::NONE);
+static NO_SLAB: Shared = Shared(Slab::none());
 
 /// See the module's header. All methods but [`post`](Self::post) and [`claim`](Self::claim) are for
 /// the owner alone.
@@ -161,26 +163,28 @@ impl Heap {
         if self.handover.0.has_parcels() {
             self.take_parcels();
         }
-        self.outgoing.flush(self);
         loop {
             let slab = self.bins[class].get();
             if let Some(block) = slab.pop() {
                 return Fresh { start: block.as_ptr(), zero: false };
             }
-            if let Some(block) = self.carve(slab) {
+            if let Some(block) = Self::carve(slab) {
                 return Fresh { start: block.as_ptr(), zero: slab.zero.get() };
             }
-            if !std::ptr::eq(slab, &raw const NO_SLAB.0) {
+            if is_none(slab) {
+                self.outgoing.flush();
+                if !self.adopt_slab(class) && !self.add_slab(class) {
+                    return Fresh::NULL;
+                }
+            } else {
                 self.unlink(slab);
-                self.unkeep(slab);
+                Self::unkeep(slab);
                 slab.set_flag(FULL, true);
-            } else if !self.adopt_slab(class) && !self.add_slab(class) {
-                return Fresh::NULL;
             }
         }
     }
 
-    fn carve(&self, slab: &'static Slab) -> Option<Block> {
+    fn carve(slab: &'static Slab) -> Option<Block> {
         if slab.carved.get() == slab.capacity.get() {
             return None;
         }
@@ -215,9 +219,9 @@ impl Heap {
         world.visit_orphans(|orphan| {
             orphan.take_parcels();
             let slab = orphan.bins[class].get();
-            if !std::ptr::eq(slab, &raw const NO_SLAB.0) {
+            if !is_none(slab) {
                 orphan.unlink(slab);
-                orphan.unkeep(slab);
+                Self::unkeep(slab);
                 slab.set_owner(self.address());
                 self.link(slab);
                 adopted = true;
@@ -232,7 +236,7 @@ impl Heap {
         let class = usize::from(slab.class.get());
         let last = self.lasts[class].replace(slab);
         slab.next.set(None);
-        if std::ptr::eq(last, &raw const NO_SLAB.0) {
+        if is_none(last) {
             slab.prev.set(None);
             self.set_current(class, slab);
         } else {
@@ -306,7 +310,7 @@ impl Heap {
         match slab.kind.get() {
             Kind::Span | Kind::Huge => self.free_span(slab),
             Kind::Slab if owner & !FLAGS == self.address() => {
-                if owner & FULL != 0 {
+                if owner & FULL != 0 && !planted::is(Bug::StaysFull) {
                     slab.set_flag(FULL, false);
                     self.link(slab);
                 }
@@ -347,7 +351,7 @@ impl Heap {
     }
 
     /// Counts a slab right that was kept.
-    fn unkeep(&self, slab: &'static Slab) {
+    fn unkeep(slab: &'static Slab) {
         if slab.kept.replace(false) {
             slab.used.set(slab.used.get() - 1);
         }
@@ -359,7 +363,7 @@ impl Heap {
         for class in 0..CLASSES {
             let slab = self.bins[class].get();
             if slab.kept.get() {
-                self.unkeep(slab);
+                Self::unkeep(slab);
                 if slab.used.get() == 0 {
                     self.unlink(slab);
                     self.release(slab);
@@ -424,7 +428,9 @@ impl Heap {
 
     /// Gives the heap up: its thread ends, or somebody claimed it for a moment.
     pub(crate) fn leave(&'static self) {
-        self.outgoing.flush(self);
+        if !planted::is(Bug::ForgetsParcels) {
+            self.outgoing.flush();
+        }
         self.release_spans();
         // Counted first, so that the count never falls below zero.
         self.world().orphans.fetch_add(1, Ordering::Relaxed); // Relaxed: a hint.
@@ -438,10 +444,14 @@ impl Heap {
 
     /// Gives back what the heap keeps for later.
     pub(crate) fn collect(&'static self) {
-        self.outgoing.flush(self);
+        self.outgoing.flush();
         self.release_spans();
         self.settle();
     }
+}
+
+fn is_none(slab: &Slab) -> bool {
+    std::ptr::eq(slab, &raw const NO_SLAB.0)
 }
 
 /// Bytes of a slab that may have been touched.

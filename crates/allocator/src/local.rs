@@ -14,6 +14,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::environment;
 use crate::heap::{Heap, NOBODY, Role};
 use crate::lock::Errno;
 use crate::options::Options;
@@ -131,7 +132,7 @@ fn set_up(options: &Options) {
         }
         return;
     }
-    WORLD.set_options(options.from_environment());
+    WORLD.set_options(environment::overrule(*options));
     let mut key = 0;
     // SAFETY: the place is ours; the destructor takes what `begin` sets.
     let made = unsafe { libc::pthread_key_create(&raw mut key, Some(end)) };

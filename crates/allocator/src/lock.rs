@@ -106,13 +106,17 @@ pub(crate) struct Errno(i32);
 
 impl Errno {
     pub(crate) fn save() -> Self {
-        // SAFETY: the C library hands out the place of this thread's own number.
-        Self(unsafe { *libc::__errno_location() })
+        // SAFETY: always sound.
+        let place = unsafe { libc::__errno_location() };
+        // SAFETY: it is the place of this thread's own number.
+        Self(unsafe { *place })
     }
 
     pub(crate) fn restore(self) {
+        // SAFETY: always sound.
+        let place = unsafe { libc::__errno_location() };
         // SAFETY: as in `save`.
-        unsafe { *libc::__errno_location() = self.0 };
+        unsafe { *place = self.0 };
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | option       | environment             | default | meaning                                        |
 //! |--------------|-------------------------|---------|------------------------------------------------|
-//! | `decay_ms`   | `STRATA_ALLOC_DECAY_MS` | 500     | free memory goes back to the system after this |
+//! | `decay_ms`   | `STRATA_ALLOC_DECAY_MS` | 1000    | free memory goes back to the system after this |
 //! | `huge_pages` | `STRATA_ALLOC_HUGE`     | 1       | ask for huge pages once the heap is dense      |
 //!
 //! The environment wins over the builder. A value that is none is reported once and ignored.
@@ -23,7 +23,7 @@ impl Default for Options {
 impl Options {
     /// The defaults.
     pub const fn new() -> Self {
-        Self { decay_ms: 500, huge_pages: true }
+        Self { decay_ms: 1000, huge_pages: true }
     }
 
     /// How long memory stays free before it goes back to the system, in milliseconds: purged after
@@ -37,12 +37,5 @@ impl Options {
     #[must_use]
     pub const fn huge_pages(self, huge_pages: bool) -> Self {
         Self { huge_pages, ..self }
-    }
-}
-
-impl Options {
-    /// These options, overruled by the environment.
-    pub(crate) fn from_environment(self) -> Self {
-        self
     }
 }

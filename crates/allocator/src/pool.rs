@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::lock::Locked;
 use crate::os::{Linux, Os, clock_ns};
+use crate::planted::{self, Bug};
 use crate::segment::{CHUNK, HEAD, SEGMENT, SLICES, Segment};
 use crate::size_class::SLICE;
 use crate::slab::{Kind, Slab};
@@ -104,9 +105,7 @@ impl Pool {
             let (opened, zero) = self.mark_used(segment, start, count);
             Some((segment, start, opened, zero))
         })?;
-        if opened != 0 && self.used.load(Ordering::Relaxed) > DENSE && world.options().huge_pages {
-            self.ask_for_huge(world, segment, opened); // Relaxed, above: a rule of thumb.
-        }
+        self.opened(world, segment, opened);
         Some(Run { slab: segment.slab(start), zero })
     }
 
@@ -130,13 +129,22 @@ impl Pool {
     pub(crate) fn extend(&self, slab: &'static Slab, count: usize, more: usize) -> bool {
         let (segment, start) = Segment::of_slab(slab);
         let next = start + count;
-        self.segments.with(|_| {
-            let free = next + more <= SLICES && segment.free.count(next, more) == more;
-            if free {
-                self.mark_used(segment, next, more);
-            }
-            free
-        })
+        let opened = self.segments.with(|_| {
+            let fits = next + more <= SLICES;
+            let free = fits && segment.free.count(next, more) == more;
+            let free = free || fits && planted::is(Bug::GrowsOver);
+            free.then(|| self.mark_used(segment, next, more).0)
+        });
+        self.opened(segment.world(), segment, opened.unwrap_or(0));
+        opened.is_some()
+    }
+
+    /// Chunks are used for the first time.
+    fn opened(&self, world: &'static World, segment: &'static Segment, opened: u32) {
+        // Relaxed: a rule of thumb.
+        if opened != 0 && self.used.load(Ordering::Relaxed) > DENSE && world.options().huge_pages {
+            self.ask_for_huge(world, segment, opened);
+        }
     }
 
     /// Takes free slices out of the sets; says which chunks were opened and whether all was clean.
@@ -153,7 +161,7 @@ impl Pool {
         let chunks = (u32::MAX >> (31 - (last - first))) << first;
         let opened = chunks & !segment.opened.get();
         segment.opened.set(segment.opened.get() | chunks);
-        (opened, clean == count)
+        (opened, clean == count || planted::is(Bug::DirtyIsZero))
     }
 
     fn add_segment(
@@ -200,14 +208,23 @@ impl Pool {
     }
 
     /// A block with a mapping of its own, of `bytes` with its head.
-    pub(crate) fn take_huge(&self, world: &'static World, bytes: usize) -> Option<&'static Segment> {
-        self.segments.with(|segments| self.map_segment(segments, world, bytes))
+    pub(crate) fn take_huge(
+        &self,
+        world: &'static World,
+        bytes: usize,
+    ) -> Option<&'static Segment> {
+        let segment = self.segments.with(|segments| self.map_segment(segments, world, bytes))?;
+        // Relaxed: a rule of thumb. A block of this size is dense by itself.
+        if world.options().huge_pages && !self.huge_is_slow.load(Ordering::Relaxed) {
+            let start = segment.slice(CHUNK).as_ptr();
+            world.os().advise_huge(start, bytes - CHUNK * SLICE);
+        }
+        Some(segment)
     }
 
     /// Gives such a mapping back.
     pub(crate) fn give_huge(&self, segment: &'static Segment) {
         let (os, bytes) = (segment.world().os(), segment.mapped.get());
-        segment.mark_known(false);
         // Relaxed: a count.
         self.mapped.fetch_sub(bytes, Ordering::Relaxed);
         let start = std::ptr::with_exposed_provenance_mut(segment.address());
@@ -280,7 +297,7 @@ impl Pool {
         // SAFETY: the slices are free, and nobody can take them.
         let done = unsafe { world.os().purge(segment.slice(start).as_ptr(), count * SLICE) };
         self.segments.with(|_| {
-            segment.free.fill(start, count, true);
+            segment.free.fill(start, count, !planted::is(Bug::ForgetsPurged));
             segment.clean.fill(start, count, done);
         });
         if done {
@@ -292,7 +309,7 @@ impl Pool {
     }
 
     /// Moves the pages of a span to a mapping; what stays is clean.
-    pub(crate) fn relocate(&self, slab: &'static Slab, to: *mut u8) -> bool {
+    pub(crate) fn relocate(slab: &'static Slab, to: *mut u8) -> bool {
         let (segment, start) = Segment::of_slab(slab);
         let size = slab.slices.get() as usize * SLICE;
         // SAFETY: the caller owns the block and the mapping.
@@ -308,6 +325,16 @@ impl Pool {
                 next = segment.next.get();
             }
         });
+    }
+
+    /// Unmaps all segments, so that a test can make many worlds.
+    #[cfg(test)]
+    pub(crate) fn release_all(&self) {
+        let mut next = self.segments.with(|segments| segments.first.take());
+        while let Some(segment) = next {
+            next = segment.next.get();
+            self.give_huge(segment);
+        }
     }
 
     /// Closes the lock for a `fork`.

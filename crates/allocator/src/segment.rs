@@ -18,7 +18,6 @@
 
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bitmap::Bitmap;
 use crate::size_class::SLICE;
@@ -71,34 +70,22 @@ const _: () = {
 // SAFETY: the pool's lock guards the fields; descriptors say for themselves who may touch them.
 unsafe impl Sync for Segment {}
 
-/// Which multiples of [`SEGMENT`] are segments: a bit for each in 47 bits of addresses.
-static KNOWN: [AtomicU64; 1 << 15] = [const { AtomicU64::new(0) }; 1 << 15];
-
 impl Segment {
     /// Makes a segment of a fresh mapping.
     ///
     /// # Safety
     ///
     /// `start` is aligned to [`SEGMENT`], zeroed, at least as long as the head, and given away.
-    pub(crate) unsafe fn found(start: *mut u8, mapped: usize, world: &'static World) -> &'static Self {
+    pub(crate) unsafe fn found(
+        start: *mut u8,
+        mapped: usize,
+        world: &'static World,
+    ) -> &'static Self {
         // SAFETY: zero is a sound value, and the memory is never unmapped while it is a segment.
         let segment: &'static Self = unsafe { &*start.cast() };
         segment.world.set(Some(world));
         segment.mapped.set(mapped);
-        segment.mark_known(true);
         segment
-    }
-
-    /// Says whether the segment is one, before it is used and after that.
-    pub(crate) fn mark_known(&self, known: bool) {
-        let index = self.address() / SEGMENT;
-        let (word, bit) = (&KNOWN[index / 64 % KNOWN.len()], 1 << (index % 64));
-        // Relaxed: a thread that holds a block got it by a path that orders this before it.
-        if known {
-            word.fetch_or(bit, Ordering::Relaxed);
-        } else {
-            word.fetch_and(!bit, Ordering::Relaxed);
-        }
     }
 
     pub(crate) fn world(&self) -> &'static World {
@@ -143,16 +130,6 @@ pub(crate) unsafe fn slab_of(block: *mut u8) -> &'static Slab {
     let descriptor = (address & !(SEGMENT - 1)) + address % SEGMENT / SLICE * size_of::<Slab>();
     // SAFETY: the block lies in a segment, whose head holds its descriptor.
     unsafe { &*std::ptr::with_exposed_provenance(descriptor) }
-}
-
-/// The descriptor for an address that may be any; `None` where it lies in no segment of ours.
-pub(crate) fn known_slab_of(address: *mut u8) -> Option<&'static Slab> {
-    let index = address.addr() / SEGMENT;
-    // Relaxed: see `mark_known`.
-    let word = KNOWN.get(index / 64)?.load(Ordering::Relaxed);
-    let inside = address.addr() % SEGMENT >= HEAD * SLICE;
-    // SAFETY: it lies in a segment, and not in its head.
-    (word >> (index % 64) & 1 == 1 && inside).then(|| unsafe { slab_of(address) })
 }
 
 /// The first descriptor of the slab that a descriptor belongs to.

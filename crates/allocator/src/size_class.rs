@@ -43,8 +43,7 @@ const WORD_CLASSES: usize = WORDS / 8 - 1;
 #[inline(always)]
 pub(crate) const fn class_of(size: usize) -> usize {
     if size <= WORDS {
-        let words = size.div_ceil(8);
-        return if words < 2 { 0 } else { words - 2 };
+        return size.div_ceil(8).saturating_sub(2);
     }
     let last = size - 1;
     // Position of the highest bit: 6 for the sizes 65 to 128.

@@ -27,14 +27,13 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::block::Block;
+use crate::planted::{self, Bug};
 use crate::size_class::{SLICE, size_of_class, slices_of_class};
 
 /// All blocks are used, so that the slab is on no list: a block that comes back puts it on one.
 pub(crate) const FULL: usize = 1;
 /// A span.
 pub(crate) const SPAN: usize = 2;
-/// Every free of a block must be looked at: secure mode, or a block that the profiler samples.
-pub(crate) const CHECKED: usize = 4;
 /// The bits of `owner` that are no address.
 pub(crate) const FLAGS: usize = 63;
 
@@ -87,21 +86,23 @@ unsafe impl Sync for Slab {}
 impl Slab {
     /// A slab without blocks that belongs to nobody: heaps begin with it in every place, so that the
     /// fast path needs no test for null.
-    pub(crate) const NONE: Self = Self {
-        owner: AtomicUsize::new(0),
-        free: Cell::new(None),
-        used: Cell::new(0),
-        carved: Cell::new(0),
-        capacity: Cell::new(0),
-        slices: Cell::new(0),
-        next: Cell::new(None),
-        prev: Cell::new(None),
-        kind: Cell::new(Kind::Unused),
-        class: Cell::new(0),
-        offset: Cell::new(0),
-        zero: Cell::new(false),
-        kept: Cell::new(false),
-    };
+    pub(crate) const fn none() -> Self {
+        Self {
+            owner: AtomicUsize::new(0),
+            free: Cell::new(None),
+            used: Cell::new(0),
+            carved: Cell::new(0),
+            capacity: Cell::new(0),
+            slices: Cell::new(0),
+            next: Cell::new(None),
+            prev: Cell::new(None),
+            kind: Cell::new(Kind::Unused),
+            class: Cell::new(0),
+            offset: Cell::new(0),
+            zero: Cell::new(false),
+            kept: Cell::new(false),
+        }
+    }
 
     /// The heap's address and the flags.
     #[inline(always)]
@@ -125,7 +126,8 @@ impl Slab {
     /// Makes a slab of this class of slices that nobody uses.
     pub(crate) fn format(&self, owner: usize, class: usize, zero: bool) {
         let slices = slices_of_class(class);
-        let capacity = slices * SLICE / size_of_class(class);
+        let excess = usize::from(planted::is(Bug::SlabTooLong));
+        let capacity = slices * SLICE / size_of_class(class) + excess;
         self.free.set(None);
         self.used.set(0);
         self.carved.set(0);

@@ -1,5 +1,7 @@
 //! The allocator under the suite of its family.
 
+mod oracle;
+
 use harness::contract::Allocator;
 
 use crate::Strata;

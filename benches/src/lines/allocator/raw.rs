@@ -42,8 +42,10 @@ impl Block {
     /// Writes one byte.
     #[inline(always)]
     pub(super) fn touched(self, offset: usize) -> Self {
-        // SAFETY: the offset lies within the block; a null pointer ends the contender's process.
-        unsafe { self.start.add(offset).write_volatile(1) };
+        // SAFETY: the offset lies within the block.
+        let byte = unsafe { self.start.add(offset) };
+        // SAFETY: as above; a null pointer ends the contender's process.
+        unsafe { byte.write_volatile(1) };
         self
     }
 
@@ -74,7 +76,9 @@ impl Block {
     /// Writes bytes at an offset.
     pub(super) fn write(self, offset: usize, bytes: &[u8]) {
         assert!(offset + bytes.len() <= self.layout.size(), "the block is too short");
+        // SAFETY: the offset lies within the block.
+        let to = unsafe { self.start.add(offset) };
         // SAFETY: they fit.
-        unsafe { self.start.add(offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 }

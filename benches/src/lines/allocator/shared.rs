@@ -45,9 +45,7 @@ struct Passing<A, S> {
     kinds: PhantomData<fn() -> (A, S)>,
 }
 
-pub(super) fn passing<A: Allocator, S: Sizes>(
-    _: Size,
-) -> Result<Box<dyn Subject>, Unsupported> {
+pub(super) fn passing<A: Allocator, S: Sizes>(_: Size) -> Result<Box<dyn Subject>, Unsupported> {
     let empty = (0..ON_THE_WAY).map(|_| Vec::with_capacity(HANDFUL)).collect();
     let full = Mutex::new(Vec::with_capacity(ON_THE_WAY));
     Ok(Box::new(Passing::<A, S> { full, empty: Mutex::new(empty), kinds: PhantomData }))

@@ -67,7 +67,12 @@ impl Writer {
     }
 
     /// `live` blocks, of which `turns` times one at random is made anew.
-    fn churn(&mut self, live: usize, turns: usize, mut size: impl FnMut(&mut Self) -> (usize, usize)) {
+    fn churn(
+        &mut self,
+        live: usize,
+        turns: usize,
+        mut size: impl FnMut(&mut Self) -> (usize, usize),
+    ) {
         for place in 0..live {
             let (size, align) = size(self);
             self.make(place, size, align);
@@ -167,7 +172,9 @@ scripts! {
         }
         let order = script.order(count);
         let (freed, kept) = order.split_at(count / 10 * 9);
-        freed.iter().for_each(|place| script.free(*place));
+        for place in freed {
+            script.free(*place);
+        }
         for place in freed {
             let size = script.between(512, 2_048);
             script.make(*place, size, 8);

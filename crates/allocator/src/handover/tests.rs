@@ -64,7 +64,7 @@ mod raw {
         }
 
         fn at(address: *mut u8) -> Option<Self> {
-            let node = address.cast::<Node>().cast_const();
+            let node = std::ptr::with_exposed_provenance::<Node>(address.expose_provenance());
             // SAFETY: null, or the address of a letter.
             unsafe { node.as_ref() }.map(Self)
         }
@@ -149,11 +149,8 @@ mod owned {
 
 impl<P: Protocol> World<P> {
     fn new() -> Self {
-        let world = Self {
-            protocol: P::new(),
-            owners: AtomicUsize::new(0),
-            taken: UnsafeCell::new(0),
-        };
+        let world =
+            Self { protocol: P::new(), owners: AtomicUsize::new(0), taken: UnsafeCell::new(0) };
         world.enter();
         world
     }

@@ -1,18 +1,18 @@
 //! Blocks of other heaps that this thread freed, by slab, until there are enough for a parcel.
 //!
 //! Posting costs an exchange on a line that another processor holds; a block alone would pay for all
-//! of it. A few slabs are remembered at once; one that comes to the place of another sends that off.
-//! Nothing is held for long: a parcel goes when it is large enough, when the thread comes to the slow
-//! path of an allocation, and when it ends.
+//! of it. Some slabs are remembered at once; one that comes to the place of another sends that off.
+//! Nothing is held for long: a parcel goes when it is large enough, and all of them go when the thread
+//! runs out of blocks of some class, and when it ends.
 
 use std::cell::Cell;
 
-use super::{Heap, post};
+use super::post;
 use crate::block::Block;
 use crate::slab::Slab;
 
 /// Slabs that are remembered.
-const PLACES: usize = 16;
+const PLACES: usize = 128;
 /// A parcel goes when it has this many blocks,
 const BLOCKS_MAX: u32 = 64;
 /// or this many bytes.
@@ -33,9 +33,7 @@ struct Place {
 
 impl Outgoing {
     pub(super) const fn new() -> Self {
-        const PLACE: Place =
-            Place { slab: Cell::new(None), last: Cell::new(None), count: Cell::new(0) };
-        Self { places: [PLACE; PLACES], any: Cell::new(false) }
+        Self { places: [const { Place::new() }; PLACES], any: Cell::new(false) }
     }
 
     /// Adds a block of a slab of another heap.
@@ -64,7 +62,7 @@ impl Outgoing {
     }
 
     /// Posts everything.
-    pub(super) fn flush(&self, _owner: &Heap) {
+    pub(super) fn flush(&self) {
         if self.any.replace(false) {
             self.places.iter().for_each(Place::send);
         }
@@ -72,6 +70,10 @@ impl Outgoing {
 }
 
 impl Place {
+    const fn new() -> Self {
+        Self { slab: Cell::new(None), last: Cell::new(None), count: Cell::new(0) }
+    }
+
     fn send(&self) {
         if let (Some(last), Some(slab)) = (self.last.take(), self.slab.take()) {
             last.set_count(self.count.get());

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 
 use super::{Fresh, Heap};
-use crate::pool::SPAN_MAX;
+use crate::pool::{Pool, SPAN_MAX};
 use crate::segment::{HEAD, SEGMENT, Segment};
 use crate::size_class::SLICE;
 use crate::slab::{Kind, Slab};
@@ -55,7 +55,9 @@ impl Heap {
             return Fresh::NULL;
         }
         let slices = size.div_ceil(SLICE).max(1);
-        if align <= SLICE && let Some(slab) = self.spans.take(slices) {
+        if align <= SLICE
+            && let Some(slab) = self.spans.take(slices)
+        {
             return Fresh { start: start_of(slab), zero: false };
         }
         if slices > SPAN_MAX {
@@ -101,7 +103,7 @@ impl Heap {
     }
 
     /// Changes the size of a span where it is; false where it cannot.
-    pub(crate) fn resize_span(&'static self, slab: &'static Slab, size: usize) -> bool {
+    pub(super) fn resize_span(slab: &'static Slab, size: usize) -> bool {
         let (segment, index) = Segment::of_slab(slab);
         let world = segment.world();
         let (old, new) = (slab.slices.get() as usize, size.div_ceil(SLICE).max(1));
@@ -118,10 +120,10 @@ impl Heap {
     }
 
     /// Moves a span that grows to a mapping of its own, pages and all; null where that fails.
-    pub(crate) fn move_span(&'static self, slab: &'static Slab, size: usize) -> *mut u8 {
+    pub(super) fn move_span(&'static self, slab: &'static Slab, size: usize) -> *mut u8 {
         let slices = size.div_ceil(SLICE);
         let to = self.allocate_huge(slices, SLICE, slices);
-        if to.start.is_null() || !self.world().pool.relocate(slab, to.start) {
+        if to.start.is_null() || !Pool::relocate(slab, to.start) {
             return std::ptr::null_mut();
         }
         self.free_span(slab);
