@@ -1,4 +1,5 @@
-//! The end of a process whose heap is not whole: a message that names the block, without allocating.
+//! The end of a process whose heap is not whole: a message that names the block, without
+//! allocating.
 
 #![expect(unsafe_code, reason = "the message is written and the process ended by system calls")]
 

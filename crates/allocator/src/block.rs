@@ -5,8 +5,8 @@
 //!   last of a parcel's chain:   first | count and the parcel below | ...
 //! ```
 //!
-//! A parcel is a chain that is closed to a ring and known by its *last* block, so that it can be put
-//! before a list by exchanging two links, however long it is.
+//! A parcel is a chain that is closed to a ring and known by its *last* block, so that it can be
+//! put before a list by exchanging two links, however long it is.
 
 #![expect(unsafe_code, reason = "free memory is read and written by address")]
 

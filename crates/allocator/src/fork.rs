@@ -1,8 +1,8 @@
 //! What a `fork` must find: no lock held.
 //!
-//! The child has one thread. Heaps of the others stay owned by threads that are no more: one of them
-//! may have been half way through an allocation, so that nobody may look into them again. Their
-//! blocks can be freed in the child, and are lost to it.
+//! The child has one thread. Heaps of the others stay owned by threads that are no more: one of
+//! them may have been half way through an allocation, so that nobody may look into them again.
+//! Their blocks can be freed in the child, and are lost to it.
 
 #![expect(unsafe_code, reason = "handlers are registered with the C library")]
 

@@ -1,9 +1,9 @@
 //! How a heap is told of its blocks that others freed, and how it changes hands: one word.
 //!
 //! Other threads push *parcels*, chains of blocks of one slab, onto a stack in the heap. Its owner
-//! takes the whole stack now and then. When the owner's thread ends, the heap becomes an orphan, and
-//! whoever claims it first is its owner next: a new thread, a thread that needs a slab, or one that
-//! just pushed a parcel to it and would otherwise be the last ever to look at it.
+//! takes the whole stack now and then. When the owner's thread ends, the heap becomes an orphan,
+//! and whoever claims it first is its owner next: a new thread, a thread that needs a slab, or one
+//! that just pushed a parcel to it and would otherwise be the last ever to look at it.
 //!
 //! ```text
 //!   word = address of the topmost parcel | ORPHAN
@@ -98,8 +98,8 @@ impl<P: Parcel> Handover<P> {
         if !self.has_parcels() {
             return None;
         }
-        // Acquire: pairs with the Release of every `post` since the last time: read-modify-writes of
-        // one word continue each other's release.
+        // Acquire: pairs with the Release of every `post` since the last time: read-modify-writes
+        // of one word continue each other's release.
         P::at(self.word.swap(ptr::null_mut(), Ordering::Acquire))
     }
 

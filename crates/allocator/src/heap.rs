@@ -16,8 +16,8 @@
 //! only block and allocates it again must not come here each time. Such a slab counts one block too
 //! many while it is *kept*; once [`KEPT_MAX`] bytes are kept, the empty ones among them go.
 //!
-//! A free of a block of another heap puts it into a parcel ([`outgoing`]), and parcels are posted to
-//! the owner by the slab ([`handover`](crate::handover)).
+//! A free of a block of another heap puts it into a parcel ([`outgoing`]), and parcels are posted
+//! to the owner by the slab ([`handover`](crate::handover)).
 //!
 //! # What this module does not do
 //!
@@ -103,7 +103,8 @@ impl Fresh {
     pub(crate) const NULL: Self = Self { start: std::ptr::null_mut(), zero: true };
 }
 
-/// What every thread begins with: a heap without a slab, so that each allocation takes the slow path.
+/// What every thread begins with: a heap without a slab, so that each allocation takes the slow
+/// path.
 pub(crate) static NOBODY: Heap = Heap::new();
 
 impl Heap {
@@ -134,7 +135,8 @@ impl Heap {
         std::ptr::from_ref(self).addr()
     }
 
-    /// A block of `size` bytes that is aligned to `align`; `None` where the slow path must be taken.
+    /// A block of `size` bytes that is aligned to `align`; `None` where the slow path must be
+    /// taken.
     #[inline(always)]
     pub(crate) fn try_allocate(&self, size: usize, align: usize) -> Option<Block> {
         let size = if align > 8 { aligned_size(size, align) } else { size };

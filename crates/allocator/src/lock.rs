@@ -84,7 +84,8 @@ impl<T> Locked<T> {
                 return;
             }
         }
-        // Acquire: as in `close`. From here on the lock is closed as awaited, since others may sleep.
+        // Acquire: as in `close`. From here on the lock is closed as awaited, since others may
+        // sleep.
         while self.word.swap(AWAITED, Ordering::Acquire) != OPEN {
             futex(&self.word, libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, AWAITED);
         }

@@ -32,8 +32,8 @@ pub(crate) trait Os: Sync {
     /// Nothing in it is used any more.
     unsafe fn purge(&self, start: *mut u8, size: usize) -> bool;
 
-    /// Moves the pages of a mapping to `to`, over what is mapped there, and leaves fresh zeroed memory
-    /// behind; false where that fails, and nothing is changed.
+    /// Moves the pages of a mapping to `to`, over what is mapped there, and leaves fresh zeroed
+    /// memory behind; false where that fails, and nothing is changed.
     ///
     /// # Safety
     ///

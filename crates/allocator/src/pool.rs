@@ -8,8 +8,9 @@
 //! ```
 //!
 //! First fit keeps what is used together at low addresses, and what was used lately is used again
-//! before fresh memory is. A *round* comes every half decay time: it purges what has been free since
-//! the round before. So a slice is purged after one to two half times, without a stamp on each.
+//! before fresh memory is. A *round* comes every half decay time: it purges what has been free
+//! since the round before. So a slice is purged after one to two half times, without a stamp on
+//! each.
 //!
 //! # Huge pages
 //!
@@ -247,8 +248,10 @@ impl Pool {
             }
             self.huge.fetch_add(1, Ordering::Relaxed); // Relaxed: a count.
             let before = clock_ns(libc::CLOCK_MONOTONIC);
-            // SAFETY: the byte is mapped; an exchange of nothing touches the page and changes none.
-            unsafe { AtomicU64::from_ptr(start.cast()) }.fetch_or(0, Ordering::Relaxed); // Relaxed: 0.
+            // SAFETY: the byte is mapped, and aligned to a page.
+            let word = unsafe { AtomicU64::from_ptr(start.cast()) };
+            // Relaxed: it touches the page and changes nothing.
+            word.fetch_or(0, Ordering::Relaxed);
             if clock_ns(libc::CLOCK_MONOTONIC) - before > SLOW_NS {
                 self.huge_is_slow.store(true, Ordering::Relaxed); // Relaxed: as above.
             }

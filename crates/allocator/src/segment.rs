@@ -7,8 +7,8 @@
 //!     world, bitmaps of slices: free, clean, resting, restless; chunks with huge pages
 //! ```
 //!
-//! A block above half a segment has a mapping of its own with the same head, so that `free` need not
-//! tell the two apart. Only pages that are touched cost memory: a segment starts with one.
+//! A block above half a segment has a mapping of its own with the same head, so that `free` need
+//! not tell the two apart. Only pages that are touched cost memory: a segment starts with one.
 //!
 //! # What this module does not do
 //!

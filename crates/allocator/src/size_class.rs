@@ -10,9 +10,9 @@
 //!
 //! # Alignment
 //!
-//! Blocks lie at multiples of their size from a place that is aligned to [`SLICE`]. A size that is a
-//! multiple of a power of two falls into a class that is one too: either the steps around it are at
-//! least as wide, or it is a class itself. So to align a block means to round its size up.
+//! Blocks lie at multiples of their size from a place that is aligned to [`SLICE`]. A size that is
+//! a multiple of a power of two falls into a class that is one too: either the steps around it are
+//! at least as wide, or it is a class itself. So to align a block means to round its size up.
 //!
 //! # What this module does not do
 //!

@@ -84,8 +84,8 @@ const _: () = assert!(size_of::<Slab>() == 64);
 unsafe impl Sync for Slab {}
 
 impl Slab {
-    /// A slab without blocks that belongs to nobody: heaps begin with it in every place, so that the
-    /// fast path needs no test for null.
+    /// A slab without blocks that belongs to nobody: heaps begin with it in every place, so that
+    /// the fast path needs no test for null.
     pub(crate) const fn none() -> Self {
         Self {
             owner: AtomicUsize::new(0),

@@ -8,8 +8,8 @@ use crate::size_class::SLICE;
 use crate::slab::Kind;
 use crate::world::World;
 
-/// A snapshot, in bytes where nothing else is said. Threads go on while it is taken, so that figures
-/// may be off by what they do meanwhile.
+/// A snapshot, in bytes where nothing else is said. Threads go on while it is taken, so that
+/// figures may be off by what they do meanwhile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

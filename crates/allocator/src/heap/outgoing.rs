@@ -1,9 +1,9 @@
 //! Blocks of other heaps that this thread freed, by slab, until there are enough for a parcel.
 //!
-//! Posting costs an exchange on a line that another processor holds; a block alone would pay for all
-//! of it. Some slabs are remembered at once; one that comes to the place of another sends that off.
-//! Nothing is held for long: a parcel goes when it is large enough, and all of them go when the thread
-//! runs out of blocks of some class, and when it ends.
+//! Posting costs an exchange on a line that another processor holds; a block alone would pay for
+//! all of it. Some slabs are remembered at once; one that comes to the place of another sends that
+//! off. Nothing is held for long: a parcel goes when it is large enough, and all of them go when
+//! the thread runs out of blocks of some class, and when it ends.
 
 use std::cell::Cell;
 

@@ -1,8 +1,9 @@
 //! Changing the size of a block: where it is, by moving its pages, or by a copy.
 //!
 //! A block keeps its place while its class fits: up to half of it may be unused after it shrank. A
-//! block that grows by less than an eighth is probably growing step by step, and gets a quarter more
-//! than it asks for, so that not every step copies. A vector doubles and pays nothing for that.
+//! block that grows by less than an eighth is probably growing step by step, and gets a quarter
+//! more than it asks for, so that not every step copies. A vector doubles and pays nothing for
+//! that.
 
 #![expect(unsafe_code, reason = "contents are copied")]
 
@@ -18,8 +19,8 @@ use crate::slab::Kind;
 const MOVES_PAGES: usize = 16 << 20;
 
 impl Heap {
-    /// Changes a block of `old` bytes to `size`; null where there is no memory, and the block is then
-    /// as it was.
+    /// Changes a block of `old` bytes to `size`; null where there is no memory, and the block is
+    /// then as it was.
     ///
     /// # Safety
     ///

@@ -48,8 +48,8 @@ impl Spans {
 }
 
 impl Heap {
-    /// A block of more than [`LARGEST`](crate::size_class::LARGEST) bytes, or one that is aligned to
-    /// more. Null above `isize::MAX`, or where an alignment is above half a segment.
+    /// A block of more than [`LARGEST`](crate::size_class::LARGEST) bytes, or one that is aligned
+    /// to more. Null above `isize::MAX`, or where an alignment is above half a segment.
     pub(super) fn allocate_span(&'static self, size: usize, align: usize) -> Fresh {
         if size > isize::MAX.cast_unsigned() - 2 * SEGMENT || align > SEGMENT / 2 {
             return Fresh::NULL;
