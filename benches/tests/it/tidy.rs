@@ -191,7 +191,8 @@ fn run_time_members<'a>(manifest: &str, members: &'a [String]) -> Vec<&'a String
 const UPPER: [&str; 1] = ["benches"];
 
 /// Which build may stand on which other build.
-const STANDS_ON: [(&str, &str); 1] = [("rate-limiter", "hashmap")];
+const STANDS_ON: [(&str, &str); 2] =
+    [("rate-limiter", "hashmap"), ("allocator-preload", "allocator")];
 
 #[test]
 fn arrows_point_down() {

@@ -42,6 +42,7 @@ pub(crate) fn set(options: Options, name: &str, value: &str) -> Options {
     let changed = match name {
         "DECAY_MS" => value.parse().ok().map(|decay_ms| options.decay_ms(decay_ms)),
         "HUGE" => flag(value).map(|huge_pages| options.huge_pages(huge_pages)),
+        "PURGER" => flag(value).map(|purger| options.purger(purger)),
         _ => {
             say(format_args!("{PREFIX}{name} is no option; it is ignored"));
             return options;

@@ -11,7 +11,7 @@ use crate::world::WORLD;
 /// Registers the handlers, once.
 pub(crate) fn register() {
     // SAFETY: the handlers live for ever.
-    unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
+    unsafe { libc::pthread_atfork(Some(before), Some(after), Some(in_child)) };
 }
 
 extern "C" fn before() {
@@ -20,4 +20,9 @@ extern "C" fn before() {
 
 extern "C" fn after() {
     WORLD.open();
+}
+
+extern "C" fn in_child() {
+    after();
+    crate::purger::forget();
 }

@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use crate::heap::{Fresh, Heap};
 use crate::local;
 use crate::options::Options;
+use crate::segment::{first, slab_of};
 use crate::stats::Stats;
 use crate::world::WORLD;
 
@@ -52,6 +53,16 @@ impl Strata {
             heap.collect();
             WORLD.collect();
         }
+    }
+
+    /// Bytes of a block that may be used: at least what was asked for.
+    ///
+    /// # Safety
+    ///
+    /// The block came from this allocator and is not free.
+    pub unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
+        // SAFETY: the caller says so.
+        first(unsafe { slab_of(block.as_ptr()) }).block_size()
     }
 
     /// What the allocator holds. The heaps are locked while it is counted: not for a hot path.

@@ -38,14 +38,14 @@
 //!
 //! - Alignments above 32 MiB are refused: null.
 //! - Sizes above 64 bytes are rounded up by less than an eighth of the block.
-//! - Blocks that a thread freed for others wait in its parcels until it runs out of blocks of some
-//!   class, frees enough, calls [`Strata::collect`], or ends; parcels for a thread that makes no
-//!   allocation wait until it does.
+//! - Blocks of at most 128 slabs that a thread freed for others wait in its parcels until it runs
+//!   out of blocks of some class, frees enough, calls [`Strata::collect`], or ends; parcels for a
+//!   thread that makes no allocation wait until it does.
 //! - A heap keeps up to 256 KiB of empty slabs and 4 MiB of large blocks for reuse.
 //! - In the child of a `fork`, the blocks of the parent's other threads can be used and freed, but
 //!   their memory is not used again.
-//! - Memory is purged when slices are freed and a round is due: a process that makes no request at
-//!   all gives nothing back until it calls [`Strata::collect`].
+//! - An idle process gives back what is free within one and a half decay times, but for what heaps
+//!   keep; a thread does that, which runs only while more than 1 MiB was free and dirty.
 
 #[cfg(not(any(loom, shuttle)))]
 mod abort;
@@ -74,6 +74,8 @@ mod os;
 mod planted;
 #[cfg(not(any(loom, shuttle)))]
 mod pool;
+#[cfg(not(any(loom, shuttle)))]
+mod purger;
 #[cfg(not(any(loom, shuttle)))]
 mod segment;
 #[cfg(not(any(loom, shuttle)))]

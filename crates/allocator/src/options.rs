@@ -4,6 +4,7 @@
 //! |--------------|-------------------------|---------|------------------------------------------------|
 //! | `decay_ms`   | `STRATA_ALLOC_DECAY_MS` | 1000    | free memory goes back to the system after this |
 //! | `huge_pages` | `STRATA_ALLOC_HUGE`     | 1       | ask for huge pages once the heap is dense      |
+//! | `purger`     | `STRATA_ALLOC_PURGER`   | 1       | a thread does so while the process is idle     |
 //!
 //! The environment wins over the builder. A value that is none is reported once and ignored.
 
@@ -12,6 +13,7 @@
 pub struct Options {
     pub(crate) decay_ms: u64,
     pub(crate) huge_pages: bool,
+    pub(crate) purger: bool,
 }
 
 impl Default for Options {
@@ -23,7 +25,7 @@ impl Default for Options {
 impl Options {
     /// The defaults.
     pub const fn new() -> Self {
-        Self { decay_ms: 1000, huge_pages: true }
+        Self { decay_ms: 1000, huge_pages: true, purger: true }
     }
 
     /// How long memory stays free before it goes back to the system, in milliseconds: purged after
@@ -37,5 +39,12 @@ impl Options {
     #[must_use]
     pub const fn huge_pages(self, huge_pages: bool) -> Self {
         Self { huge_pages, ..self }
+    }
+
+    /// Whether a thread gives memory back while the process is idle. It runs only while there is
+    /// something to give back.
+    #[must_use]
+    pub const fn purger(self, purger: bool) -> Self {
+        Self { purger, ..self }
     }
 }

@@ -31,10 +31,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::lock::Locked;
 use crate::os::{Linux, Os, clock_ns};
 use crate::planted::{self, Bug};
+use crate::purger;
 use crate::segment::{CHUNK, HEAD, SEGMENT, SLICES, Segment};
 use crate::size_class::SLICE;
 use crate::slab::{Kind, Slab};
-use crate::world::World;
+use crate::world::{WORLD, World};
 
 /// Slices in use from which on huge pages are asked for: 16 MiB.
 const DENSE: usize = (16 << 20) / SLICE;
@@ -124,6 +125,9 @@ impl Pool {
         self.used.fetch_sub(count, Ordering::Relaxed);
         self.dirty.fetch_add(count, Ordering::Relaxed);
         self.tick(world);
+        if std::ptr::eq(self, &raw const WORLD.pool) {
+            purger::wake();
+        }
     }
 
     /// Takes the `more` slices behind a run as well, where they are free.
