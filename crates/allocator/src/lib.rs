@@ -44,7 +44,8 @@
 //! - A heap keeps up to 256 KiB of empty slabs and 4 MiB of large blocks for reuse.
 //! - In the child of a `fork`, the blocks of the parent's other threads can be used and freed, but
 //!   their memory is not used again.
-//! - An idle process gives back what is free within one and a half decay times, but for what heaps
+//! - An idle process gives back what is free within one and a half decay times (three seconds at
+//!   the default), but for what heaps
 //!   keep; a thread does that, which runs only while more than 1 MiB was free and dirty.
 
 #[cfg(not(any(loom, shuttle)))]

@@ -2,7 +2,7 @@
 //!
 //! | option       | environment             | default | meaning                                        |
 //! |--------------|-------------------------|---------|------------------------------------------------|
-//! | `decay_ms`   | `STRATA_ALLOC_DECAY_MS` | 1000    | free memory goes back to the system after this |
+//! | `decay_ms`   | `STRATA_ALLOC_DECAY_MS` | 2000    | free memory goes back to the system after this |
 //! | `huge_pages` | `STRATA_ALLOC_HUGE`     | 1       | ask for huge pages once the heap is dense      |
 //! | `purger`     | `STRATA_ALLOC_PURGER`   | 1       | a thread does so while the process is idle     |
 //!
@@ -25,7 +25,7 @@ impl Default for Options {
 impl Options {
     /// The defaults.
     pub const fn new() -> Self {
-        Self { decay_ms: 1000, huge_pages: true, purger: true }
+        Self { decay_ms: 2000, huge_pages: true, purger: true }
     }
 
     /// How long memory stays free before it goes back to the system, in milliseconds: purged after

@@ -30,6 +30,7 @@ fn grown_in_child(scene: &str) -> usize {
     let output = Command::new(program)
         .args(["--exact", "scene", "--nocapture", "--test-threads=1"])
         .env(SCENE, scene)
+        .env("STRATA_ALLOC_DECAY_MS", "500")
         .output()
         .expect("this program can be run again");
     let text = String::from_utf8_lossy(&output.stdout);
