@@ -196,7 +196,8 @@ const UPPER: [&str; 2] = ["benches", "study"];
 const EXERCISE: &str = "exercise-";
 
 /// Which build may stand on which other build.
-const STANDS_ON: [(&str, &str); 1] = [("rate-limiter", "hashmap")];
+const STANDS_ON: [(&str, &str); 2] =
+    [("rate-limiter", "hashmap"), ("allocator-preload", "allocator")];
 
 #[test]
 fn arrows_point_down() {
