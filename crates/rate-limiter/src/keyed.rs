@@ -26,8 +26,8 @@ use env::clock::{Clock, FastClock, Timestamp};
 use foldhash::quality::RandomState;
 
 use crate::decision::Decision;
-use crate::direct::{denial, settled_by_size};
 use crate::quota::{Quota, Scale};
+use crate::single::{denial, settled_by_size};
 use crate::sync::{AtomicU64, AtomicU128};
 use table::{Outcome, Table};
 

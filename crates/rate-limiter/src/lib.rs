@@ -45,18 +45,39 @@
 //! a clock to be monotonic: a reading that jumps back only denies for as long as it jumped.
 
 mod bucket;
+mod concurrency;
 mod decision;
 mod direct;
 mod gcra;
+mod jitter;
 mod keyed;
+mod live;
+mod queue;
 mod quota;
+mod ratio;
+mod several;
+mod single;
 mod sync;
+mod tree;
+mod warm_up;
+mod window;
 
-pub use decision::{Decision, Denial};
+pub use concurrency::{
+    AdaptiveLimit, AdaptivePermit, Aimd, ConcurrencyLimit, Gradient, LimitRule, Partition,
+    PartitionPermit, Partitions, PartitionsError, Permit, Sample, Vegas,
+};
+pub use decision::{Decision, Denial, Standing};
 pub use direct::DirectLimiter;
 pub use env::clock::{Clock, FastClock, ManualClock, MonotonicClock, Timestamp, TscClock};
+pub use jitter::Jitter;
 pub use keyed::{CapacityError, KeyedBuilder, KeyedLimiter, KeyedStats, WhenFull};
+pub use live::{Carry, LiveLimiter};
+pub use queue::LeakyQueue;
 pub use quota::{Quota, QuotaError};
+pub use several::SeveralQuotas;
+pub use tree::{NodeId, QuotaTree, Share, TreeError};
+pub use warm_up::WarmUp;
+pub use window::{FixedWindow, SlidingCounter, SlidingLog};
 
 #[cfg(test)]
 mod tests;

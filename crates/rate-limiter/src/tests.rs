@@ -3,6 +3,7 @@
 //! The tests named `like_*` repeat, on ours, a defect that was measured in another limiter.
 
 mod contract;
+mod simple;
 
 use std::time::Duration;
 
