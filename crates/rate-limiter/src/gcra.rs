@@ -41,6 +41,7 @@ pub(crate) trait Word:
     + From<u64>
     + TryInto<u64>
     + Into<u128>
+    + TryFrom<u128>
     + Send
     + Sync
     + fmt::Debug
@@ -86,6 +87,12 @@ pub(crate) fn step<W: Word>(scale: &Scale<W>, tat: W, now: W, cost: W) -> Step<W
     }
 }
 
+/// Ticks that a bucket misses to be full at `now`.
+#[inline]
+pub(crate) fn debt<W: Word>(tat: W, now: W) -> W {
+    tat.max(now) - now
+}
+
 impl<W: Word> Scale<W> {
     /// The tick at which a clock stands that shows `elapsed_ns` since its origin.
     #[inline(always)]
@@ -100,16 +107,10 @@ impl<W: Word> Scale<W> {
         W::from(cells) * self.ticks_per_cell
     }
 
-    /// Ticks that a bucket misses to be full at `now`.
-    #[inline]
-    pub(crate) fn debt(&self, tat: W, now: W) -> W {
-        tat.max(now) - now
-    }
-
     /// Whole cells that a bucket holds at `now`.
     #[inline]
     pub(crate) fn remaining(&self, tat: W, now: W) -> u64 {
-        let stored = self.tolerance - self.debt(tat, now).min(self.tolerance);
+        let stored = self.tolerance - debt(tat, now).min(self.tolerance);
         (stored / self.ticks_per_cell).try_into().unwrap_or(u64::MAX)
     }
 

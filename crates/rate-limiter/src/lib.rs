@@ -48,9 +48,11 @@ mod bucket;
 mod concurrency;
 mod decision;
 mod direct;
+mod fair;
 mod gcra;
 mod jitter;
 mod keyed;
+mod leased;
 mod live;
 mod queue;
 mod quota;
@@ -69,8 +71,12 @@ pub use concurrency::{
 pub use decision::{Decision, Denial, Standing};
 pub use direct::DirectLimiter;
 pub use env::clock::{Clock, FastClock, ManualClock, MonotonicClock, Timestamp, TscClock};
+#[cfg(feature = "tokio")]
+pub use fair::TokioTimer;
+pub use fair::{Acquire, AcquireError, FairLimiter, Timer};
 pub use jitter::Jitter;
 pub use keyed::{CapacityError, KeyedBuilder, KeyedLimiter, KeyedStats, WhenFull};
+pub use leased::{Lease, LeaseError, LeasedLimiter};
 pub use live::{Carry, LiveLimiter};
 pub use queue::LeakyQueue;
 pub use quota::{Quota, QuotaError};

@@ -55,10 +55,10 @@ impl<C: Clock> SlidingLog<C> {
     /// An empty log on `clock`; takes 16 bytes for each cell of the quota, now.
     pub fn with_clock(quota: Quota, clock: C) -> Result<Self, QuotaError> {
         let limit = quota.cells();
-        let refused = |_| QuotaError::WindowTooLarge { cells: limit };
-        let capacity = usize::try_from(limit).map_err(|_| refused(()))?;
+        let refused = QuotaError::WindowTooLarge { cells: limit };
+        let capacity = usize::try_from(limit).map_err(|_| refused)?;
         let mut entries = VecDeque::new();
-        entries.try_reserve_exact(capacity).map_err(|_| refused(()))?;
+        entries.try_reserve_exact(capacity).map_err(|_| refused)?;
         let log = Mutex::new(Log { entries, total: 0, newest: 0 });
         Ok(Self { log, limit, window_ns: nanos(quota.period()), clock })
     }
