@@ -75,7 +75,9 @@ pub use env::clock::{Clock, FastClock, ManualClock, MonotonicClock, Timestamp, T
 pub use fair::TokioTimer;
 pub use fair::{Acquire, AcquireError, FairLimiter, Timer};
 pub use jitter::Jitter;
-pub use keyed::{CapacityError, KeyedBuilder, KeyedLimiter, KeyedStats, WhenFull};
+pub use keyed::{
+    CapacityError, CompactError, CompactLimiter, KeyedBuilder, KeyedLimiter, KeyedStats, WhenFull,
+};
 pub use leased::{Lease, LeaseError, LeasedLimiter};
 pub use live::{Carry, LiveLimiter};
 pub use queue::LeakyQueue;

@@ -52,8 +52,8 @@ proptest! {
             }
             let others = (0..3).filter(|&it| it != class);
             let reserved: u64 = others.map(|it| used[it].max(guarantees[it])).sum();
-            prop_assert_eq!(permit.is_some(), used[class].max(0) + 1 + reserved <= limit
-                || used[class] < guarantees[class]);
+            let fits = used[class] + 1 + reserved <= limit;
+            prop_assert_eq!(permit.is_some(), fits || used[class] < guarantees[class]);
             out[class].extend(permit);
             let total: usize = out.iter().map(Vec::len).sum();
             prop_assert!(total as u64 <= limit, "{} in flight", total);

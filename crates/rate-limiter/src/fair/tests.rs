@@ -291,8 +291,7 @@ fn a_wait_that_is_too_long_is_refused_at_once_and_takes_nothing() {
         Poll::Ready(Err(AcquireError::TooLarge { cells: 3, burst: 2 }))
     );
     assert_eq!(poll(limiter.acquire(2).within(Duration::ZERO)), Poll::Ready(Ok(())));
-    let wait = Duration::from_millis(100);
-    let short = wait - Duration::from_nanos(1);
+    let (wait, short) = (Duration::from_millis(100), Duration::from_nanos(99_999_999));
     for _ in 0..3 {
         let refused = poll(limiter.acquire(1).within(short));
         assert_eq!(refused, Poll::Ready(Err(AcquireError::TooLate { wait })));
@@ -324,13 +323,11 @@ fn the_end_of_the_clock_refuses_instead_of_wrapping() {
     let mut context = Context::from_waker(Waker::noop());
     let refused = (0..100).find_map(|_| {
         let mut future = limiter.acquire(2);
-        match Pin::new(&mut future).poll(&mut context) {
-            Poll::Ready(Err(error)) => Some(error),
-            _ => {
-                waiting.push(future);
-                None
-            }
+        if let Poll::Ready(Err(error)) = Pin::new(&mut future).poll(&mut context) {
+            return Some(error);
         }
+        waiting.push(future);
+        None
     });
     assert!(matches!(refused, Some(AcquireError::TooLate { .. })), "{refused:?}");
     assert!((1..=3).contains(&waiting.len()), "584 years have no room for {}", waiting.len());

@@ -18,7 +18,9 @@ struct Oracle {
 }
 
 fn reduced(cells: u128, period: u128) -> (u128, u128) {
-    let shared = (1..=cells.min(period)).rev().find(|it| cells % it == 0 && period % it == 0);
+    let shared = (1..=cells.min(period))
+        .rev()
+        .find(|&it| cells.is_multiple_of(it) && period.is_multiple_of(it));
     let shared = shared.expect("one divides everything");
     (cells / shared, period / shared)
 }

@@ -69,7 +69,9 @@ impl Oracle {
     fn check(&mut self, node: usize, cells: u64) -> bool {
         let cost = i128::from(cells) * self.period;
         let Some(payers) = self.payers(node, cost) else { return false };
-        payers.into_iter().for_each(|payer| self.own[payer].stored -= cost);
+        for payer in payers {
+            self.own[payer].stored -= cost;
+        }
         if Self::up(node).contains(&2) {
             self.ceiling.stored -= cost;
         }
