@@ -34,6 +34,7 @@ pub struct Standing {
     pub(crate) remaining: u64,
     pub(crate) full_at: Timestamp,
     pub(crate) asked_at: Timestamp,
+    pub(crate) fill_ns: u64,
 }
 
 impl Standing {
@@ -55,6 +56,11 @@ impl Standing {
     /// How long that takes from the moment of the look.
     pub const fn full_after(&self) -> Duration {
         self.full_at.saturating_since(self.asked_at)
+    }
+
+    /// How long an empty bucket takes to be full.
+    pub const fn fill_time(&self) -> Duration {
+        Duration::from_nanos(self.fill_ns)
     }
 }
 

@@ -256,6 +256,7 @@ pub(crate) fn standing<W: Word>(
         remaining: scale.remaining(tat, ticks),
         full_at: if tat > ticks { moment(scale, origin, tat) } else { now },
         asked_at: now,
+        fill_ns: scale.nanos_at(scale.tolerance),
     }
 }
 

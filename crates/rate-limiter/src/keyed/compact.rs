@@ -139,9 +139,7 @@ impl Parts {
     #[inline(always)]
     fn at(&self, elapsed_ns: u64) -> u64 {
         let product = u128::from(elapsed_ns) * u128::from(self.per_ns);
-        #[expect(clippy::cast_possible_truncation, reason = "the high half of 128 bits is 64")]
-        let parts = (product >> 64) as u64;
-        parts
+        (product >> 64) as u64
     }
 
     /// Nanoseconds after which `parts` more have passed for certain.
