@@ -21,18 +21,18 @@
 //!
 //! # Cancellation
 //!
-//! A future that is dropped gives its cells back, whenever it is dropped, and all behind it move up
-//! as if it had never come. They are found in a list, which is locked when a waiter enters, is
-//! polled, or leaves; a request that finds its cells never looks at it. The next in line is woken to
-//! set its timer anew, and wakes the one behind it when it leaves.
+//! A future that is dropped gives its cells back, whenever it is dropped, and all behind it move
+//! up as if it had never come. They are found in a list, which is locked when a waiter enters, is
+//! polled, or leaves; a request that finds its cells never looks at it. The next in line is woken
+//! to set its timer anew, and wakes the one behind it when it leaves.
 //!
 //! A future whose moment has come, but which is dropped before it was polled again, gives its cells
 //! back if nobody came after it. Else they are lost: the bucket may have been full in between.
 //!
 //! # What holds, exactly
 //!
-//! The moments at which waiters are due are within the quota's bound, to the tick; a future is ready
-//! at the first poll at or after its moment. Who is polled late is late alone.
+//! The moments at which waiters are due are within the quota's bound, to the tick; a future is
+//! ready at the first poll at or after its moment. Who is polled late is late alone.
 //!
 //! # What this module does not do
 //!

@@ -103,7 +103,7 @@ impl<K: KeyExtractor, C: Clock, S: BuildHasher> RateLimitLayer<K, C, S> {
         Self { fields, ..self }
     }
 
-    /// Calls `hook` after every decision, for counters and logs. It runs before the request goes on.
+    /// Calls `hook` after every decision, before the request goes on: for counters and logs.
     #[must_use]
     pub fn on_decision(self, hook: impl Fn(&Decision) + Send + Sync + 'static) -> Self {
         Self { hook: Some(Arc::new(Box::new(hook))), ..self }

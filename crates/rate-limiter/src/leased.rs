@@ -1,8 +1,8 @@
 //! Per-thread leases: most checks touch nothing that is shared, and the bound stays strict.
 //!
 //! Each thread holds a [`Lease`], which takes cells from the common bucket some at a time and hands
-//! them out without reading a clock. Cells that were taken earlier are handed out later, so that the
-//! common bucket alone would bound too little. What leases can hold is therefore kept out of it:
+//! them out without reading a clock. Cells that were taken earlier are handed out later, so that
+//! the common bucket alone would bound too little. What leases can hold is therefore kept out of it:
 //!
 //! ```text
 //!   burst of the quota  =  burst of the common bucket  +  leases * cells of a lease

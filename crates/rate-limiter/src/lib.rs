@@ -44,6 +44,8 @@
 //! | [`WarmUp`]                                        | what is slow after a pause                       |
 //! | [`ConcurrencyLimit`], [`AdaptiveLimit`], [`Partitions`] | what is in flight at once                  |
 //!
+//! Many processes: [`cluster`], a protocol of leases, or [`redis`]. With the feature `tower`: `http`.
+//!
 //! # Modules, bottom up
 //!
 //! | module        | holds                                                               |
@@ -65,6 +67,7 @@
 //! denies for as long as it jumped.
 
 mod bucket;
+pub mod cluster;
 mod concurrency;
 mod decision;
 mod direct;
@@ -79,6 +82,7 @@ mod live;
 mod queue;
 mod quota;
 mod ratio;
+pub mod redis;
 mod several;
 mod single;
 mod sync;

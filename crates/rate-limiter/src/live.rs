@@ -5,7 +5,7 @@
 //! change never gives a cell away:
 //!
 //! ```text
-//!   Fraction   debt' = ceil(debt * tolerance' / tolerance)       a half full bucket stays half full
+//!   Fraction   debt' = ceil(debt * tolerance' / tolerance)      a half full bucket stays half full
 //!   Cells      stored' = floor(stored * interval' / interval)    as many cells, at most the burst
 //!   Full       debt' = 0
 //! ```

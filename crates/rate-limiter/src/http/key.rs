@@ -98,12 +98,13 @@ impl ClientIp {
         Self { proxies }
     }
 
-    fn forwarded<B>(&self, request: &Request<B>) -> Option<IpAddr> {
+    fn forwarded<B>(self, request: &Request<B>) -> Option<IpAddr> {
         let back = self.proxies.checked_sub(1)?;
         let lines = request.headers().get_all("x-forwarded-for");
         // Several lines are one list, in order. The bytes may be anything.
-        let from_the_right = lines.iter().rev().flat_map(|it| it.as_bytes().rsplit(|&b| b == b','));
-        let entry = std::str::from_utf8(from_the_right.skip(back).next()?).ok()?.trim();
+        let mut from_the_right =
+            lines.iter().rev().flat_map(|it| it.as_bytes().rsplit(|&b| b == b','));
+        let entry = std::str::from_utf8(from_the_right.nth(back)?).ok()?.trim();
         address(entry)
     }
 }

@@ -168,8 +168,8 @@ fn like_lending_away_what_is_guaranteed() {
             total += 1;
         }
     }
-    // Ten seconds of the root, and its burst but for what the sleepy one stores; one cell overflowed
-    // at first, and one is on its way into the greedy one's own bucket.
+    // Ten seconds of the root, and its burst but for what the sleepy one stores; one cell
+    // overflowed at first, and one is on its way into the greedy one's own bucket.
     assert_eq!(total, 1_000 + 100 - 60 - 2);
     for _ in 0..60 {
         assert!(tree.check(sleepy).is_admitted(), "a guarantee was lent away");
