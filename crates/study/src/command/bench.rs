@@ -1,6 +1,6 @@
 //! `bench`: the learner's line in the same comparison, after the same suites.
 //!
-//! The line `yours` is let through a [gate](harness::gate), which this command opens for the source
+//! The line `yours` is let through a [gate], which this command opens for the source
 //! that passed and for no other.
 
 use std::process::Command;
