@@ -7,7 +7,7 @@
 //! ```text
 //!   step 0 |  window 0: hash, ask for heads
 //!   step 1 |  window 1: hash, ask for heads   window 0: read tags, ask for slots
-//!   step 2 |  window 2: hash, ask for heads   window 1: read tags, ask for slots   window 0: search
+//!   step 2 |  window 2: hash, ask for heads   window 1: read tags, ask for slots  window 0: search
 //!   step 3 |  ...
 //! ```
 //!
