@@ -91,8 +91,8 @@ impl Pin {
     /// Frees an entry although others may look at it: a mistake, to be planted.
     #[cfg(test)]
     pub(crate) fn free_at_once(&self, entry: *mut ()) {
-        // SAFETY: it was unlinked and comes here once. That is not enough, as the tests notice: they
-        // look at the words of entries whose memory the pool keeps.
+        // SAFETY: it was unlinked and comes here once. That is not enough, as the tests notice:
+        // they look at the words of entries whose memory the pool keeps.
         unsafe { (self.disposal.free)(entry) };
     }
 

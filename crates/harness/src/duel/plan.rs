@@ -64,8 +64,8 @@ impl Plan {
         Self { episodes, rounds: rounds.div_ceil(episodes).max(1), ..self }
     }
 
-    /// The plan for `line`: where subjects are dear to make, as many rounds in fewer episodes; where
-    /// threads contend for one word, more rounds. One round stays one round.
+    /// The plan for `line`: where subjects are dear to make, as many rounds in fewer episodes;
+    /// where threads contend for one word, more rounds. One round stays one round.
     #[must_use]
     pub(super) fn for_line(self, line: &Line) -> Self {
         let more = if line.contended && self.measures() { CONTENDED } else { 1 };
