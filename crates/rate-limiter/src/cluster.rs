@@ -211,8 +211,8 @@ impl Member {
         true
     }
 
-    /// What to send to the authority at `now`, if anything: a member asks when a fifth of a lease is
-    /// left, and again when nothing came.
+    /// What to send to the authority at `now`, if anything: a member asks when a fifth of a lease
+    /// is left, and again when nothing came.
     pub fn poll(&mut self, now: Timestamp) -> Option<Ask> {
         self.leases.retain(|lease| lease.left > 0 && now < lease.expires_at);
         let left = self.spendable();

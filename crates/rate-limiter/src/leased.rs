@@ -2,7 +2,7 @@
 //!
 //! Each thread holds a [`Lease`], which takes cells from the common bucket some at a time and hands
 //! them out without reading a clock. Cells that were taken earlier are handed out later, so that
-//! the common bucket alone would bound too little. What leases can hold is therefore kept out of it:
+//! the common bucket alone would bound too little. What leases can hold is therefore kept out:
 //!
 //! ```text
 //!   burst of the quota  =  burst of the common bucket  +  leases * cells of a lease

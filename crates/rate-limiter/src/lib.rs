@@ -44,7 +44,7 @@
 //! | [`WarmUp`]                                        | what is slow after a pause                       |
 //! | [`ConcurrencyLimit`], [`AdaptiveLimit`], [`Partitions`] | what is in flight at once                  |
 //!
-//! Many processes: [`cluster`], a protocol of leases, or [`redis`]. With the feature `tower`: `http`.
+//! Many processes: [`cluster`], a protocol of leases, or [`redis`]. With feature `tower`: `http`.
 //!
 //! # Modules, bottom up
 //!

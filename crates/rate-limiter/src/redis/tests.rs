@@ -38,8 +38,8 @@ fn canned(answer: &[u8]) -> RedisLimiter<Canned> {
 fn the_command_and_its_answer_are_what_the_module_says() {
     let mut limiter = canned(b"*5\r\n:0\r\n:16\r\n:15\r\n:-1\r\n:2\r\n");
     let said = limiter.check_n(b"user:1", 1).unwrap();
-    let expected = "*6\r\n$11\r\nCL.THROTTLE\r\n$6\r\nuser:1\r\n$2\r\n15\r\n$2\r\n30\r\n$2\r\n60\r\n\
-                    $1\r\n1\r\n";
+    let expected = "*6\r\n$11\r\nCL.THROTTLE\r\n$6\r\nuser:1\r\n$2\r\n15\r\n$2\r\n30\r\n$2\r\n\
+                    60\r\n$1\r\n1\r\n";
     assert_eq!(String::from_utf8_lossy(&limiter.stream.asked), expected);
     let full_after = Duration::from_secs(2);
     let retry_after = None;
