@@ -44,7 +44,7 @@ pub(super) const PERCENTILES: [&str; 5] = ["p50", "p90", "p99", "p999", "max"];
 /// Metrics that are sizes, in order.
 pub(super) const SIZES: [&str; 4] = ["peak_rss", "bytes_per_entry", "bytes_written", "disk"];
 
-/// `28.1 to 61.0 ns`: how long a cache line takes from one processor to the other; [`NOTHING`]
+/// `28.1 ns to 61.0 ns`: how long a cache line takes from one processor to the other; [`NOTHING`]
 /// where that was not measured.
 pub(super) fn handover(machine: &Machine) -> String {
     let [shortest, longest] = machine.handover_ns;

@@ -5,9 +5,10 @@
 //! does not enter a stage before another has worked while its memory was on the way.
 //!
 //! ```text
-//!   step 0 |  window 0: hash, ask for heads
-//!   step 1 |  window 1: hash, ask for heads   window 0: read tags, ask for slots
-//!   step 2 |  window 2: hash, ask for heads   window 1: read tags, ask for slots  window 0: search
+//!            hash, ask for heads     read tags, ask for slots     search
+//!   step 0 |  window 0
+//!   step 1 |  window 1                window 0
+//!   step 2 |  window 2                window 1                     window 0
 //!   step 3 |  ...
 //! ```
 //!

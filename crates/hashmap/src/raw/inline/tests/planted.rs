@@ -113,10 +113,7 @@ mod of_schedules {
         #[test]
         fn moving_loses_nothing_in_any_schedule() {
             harness::check::schedule::explore(
-                concat!(
-                    "raw::inline::tests::planted::of_schedules::of_moves::",
-                    "moving_loses_nothing_in_any_schedule",
-                ),
+                "of_moves::moving_loses_nothing_in_any_schedule",
                 moving,
             );
         }
