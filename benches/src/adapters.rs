@@ -1,17 +1,26 @@
 //! One file an engine, each implementing the contract of its family.
 
+pub mod allocator;
+mod allocators;
 pub mod dashmap;
 pub mod flurry;
+pub mod glibc;
 pub mod governor;
 pub mod hashmap;
 pub mod hashmap_word;
+pub mod jemalloc;
 pub mod leaky_bucket;
+pub mod mimalloc;
+pub mod mimalloc_nothp;
 pub mod mutex_bucket;
 pub mod papaya;
 pub mod rate_limiter;
 pub mod ratelimit;
+pub mod rpmalloc;
+pub mod rusty_alloc;
 pub mod rwlock;
 pub mod scc;
+pub mod yours_map;
 
 /// What every map hashes with, so that maps are compared and not their defaults.
 pub type Hasher = foldhash::fast::RandomState;

@@ -1,5 +1,6 @@
 //! What is measured: the lines of every build that exists.
 
+mod allocator;
 mod hashmap;
 mod rate_limiter;
 
@@ -14,6 +15,7 @@ use harness::workload::Size;
 pub fn all() -> Vec<Line> {
     let mut lines = rate_limiter::lines();
     lines.extend(hashmap::lines());
+    lines.extend(allocator::lines());
     lines
 }
 

@@ -1,10 +1,12 @@
 //! Ours.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use harness::contract::{Limiter, LimiterSpec, SteeredLimiter, Unsupported, Verdict};
 use rate_limiter::{
-    Clock, Decision, DirectLimiter, FastClock, KeyedLimiter, ManualClock, Quota, Timestamp,
+    Clock, CompactLimiter, Decision, DirectLimiter, FastClock, KeyedLimiter, Lease, LeasedLimiter,
+    ManualClock, Quota, Timestamp, WhenFull,
 };
 
 /// Keys that a keyed limiter has room for, twice what any line uses: a user does not know the
@@ -91,21 +93,84 @@ impl Limiter for Keyed {
     }
 }
 
-/// A bucket for each key, with room for the million keys that will come: what they weigh.
-#[derive(Debug)]
-pub struct KeyedForAMillion(KeyedLimiter<FastClock>);
+/// Threads that a leased bucket serves.
+const LEASES: usize = 2;
 
-impl Limiter for KeyedForAMillion {
+/// Cells that a thread takes at a time.
+const LEASE_CELLS: u64 = 64;
+
+/// One bucket of which each thread takes 64 cells at a time, out of the burst.
+#[derive(Debug)]
+pub struct Leased {
+    /// A thread's own, locked once for thousands of checks.
+    leases: [Mutex<Lease>; LEASES],
+}
+
+impl Leased {
+    /// Leases for the threads of a line.
+    pub fn new(spec: &LimiterSpec) -> Result<Self, Unsupported> {
+        let limiter = LeasedLimiter::new(quota(spec)?, LEASES as u64, LEASE_CELLS)
+            .map_err(|error| Unsupported(error.to_string()))?;
+        let lease = |_| Mutex::new(limiter.lease().expect("one for each thread"));
+        Ok(Self { leases: std::array::from_fn(lease) })
+    }
+
+    /// How many of `requests` requests of `thread` are admitted.
+    pub fn admitted(&self, thread: usize, requests: u64) -> u64 {
+        let lease = &self.leases[thread % LEASES];
+        let mut lease = lease.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..requests).map(|_| u64::from(lease.check().is_admitted())).sum()
+    }
+}
+
+impl Keyed {
+    /// How many of one request for each of `keys` are admitted.
+    #[inline(always)]
+    pub fn admitted_of(&self, keys: &[u64]) -> u64 {
+        let mut admitted = 0;
+        let now = self.0.clock().now();
+        self.0.check_many_at(now, keys, |_, decision| {
+            admitted += u64::from(decision.is_admitted());
+        });
+        admitted
+    }
+}
+
+/// A bucket for each key, packed, with room for as many keys as will come: what they weigh.
+#[derive(Debug)]
+pub struct Fitting<const KEYS: usize>(KeyedLimiter<FastClock>);
+
+impl<const KEYS: usize> Limiter for Fitting<KEYS> {
     const NAME: &'static str = "rate-limiter";
 
     fn new(spec: &LimiterSpec) -> Result<Self, Unsupported> {
-        let limiter = KeyedLimiter::new(quota(spec)?, 1_000_000);
+        // A key that finds no room is admitted, so that all contenders do the same work.
+        let builder = KeyedLimiter::builder(quota(spec)?, KEYS).dense();
+        let limiter = builder.when_full(WhenFull::Admit).build();
         limiter.map(Self).map_err(|error| Unsupported(error.to_string()))
     }
 
     #[inline(always)]
     fn check(&self, key: u64, cost: u32) -> Verdict {
         verdict(self.0.check_n(&key, cost.into()))
+    }
+}
+
+/// A bucket of eight bytes for each key, with room for the million keys that will come.
+#[derive(Debug)]
+pub struct Compact(CompactLimiter<FastClock>);
+
+impl Limiter for Compact {
+    const NAME: &'static str = "rate-limiter-compact";
+
+    fn new(spec: &LimiterSpec) -> Result<Self, Unsupported> {
+        let limiter = CompactLimiter::new(quota(spec)?, 1_000_000, WhenFull::Admit);
+        limiter.map(Self).map_err(|error| Unsupported(error.to_string()))
+    }
+
+    #[inline(always)]
+    fn check(&self, key: u64, cost: u32) -> Verdict {
+        verdict(self.0.check_at(self.0.clock().now(), &key, cost.into()))
     }
 }
 

@@ -24,7 +24,9 @@ use harness::contract::ConcurrentMap;
 use harness::duel::{Contender, Line, Make};
 use harness::workload::{KeyDistribution, Mix, Sizes};
 
-use crate::adapters::{dashmap, flurry, hashmap, hashmap_word, papaya, rwlock, scc};
+use crate::adapters::{
+    dashmap, flurry, hashmap, hashmap_word, papaya, rwlock, scc, yours_map as yours,
+};
 
 const BUILD: &str = "hashmap";
 const OURS: &str = env!("CARGO_PKG_VERSION");
@@ -170,9 +172,9 @@ fn line(workload: &'static str, threads: usize, contenders: Vec<Contender>) -> L
 }
 
 /// How a line is made for each map of words, in the order of [`words`].
-type WordMakers = [Make; 8];
+type WordMakers = [Make; 9];
 
-/// The eight maps from `u64` to `u64`.
+/// The maps from `u64` to `u64`: the learner's where it was judged, and the eight others.
 fn words(makers: impl FnOnce() -> WordMakers) -> Vec<Contender> {
     let names = [
         <hashmap_word::Map as ConcurrentMap<u64, u64>>::NAME,
@@ -183,17 +185,19 @@ fn words(makers: impl FnOnce() -> WordMakers) -> Vec<Contender> {
         <flurry::Map<u64, u64> as ConcurrentMap<u64, u64>>::NAME,
         <rwlock::Sharded64<u64, u64> as ConcurrentMap<u64, u64>>::NAME,
         <rwlock::Single<u64, u64> as ConcurrentMap<u64, u64>>::NAME,
+        <yours::Map as ConcurrentMap<u64, u64>>::NAME,
     ];
-    names.into_iter().zip(makers()).map(|(name, make)| contender(name, make)).collect()
+    let all = names.into_iter().zip(makers()).map(|(name, make)| contender(name, make));
+    all.filter(|it| it.name != "yours" || yours::is_judged()).collect()
 }
 
 fn contender(name: &'static str, make: Make) -> Contender {
-    let ours = name == "hashmap" || name == "hashmap-word";
+    let ours = ["hashmap", "hashmap-word", "yours"].contains(&name);
     let known = VERSIONS.iter().find(|(peer, _)| *peer == name);
     Contender { name, version: known.map_or(OURS, |(_, version)| version), ours, make }
 }
 
-/// Instantiates a function that makes a subject for each of the eight maps.
+/// Instantiates a function that makes a subject for each of the maps.
 macro_rules! for_each_map {
     ($make:ident $(, $spec:ty)?) => {
         [
@@ -205,6 +209,7 @@ macro_rules! for_each_map {
             $make::<$crate::adapters::flurry::Map<u64, u64> $(, $spec)?>,
             $make::<$crate::adapters::rwlock::Sharded64<u64, u64> $(, $spec)?>,
             $make::<$crate::adapters::rwlock::Single<u64, u64> $(, $spec)?>,
+            $make::<$crate::adapters::yours_map::Map $(, $spec)?>,
         ]
     };
 }

@@ -6,12 +6,17 @@
 //! | `direct/deny`       | one bucket that is empty for an hour                                |
 //! | `direct/given-now`  | as `admit`, but ours reads the clock once for 64 checks; the peers  |
 //! |                     | have no call for that and read it as always                         |
+//! | `direct/leased`     | as `admit`, but ours takes 64 cells for a thread at a time, out of  |
+//! |                     | the burst                                                           |
 //! | `keyed/1k/uniform`  | a bucket for each of 1,000 keys, all equally likely                 |
 //! | `keyed/1M/uniform`  | a bucket for each of 1,000,000 keys, all equally likely             |
 //! | `keyed/1M/zipf`     | the same, some far likelier than others (YCSB's scrambled Zipfian)  |
-//! | `keyed/1M/memory`   | the same keys in order, in a process of its own: what a key weighs; |
-//! |                     | ours is made for a million keys, and room for twice as many would   |
-//! |                     | weigh twice as much                                                 |
+//! | `keyed/1M/batched`  | as `uniform`, but ours is asked for 16 keys at a time               |
+//! | `keyed/10M/uniform` | a bucket for each of 10,000,000 keys, which fill a packed table     |
+//! | `keyed/1M/memory`   | a million keys in order, in a process of its own: what a key        |
+//! |                     | weighs; ours is packed, and room for twice as many weighs twice as  |
+//! |                     | much                                                                |
+//! | `keyed/1M/memory-compact` | the same with buckets of eight bytes                          |
 //!
 //! Latency is measured on `direct/admit` and `keyed/1M/uniform` at a million requests a second and
 //! thread: little for every contender, so that what shows is their pauses and not their queues.
@@ -48,14 +53,26 @@ const KEYS_DRAWN: usize = 1 << 20;
 pub(super) fn lines() -> Vec<Line> {
     let mut lines = Vec::new();
     for threads in [1, 2] {
-        lines.push(line("direct/admit", threads, direct(admit_makers())).with_latency(OFFERED));
-        lines.push(line("direct/deny", threads, direct(deny_makers())));
-        lines.push(line("direct/given-now", threads, given_now()));
+        let one_word = |workload, contenders| {
+            let line = line(workload, threads, contenders);
+            if threads > 1 { line.contended() } else { line }
+        };
+        lines.push(one_word("direct/admit", direct(admit_makers())).with_latency(OFFERED));
+        lines.push(one_word("direct/deny", direct(deny_makers())));
+        lines.push(one_word("direct/given-now", given_now()));
+        lines.push(line("direct/leased", threads, leased()));
         lines.push(line("keyed/1k/uniform", threads, keyed::<Thousand>()));
         lines.push(line("keyed/1M/uniform", threads, keyed::<Million>()).with_latency(OFFERED));
         lines.push(line("keyed/1M/zipf", threads, keyed::<MillionZipf>()));
+        lines.push(line("keyed/1M/batched", threads, batched()));
+        let ten_million = ours_and_governor([
+            many_buckets::<rate_limiter::Fitting<10_000_000>, TenMillion>,
+            many_buckets::<governor::Keyed, TenMillion>,
+        ]);
+        lines.push(line("keyed/10M/uniform", threads, ten_million).costly().full_only());
     }
     lines.push(line("keyed/1M/memory", 1, weighed()).separate());
+    lines.push(line("keyed/1M/memory-compact", 1, weighed_compact()).separate());
     lines
 }
 
@@ -108,8 +125,28 @@ fn keyed<K: KeySet>() -> Vec<Contender> {
     ours_and_governor([many_buckets::<rate_limiter::Keyed, K>, many_buckets::<governor::Keyed, K>])
 }
 
+fn leased() -> Vec<Contender> {
+    let mut contenders = direct(admit_makers());
+    contenders[0].make = |_| Ok(Box::new(Leased(rate_limiter::Leased::new(&ADMIT)?)));
+    contenders
+}
+
+fn batched() -> Vec<Contender> {
+    ours_and_governor([
+        |size| Ok(Box::new(Batched(filled::<rate_limiter::Keyed, Million>(size)?))),
+        many_buckets::<governor::Keyed, Million>,
+    ])
+}
+
 fn weighed() -> Vec<Contender> {
-    ours_and_governor([in_order::<rate_limiter::KeyedForAMillion>, in_order::<governor::Keyed>])
+    ours_and_governor([in_order::<rate_limiter::Fitting<1_000_000>>, in_order::<governor::Keyed>])
+}
+
+fn weighed_compact() -> Vec<Contender> {
+    let mut contenders =
+        ours_and_governor([in_order::<rate_limiter::Compact>, in_order::<governor::Keyed>]);
+    contenders[0].name = rate_limiter::Compact::NAME;
+    contenders
 }
 
 /// The two of the keyed lines: no other peer keeps a bucket for each key.
@@ -158,6 +195,15 @@ impl Subject for GivenNow {
     }
 }
 
+/// A bucket of which each thread has a part.
+struct Leased(rate_limiter::Leased);
+
+impl Subject for Leased {
+    fn run(&self, thread: usize, _: u64, operations: u64) -> u64 {
+        self.0.admitted(thread, operations)
+    }
+}
+
 /// How the keys of a line are drawn.
 trait KeySet: 'static {
     const COUNT: Sizes;
@@ -172,6 +218,7 @@ const fn fixed(keys: u64) -> Sizes {
 struct Thousand;
 struct Million;
 struct MillionZipf;
+struct TenMillion;
 
 impl KeySet for Thousand {
     const COUNT: Sizes = fixed(1_000);
@@ -180,6 +227,11 @@ impl KeySet for Thousand {
 
 impl KeySet for Million {
     const COUNT: Sizes = fixed(1_000_000);
+    const DISTRIBUTION: KeyDistribution = KeyDistribution::Uniform;
+}
+
+impl KeySet for TenMillion {
+    const COUNT: Sizes = fixed(10_000_000);
     const DISTRIBUTION: KeyDistribution = KeyDistribution::Uniform;
 }
 
@@ -197,6 +249,11 @@ struct ManyBuckets<L> {
 fn many_buckets<L: Limiter + 'static, K: KeySet>(
     size: Size,
 ) -> Result<Box<dyn Subject>, Unsupported> {
+    Ok(Box::new(filled::<L, K>(size)?))
+}
+
+/// The limiter, with a bucket for each key, and the keys that will be asked for.
+fn filled<L: Limiter, K: KeySet>(size: Size) -> Result<ManyBuckets<L>, Unsupported> {
     let limiter = L::new(&KEYED)?;
     let count = K::COUNT.at(size);
     for key in 0..count {
@@ -208,7 +265,7 @@ fn many_buckets<L: Limiter + 'static, K: KeySet>(
         stream.expect("the distributions of the lines are legal").fill(&mut keys);
         keys
     };
-    Ok(Box::new(ManyBuckets { limiter, keys: vec![draw(1), draw(2)] }))
+    Ok(ManyBuckets { limiter, keys: vec![draw(1), draw(2)] })
 }
 
 impl<L: Limiter> Subject for ManyBuckets<L> {
@@ -224,6 +281,30 @@ impl<L: Limiter> Subject for ManyBuckets<L> {
         admitted
     }
 }
+
+/// Keys of one batch.
+const BATCH: usize = 16;
+
+/// A limiter of many buckets that is asked for sixteen keys at a time.
+struct Batched(ManyBuckets<rate_limiter::Keyed>);
+
+impl Subject for Batched {
+    fn run(&self, thread: usize, round: u64, operations: u64) -> u64 {
+        let keys = &self.0.keys[thread % self.0.keys.len()];
+        let fits = |count: u64| usize::try_from(count).expect("64-bit targets only");
+        let (mut at, mut left) = (fits(round * operations) / BATCH * BATCH, fits(operations));
+        let mut admitted = 0;
+        while left > 0 {
+            let (start, count) = (at % KEYS_DRAWN, left.min(BATCH));
+            admitted += self.0.limiter.admitted_of(&keys[start..start + count]);
+            (at, left) = (at + BATCH, left - count);
+        }
+        admitted
+    }
+}
+
+// A batch never reaches beyond the keys that were drawn.
+const _: () = assert!(KEYS_DRAWN.is_multiple_of(BATCH));
 
 /// A limiter of a million buckets that are asked for in order, so that no list of keys weighs.
 struct InOrder<L> {

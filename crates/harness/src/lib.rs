@@ -32,6 +32,7 @@
 
 pub mod check;
 pub mod contract;
+pub mod gate;
 pub mod model;
 pub mod record;
 pub mod rng;

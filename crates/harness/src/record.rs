@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Version of the format; a reader accepts exactly this one.
 pub const SCHEMA: u32 = 1;
 
+/// How many times longer a hand-over must take to count as other processors.
+const HANDOVER_CHANGE: f64 = 1.5;
+
 /// One run of the comparisons.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -50,6 +53,39 @@ pub struct Machine {
     /// Whether the load was high enough to make the figures doubtful.
     #[serde(default)]
     pub busy: bool,
+    /// Shortest and longest time in nanoseconds that a cache line took from one processor to
+    /// another during the run; zeros where there is only one, or nothing was measured.
+    ///
+    /// A ratio of two threads that write the same word hangs on it, and a virtual machine may move
+    /// its processors from two threads of one core to two cores in the middle of a run.
+    #[serde(default)]
+    pub handover_ns: [f64; 2],
+}
+
+impl Machine {
+    /// Whether the processors came to lie differently during the run, so that lines of several
+    /// threads were not all measured on the same machine.
+    pub fn moved(&self) -> bool {
+        let [shortest, longest] = self.handover_ns;
+        longest > shortest * HANDOVER_CHANGE
+    }
+
+    /// Whether the processors of `other` are nearer to each other, or farther apart.
+    pub fn lies_differently(&self, other: &Self) -> bool {
+        let ([shortest, longest], [others_shortest, others_longest]) =
+            (self.handover_ns, other.handover_ns);
+        let known = longest > 0.0 && others_longest > 0.0;
+        known
+            && (shortest > others_longest * HANDOVER_CHANGE
+                || others_shortest > longest * HANDOVER_CHANGE)
+    }
+
+    /// Notes another measurement of the hand-over.
+    pub fn note_handover(&mut self, ns: f64) {
+        let [shortest, longest] = &mut self.handover_ns;
+        *shortest = if *longest == 0.0 { ns } else { shortest.min(ns) };
+        *longest = longest.max(ns);
+    }
 }
 
 /// One metric of one contender on one line.
@@ -145,4 +181,33 @@ pub enum Better {
     Higher,
     /// Times, sizes.
     Lower,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Machine;
+
+    #[test]
+    fn processors_that_come_to_lie_differently_are_noticed() {
+        let mut machine = Machine::default();
+        assert!(!machine.moved(), "nothing was measured");
+        for ns in [30.0, 40.0, 28.0] {
+            machine.note_handover(ns);
+        }
+        let noted = machine.handover_ns.map(f64::to_bits);
+        assert_eq!(noted, [28.0_f64, 40.0].map(f64::to_bits));
+        assert!(!machine.moved());
+        machine.note_handover(90.0);
+        assert!(machine.moved());
+
+        let lies = |ns| {
+            let mut machine = Machine::default();
+            machine.note_handover(ns);
+            machine
+        };
+        assert!(lies(30.0).lies_differently(&lies(90.0)));
+        assert!(lies(90.0).lies_differently(&lies(30.0)));
+        assert!(!lies(30.0).lies_differently(&lies(40.0)));
+        assert!(!lies(30.0).lies_differently(&Machine::default()), "nothing is known of the other");
+    }
 }

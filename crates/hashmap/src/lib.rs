@@ -38,6 +38,14 @@
 //!
 //! No handle is `Send`, so that the compiler refuses to hold one across an `await`.
 //!
+//! # Room that is asked for
+//!
+//! `with_capacity` (and [`WordMap::reserve`]) take the memory from the system in one piece and of
+//! huge pages, where it is four megabytes or more: searches of a large map are faster by half.
+//! Whoever first writes to such a page waits until it is zeroed, a tenth of a millisecond or more.
+//! A map that grows by itself takes small pages, so that nobody waits for that, and leaves it to
+//! the system to put them together later.
+//!
 //! # What this crate does not do
 //!
 //! It has no operation on several keys at once that is atomic, no order of keys, and no snapshot.
@@ -65,6 +73,7 @@ pub mod set;
 mod sync;
 mod word;
 pub mod word_map;
+mod zeroed;
 
 #[cfg(feature = "rayon")]
 pub use crate::rayon::ParIter;

@@ -66,23 +66,65 @@ atomic_word!(AtomicU128, u128);
 
 /// Takes `cost` ticks from the bucket in `tat` at tick `now`.
 ///
-/// Returns the tick from which the request would conform where it does not.
+/// Returns the new TAT; where the request does not conform, the tick from which it would.
 #[inline(always)]
 pub(crate) fn take<A: AtomicWord>(
     scale: &Scale<A::Word>,
     tat: &A,
     now: A::Word,
     cost: A::Word,
-) -> Result<(), A::Word> {
+) -> Result<A::Word, A::Word> {
     // Relaxed, here and below: see the header.
     let mut seen = tat.load(Ordering::Relaxed);
     loop {
         match step(scale, seen, now, cost) {
             Step::Deny(ready) => return Err(ready),
             Step::Admit(new_tat) => match tat.exchange(seen, new_tat, Ordering::Relaxed) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(new_tat),
                 Err(found) => seen = found,
             },
+        }
+    }
+}
+
+/// Takes as many whole cells as the bucket holds at tick `now`, at least `min` and at most `max`.
+///
+/// Returns how many; where there are fewer than `min`, the tick from which there are as many.
+/// The caller has compared `min` with the burst; it is not zero.
+pub(crate) fn take_between<A: AtomicWord>(
+    scale: &Scale<A::Word>,
+    tat: &A,
+    now: A::Word,
+    min: u64,
+    max: u64,
+) -> Result<u64, A::Word> {
+    // Relaxed, here and below: see the header.
+    let mut seen = tat.load(Ordering::Relaxed);
+    loop {
+        let cells = scale.remaining(seen, now).min(max);
+        if cells < min {
+            let Step::Deny(ready) = step(scale, seen, now, scale.cost(min)) else {
+                unreachable!("fewer than {min} cells remain, yet as many conform")
+            };
+            return Err(ready);
+        }
+        match tat.exchange(seen, seen.max(now) + scale.cost(cells), Ordering::Relaxed) {
+            Ok(()) => return Ok(cells),
+            Err(found) => seen = found,
+        }
+    }
+}
+
+/// Puts `cost` ticks back into the bucket in `tat`.
+pub(crate) fn put_back<A: AtomicWord>(tat: &A, cost: A::Word) {
+    // Relaxed, here and below: see the header.
+    let mut seen = tat.load(Ordering::Relaxed);
+    loop {
+        // A TAT below the cost has passed long ago or will be zero: full, either way.
+        let less = if seen > cost { seen - cost } else { A::Word::ZERO };
+        match tat.exchange(seen, less, Ordering::Relaxed) {
+            Ok(()) => return,
+            Err(found) => seen = found,
         }
     }
 }

@@ -6,11 +6,9 @@
 
 use env::clock::{Clock, FastClock, Timestamp};
 
-use crate::bucket::{AtomicWord, take};
-use crate::decision::{Decision, Denial};
-use crate::gcra::Word;
-use crate::quota::{Quota, Scale};
-use crate::sync::{AtomicU64, AtomicU128};
+use crate::decision::{Decision, Standing};
+use crate::quota::Quota;
+use crate::single::Bucket;
 
 /// A limiter of one bucket.
 ///
@@ -20,24 +18,6 @@ pub struct DirectLimiter<C = FastClock> {
     bucket: Bucket,
     clock: C,
     quota: Quota,
-}
-
-/// The bucket in the narrowest word that keeps its quota exactly.
-#[derive(Debug)]
-enum Bucket {
-    Narrow(Cell<AtomicU64, u64>),
-    Wide(Cell<AtomicU128, u128>),
-}
-
-/// A bucket with all that a check reads, on one cache line of its own: a thread that changes the
-/// word needs the line anyway, and no neighbour is disturbed.
-#[derive(Debug)]
-#[repr(align(64))]
-struct Cell<A, W> {
-    tat: A,
-    scale: Scale<W>,
-    /// What the clock showed when the bucket was made; the bucket's time starts here.
-    origin: Timestamp,
 }
 
 impl DirectLimiter<FastClock> {
@@ -50,14 +30,7 @@ impl DirectLimiter<FastClock> {
 impl<C: Clock> DirectLimiter<C> {
     /// A limiter with a full bucket on `clock`.
     pub fn with_clock(quota: Quota, clock: C) -> Self {
-        let origin = clock.now();
-        let bucket = if let Some(scale) = Scale::narrow(&quota) {
-            Bucket::Narrow(Cell { tat: AtomicU64::new(0), scale, origin })
-        } else {
-            let scale = Scale::wide(&quota);
-            Bucket::Wide(Cell { tat: AtomicU128::new(0), scale, origin })
-        };
-        Self { bucket, clock, quota }
+        Self { bucket: Bucket::full(&quota, clock.now()), clock, quota }
     }
 
     /// Takes one cell, now.
@@ -81,10 +54,39 @@ impl<C: Clock> DirectLimiter<C> {
     /// admit, never the reverse. A request of zero cells is admitted and takes nothing.
     #[inline]
     pub fn check_at(&self, now: Timestamp, cells: u64) -> Decision {
-        match &self.bucket {
-            Bucket::Narrow(cell) => cell.check(now, cells),
-            Bucket::Wide(cell) => cell.check(now, cells),
-        }
+        self.bucket.check(now, cells)
+    }
+
+    /// What a request for `cells` cells would be answered at `now`. Takes nothing.
+    ///
+    /// ```
+    /// use rate_limiter::{Clock, DirectLimiter, Quota};
+    ///
+    /// # fn main() -> Result<(), rate_limiter::QuotaError> {
+    /// let limiter = DirectLimiter::new(Quota::per_hour(1)?);
+    /// let now = limiter.clock().now();
+    /// assert!(limiter.peek_at(now, 1).is_admitted());
+    /// assert!(limiter.check_at(now, 1).is_admitted(), "the look took nothing");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn peek_at(&self, now: Timestamp, cells: u64) -> Decision {
+        self.bucket.peek(now, cells)
+    }
+
+    /// What the bucket holds at `now`.
+    pub fn standing_at(&self, now: Timestamp) -> Standing {
+        self.bucket.standing(now)
+    }
+
+    /// Gives back `cells` cells that were taken and not used; a full bucket takes no more.
+    ///
+    /// The bucket cannot know whose cells they are. Over any stretch of time, what is admitted and
+    /// not given back stays within the quota as long as the bucket was not full between a taking
+    /// and its return; where it was, those cells had been replenished already, and giving them back
+    /// admits as many again. Return at once what an earlier step took and a later one refused.
+    pub fn refund(&self, cells: u64) {
+        self.bucket.refund(cells);
     }
 
     /// The clock that the limiter reads.
@@ -96,44 +98,4 @@ impl<C: Clock> DirectLimiter<C> {
     pub const fn quota(&self) -> &Quota {
         &self.quota
     }
-}
-
-impl<A: AtomicWord> Cell<A, A::Word> {
-    #[inline(always)]
-    fn check(&self, now: Timestamp, cells: u64) -> Decision {
-        if let Some(decision) = settled_by_size(&self.scale, cells) {
-            return decision;
-        }
-        let elapsed = now.as_nanos().saturating_sub(self.origin.as_nanos());
-        let (ticks, cost) = (self.scale.ticks_at(elapsed), self.scale.cost(cells));
-        match take(&self.scale, &self.tat, ticks, cost) {
-            Ok(()) => Decision::Admitted,
-            Err(ready) => Decision::Denied(denial(&self.scale, self.origin, now, ready)),
-        }
-    }
-}
-
-/// What can be said of a request for `cells` without looking at the bucket.
-#[inline(always)]
-pub(crate) fn settled_by_size<W>(scale: &Scale<W>, cells: u64) -> Option<Decision> {
-    match cells {
-        0 => Some(Decision::Admitted),
-        _ if cells > scale.burst => Some(Decision::Impossible { burst: scale.burst }),
-        _ => None,
-    }
-}
-
-/// The denial that ends at tick `ready` after `origin`.
-#[inline]
-pub(crate) fn denial<W: Word>(
-    scale: &Scale<W>,
-    origin: Timestamp,
-    asked_at: Timestamp,
-    ready: W,
-) -> Denial {
-    let retry_ns = scale.nanos_at(ready);
-    // A narrow bucket's clock stands still at its end; nothing is admitted from there on.
-    let retry_ns = if retry_ns > scale.elapsed_ns_max { u64::MAX } else { retry_ns };
-    let retry_at = Timestamp::from_nanos(origin.as_nanos().saturating_add(retry_ns));
-    Denial { retry_at, asked_at }
 }

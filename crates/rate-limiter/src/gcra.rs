@@ -25,6 +25,7 @@
 //! `now` plus the tolerance, and a cost at most the tolerance, so that the invariant of
 //! [`Scale`](crate::quota::Scale) covers it.
 
+use std::fmt;
 use std::ops::{Add, Div, Mul, Sub};
 
 use crate::quota::Scale;
@@ -39,6 +40,11 @@ pub(crate) trait Word:
     + Div<Output = Self>
     + From<u64>
     + TryInto<u64>
+    + Into<u128>
+    + TryFrom<u128>
+    + Send
+    + Sync
+    + fmt::Debug
 {
     /// The word's largest value, which no TAT ever takes.
     const MARK: Self;
@@ -81,6 +87,12 @@ pub(crate) fn step<W: Word>(scale: &Scale<W>, tat: W, now: W, cost: W) -> Step<W
     }
 }
 
+/// Ticks that a bucket misses to be full at `now`.
+#[inline]
+pub(crate) fn debt<W: Word>(tat: W, now: W) -> W {
+    tat.max(now) - now
+}
+
 impl<W: Word> Scale<W> {
     /// The tick at which a clock stands that shows `elapsed_ns` since its origin.
     #[inline(always)]
@@ -93,6 +105,13 @@ impl<W: Word> Scale<W> {
     pub(crate) fn cost(&self, cells: u64) -> W {
         debug_assert!(cells <= self.burst, "{cells} cells exceed the burst of {}", self.burst);
         W::from(cells) * self.ticks_per_cell
+    }
+
+    /// Whole cells that a bucket holds at `now`.
+    #[inline]
+    pub(crate) fn remaining(&self, tat: W, now: W) -> u64 {
+        let stored = self.tolerance - debt(tat, now).min(self.tolerance);
+        (stored / self.ticks_per_cell).try_into().unwrap_or(u64::MAX)
     }
 
     /// The first nanosecond since the origin that is not before `tick`.

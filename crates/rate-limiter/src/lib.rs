@@ -28,35 +28,90 @@
 //! nothing is ever rounded but the `retry_after` that is shown, and that upwards to the
 //! nanosecond. A quota whose ticks outgrow 64 bits gets buckets of 128 bits instead.
 //!
+//! # Which limiter
+//!
+//! | type                                              | for                                              |
+//! |---------------------------------------------------|--------------------------------------------------|
+//! | [`DirectLimiter`]                                 | one bucket: GCRA, which is a token bucket        |
+//! | [`LeasedLimiter`]                                 | one bucket, asked by threads all the time        |
+//! | [`LiveLimiter`]                                   | one bucket whose quota changes                   |
+//! | [`KeyedLimiter`], [`CompactLimiter`]              | a bucket for each key, in fixed memory           |
+//! | [`FairLimiter`]                                   | to wait for a turn, first come, first served     |
+//! | [`LeakyQueue`]                                    | to be told when to go                            |
+//! | [`FixedWindow`], [`SlidingCounter`], [`SlidingLog`] | contracts that are written in windows          |
+//! | [`SeveralQuotas`]                                 | ten a second and a thousand a day                |
+//! | [`QuotaTree`]                                     | tenants that lend to each other                  |
+//! | [`WarmUp`]                                        | what is slow after a pause                       |
+//! | [`ConcurrencyLimit`], [`AdaptiveLimit`], [`Partitions`] | what is in flight at once                  |
+//!
+//! Many processes: [`cluster`], a protocol of leases, or [`redis`]. With feature `tower`: `http`.
+//!
 //! # Modules, bottom up
 //!
-//! | module     | holds                                                                 |
-//! |------------|-----------------------------------------------------------------------|
-//! | `quota`    | rate and burst, checked; the choice of ticks                          |
-//! | `decision` | admitted, denied until when, impossible                               |
-//! | `gcra`     | the algorithm as a pure function on numbers of ticks                  |
-//! | `bucket`   | that function on an atomic word: the CAS loop                         |
-//! | `direct`   | one bucket and a clock                                                |
-//! | `keyed`    | many buckets in a table of fixed size; expired ones are overwritten   |
+//! | module        | holds                                                               |
+//! |---------------|---------------------------------------------------------------------|
+//! | `quota`       | rate and burst, checked; the choice of ticks                        |
+//! | `decision`    | admitted, denied until when, impossible                             |
+//! | `gcra`        | the algorithm as a pure function on numbers of ticks                |
+//! | `bucket`      | that function on an atomic word: the CAS loop                       |
+//! | `single`      | one bucket in the narrowest word that keeps its quota               |
+//! | `direct`      | one bucket and a clock                                              |
+//! | `keyed`       | many buckets in a table of fixed size; expired ones are overwritten |
+//! | `fair`        | a bucket that may be overdrawn, and those who wait for it           |
+//! | the others    | one limiter each, with its definition and error bound in the header |
 //!
 //! # What this crate does not do
 //!
-//! It starts no thread, sweeps no table and allocates nothing after construction. It never trusts
-//! a clock to be monotonic: a reading that jumps back only denies for as long as it jumped.
+//! It starts no thread, sweeps no table and allocates nothing for a check; only a future that waits
+//! has a box for its timer. It never trusts a clock to be monotonic: a reading that jumps back only
+//! denies for as long as it jumped.
 
 mod bucket;
+pub mod cluster;
+mod concurrency;
 mod decision;
 mod direct;
+mod fair;
 mod gcra;
+#[cfg(feature = "tower")]
+pub mod http;
+mod jitter;
 mod keyed;
+mod leased;
+mod live;
+mod queue;
 mod quota;
+mod ratio;
+pub mod redis;
+mod several;
+mod single;
 mod sync;
+mod tree;
+mod warm_up;
+mod window;
 
-pub use decision::{Decision, Denial};
+pub use concurrency::{
+    AdaptiveLimit, AdaptivePermit, Aimd, ConcurrencyLimit, Gradient, LimitRule, Partition,
+    PartitionPermit, Partitions, PartitionsError, Permit, Sample, Vegas,
+};
+pub use decision::{Decision, Denial, Standing};
 pub use direct::DirectLimiter;
 pub use env::clock::{Clock, FastClock, ManualClock, MonotonicClock, Timestamp, TscClock};
-pub use keyed::{CapacityError, KeyedBuilder, KeyedLimiter, KeyedStats, WhenFull};
+#[cfg(feature = "tokio")]
+pub use fair::TokioTimer;
+pub use fair::{Acquire, AcquireError, FairLimiter, Timer};
+pub use jitter::Jitter;
+pub use keyed::{
+    CapacityError, CompactError, CompactLimiter, KeyedBuilder, KeyedLimiter, KeyedStats, WhenFull,
+};
+pub use leased::{Lease, LeaseError, LeasedLimiter};
+pub use live::{Carry, LiveLimiter};
+pub use queue::LeakyQueue;
 pub use quota::{Quota, QuotaError};
+pub use several::SeveralQuotas;
+pub use tree::{NodeId, QuotaTree, Share, TreeError};
+pub use warm_up::WarmUp;
+pub use window::{FixedWindow, SlidingCounter, SlidingLog};
 
 #[cfg(test)]
 mod tests;

@@ -64,6 +64,23 @@ pub enum QuotaError {
         /// What was asked for.
         period: Duration,
     },
+    /// More cells than a window can count, or than there is memory for.
+    #[error("a window of {cells} cells is too large; use fewer cells, or a bucket")]
+    WindowTooLarge {
+        /// What was asked for.
+        cells: u64,
+    },
+    /// A warm-up of no cells, or one that outgrows the arithmetic.
+    #[error(
+        "a warm-up of {cells} cells, {factor} times slower at first, is not 1 to 2^20 of each \
+             at a rate that leaves room for them; use smaller numbers"
+    )]
+    WarmUpTooLong {
+        /// The cells that were asked for.
+        cells: u64,
+        /// How many times slower it was to begin.
+        factor: u64,
+    },
     /// A larger burst than the arithmetic can bear.
     #[error("a burst of {burst} cells is too large; the largest is {BURST_MAX}")]
     BurstTooLarge {

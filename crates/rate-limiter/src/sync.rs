@@ -7,14 +7,14 @@
 pub(crate) use std::{
     hint,
     sync::{
-        Mutex,
+        Arc, Mutex, MutexGuard, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 #[cfg(any(loom, shuttle))]
 pub(crate) use harness::sync::{
-    Mutex,
+    Arc, Mutex, MutexGuard, RwLock,
     atomic::{AtomicU64, Ordering},
     hint,
 };

@@ -3,6 +3,7 @@
 //! The tests named `like_*` repeat, on ours, a defect that was measured in another limiter.
 
 mod contract;
+mod simple;
 
 use std::time::Duration;
 
@@ -202,4 +203,22 @@ fn threads_together_admit_exactly_the_quota() {
         assert_eq!(admitted_by_threads(&|| direct.check().is_admitted()), expected);
         assert_eq!(admitted_by_threads(&|| keyed.check(&7).is_admitted()), expected);
     }
+}
+
+#[test]
+fn many_checks_decide_as_one_after_the_other() {
+    let quota = Quota::per_second(2).unwrap();
+    let make = || KeyedLimiter::builder(quota, 1_000).clock(ManualClock::default());
+    let (one, many) = (make().build().unwrap(), make().dense().build().unwrap());
+    let keys: Vec<u64> = (0..100).map(|index| index * index % 41).collect();
+    let singly: Vec<_> = keys.iter().map(|key| one.check(key)).collect();
+    let mut batched = Vec::new();
+    many.check_many_at(Timestamp::ZERO, &keys, |index, decision| {
+        assert_eq!(index, batched.len());
+        batched.push(decision);
+    });
+    assert_eq!(singly, batched);
+    let standing = one.standing_at(Timestamp::ZERO, &keys[0]);
+    assert_eq!((standing.burst(), standing.remaining()), (2, 0));
+    assert_eq!(one.standing_at(Timestamp::ZERO, &1_000).remaining(), 2);
 }

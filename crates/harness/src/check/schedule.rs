@@ -21,6 +21,11 @@
 //! model allows, stale values included; the price is that a test must stay tiny: two or three
 //! threads, a few accesses each.
 //!
+//! One thing to mind about loom: of each object it remembers the last access alone, and a writer
+//! that reads a word before it writes it makes loom forget who read the word earlier, so that it
+//! does not try what that reader would see later. Let the thread that only reads be a spawned one:
+//! it comes after the writer in the first execution, and all others follow from there.
+//!
 //! The priorities are those of Burckhardt et al., "A randomized scheduler with probabilistic
 //! guarantees of finding bugs" (PCT, ASPLOS 2010).
 //!

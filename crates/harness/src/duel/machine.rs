@@ -7,6 +7,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use env::clock::{Clock, MonotonicClock};
@@ -14,6 +15,7 @@ use env::fs::{FsExt, OsFs};
 use rustix::param::clock_ticks_per_second;
 use rustix::system::uname;
 
+use super::pass::together;
 use crate::record::Machine;
 
 /// Processors' worth of other work above which figures are doubtful.
@@ -24,6 +26,12 @@ const WATCHED: Duration = Duration::from_millis(500);
 
 /// How often a run waits for the machine to become quiet before it begins all the same.
 const PATIENCE: usize = 20;
+
+/// Hand-overs that are timed together.
+const RALLY: u64 = 200;
+
+/// How often they are.
+const SERVES: usize = 41;
 
 /// Looks at this machine, and waits up to ten seconds for it to be quiet where `patient`. What
 /// cannot be found out is left empty.
@@ -39,6 +47,7 @@ pub fn inspect(patient: bool) -> Machine {
         rustc: first_line("rustc", &["-V"]),
         load_before: (load * 100.0).round() / 100.0,
         busy: load > BUSY_LOAD,
+        handover_ns: [0.0; 2],
     }
 }
 
@@ -62,6 +71,36 @@ fn quietest_load(attempts: usize) -> f64 {
         }
     }
     load
+}
+
+/// Nanoseconds that a cache line takes from one processor to the next; `None` where there is one
+/// processor. The median of [`SERVES`] rallies of [`RALLY`] hand-overs, a millisecond or so in all.
+pub(super) fn handover_ns() -> Option<f64> {
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        return None;
+    }
+    let ball = AtomicU64::new(0);
+    let clock = MonotonicClock::new();
+    let mut rallies = together(2, |player, start| {
+        start.wait();
+        let player = player as u64;
+        let mut ends = Vec::with_capacity(SERVES);
+        for serve in 0..SERVES as u64 {
+            for stroke in (serve * RALLY..(serve + 1) * RALLY).filter(|it| it % 2 == player) {
+                // Relaxed: the number is all that is handed over.
+                while ball.load(Ordering::Relaxed) != stroke {
+                    std::hint::spin_loop();
+                }
+                ball.store(stroke + 1, Ordering::Relaxed);
+            }
+            ends.push(clock.now());
+        }
+        let lengths = ends.windows(2).map(|pair| pair[1].saturating_since(pair[0]));
+        lengths.map(|length| length.as_secs_f64() * 1e9 / RALLY as f64).collect::<Vec<_>>()
+    });
+    let mut lengths = rallies.swap_remove(0);
+    lengths.sort_by(f64::total_cmp);
+    Some(lengths[lengths.len() / 2])
 }
 
 /// Watches what others do with the processors.
@@ -154,7 +193,14 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{memory, number_after};
+    use super::{handover_ns, memory, number_after};
+
+    #[test]
+    fn a_hand_over_takes_some_time() {
+        let Some(ns) = handover_ns() else { return };
+        // From one thread of a core to the other, to a processor that others use as well.
+        assert!((1.0..1e7).contains(&ns), "{ns}");
+    }
 
     #[test]
     fn numbers_are_read_after_their_labels() {

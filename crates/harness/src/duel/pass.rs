@@ -168,7 +168,10 @@ fn histogram() -> Histogram<u64> {
 }
 
 /// Runs `work` on pinned threads and hands each the barrier at which they start together.
-fn together<T: Send>(threads: usize, work: impl Fn(usize, &Barrier) -> T + Sync) -> Vec<T> {
+pub(super) fn together<T: Send>(
+    threads: usize,
+    work: impl Fn(usize, &Barrier) -> T + Sync,
+) -> Vec<T> {
     let start = Barrier::new(threads);
     let (work, start) = (&work, &start);
     thread::scope(|scope| {

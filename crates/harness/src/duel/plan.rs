@@ -25,6 +25,9 @@ pub struct Plan {
 /// How many times fewer episodes a costly line has.
 const COSTLY: usize = 3;
 
+/// How many times more rounds a contended line has.
+const CONTENDED: usize = 4;
+
 impl Plan {
     /// Everything once, to see that it works; no figure of it means anything.
     pub const SMOKE: Self = Self {
@@ -61,10 +64,12 @@ impl Plan {
         Self { episodes, rounds: rounds.div_ceil(episodes).max(1), ..self }
     }
 
-    /// The plan for `line`: where subjects are dear to make, as many rounds in fewer episodes.
+    /// The plan for `line`: where subjects are dear to make, as many rounds in fewer episodes;
+    /// where threads contend for one word, more rounds. One round stays one round.
     #[must_use]
     pub(super) fn for_line(self, line: &Line) -> Self {
-        let rounds = self.episodes * self.rounds;
+        let more = if line.contended && self.measures() { CONTENDED } else { 1 };
+        let rounds = self.episodes * self.rounds * more;
         let episodes = if line.costly { self.episodes.div_ceil(COSTLY) } else { self.episodes };
         Self { episodes, rounds: rounds.div_ceil(episodes), ..self }
     }
@@ -98,5 +103,13 @@ mod tests {
         let plan = Plan::QUICK.for_line(&line.costly());
         assert_eq!((plan.episodes, plan.rounds), (4, 15));
         assert_eq!(Plan::SMOKE.for_line(&Line::new("test", "x", 1, vec![]).costly()), Plan::SMOKE);
+    }
+
+    #[test]
+    fn a_contended_line_has_more_rounds() {
+        let line = || Line::new("test", "contended", 2, Vec::new()).contended();
+        let plan = Plan::QUICK.for_line(&line());
+        assert_eq!((plan.episodes, plan.rounds), (10, 24));
+        assert_eq!(Plan::SMOKE.for_line(&line()), Plan::SMOKE);
     }
 }

@@ -62,6 +62,8 @@ pub struct Line {
     pub offered: Option<u64>,
     /// Whether subjects are so dear to make that fewer episodes must do.
     pub costly: bool,
+    /// Whether all threads write the same word, so that rounds differ far more than elsewhere.
+    pub contended: bool,
     /// Whether the line takes so long that only `--full`, or asking for it, measures it.
     pub full_only: bool,
     /// Who takes part.
@@ -83,6 +85,7 @@ impl Line {
             isolation: Isolation::Shared,
             offered: None,
             costly: false,
+            contended: false,
             full_only: false,
             contenders,
         }
@@ -107,6 +110,13 @@ impl Line {
     #[must_use]
     pub fn costly(self) -> Self {
         Self { costly: true, ..self }
+    }
+
+    /// The same line with several times the rounds: who owns the one word that all threads write is
+    /// settled anew all the time, and few rounds do not agree about it.
+    #[must_use]
+    pub fn contended(self) -> Self {
+        Self { contended: true, ..self }
     }
 
     /// The same line, left out of a quick run that does not ask for it.

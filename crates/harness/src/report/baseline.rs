@@ -151,6 +151,10 @@ fn warnings(baseline: &Record, new: &Record) -> Vec<String> {
     differ("the kernel", &then.kernel, &now.kernel);
     differ("the compiler", &then.rustc, &now.rustc);
     differ("the mode", &baseline.mode, &new.mode);
+    if then.moved() || now.moved() || then.lies_differently(now) {
+        let (then, now) = (figure::handover(then), figure::handover(now));
+        warnings.push(format!("processors lay differently: hand-over {then} then, {now} now"));
+    }
     for (which, record) in [("the baseline", baseline), ("the new record", new)] {
         if record.machine.busy {
             warnings.push(format!("{which} was measured on a busy machine"));

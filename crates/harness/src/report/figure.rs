@@ -14,6 +14,8 @@
 //!
 //! It rounds for the eye. Comparisons are made on the figures of the record, never on these texts.
 
+use crate::record::Machine;
+
 /// Shown where there is no number.
 pub(super) const NOTHING: &str = "-";
 
@@ -41,6 +43,25 @@ pub(super) const PERCENTILES: [&str; 5] = ["p50", "p90", "p99", "p999", "max"];
 
 /// Metrics that are sizes, in order.
 pub(super) const SIZES: [&str; 4] = ["peak_rss", "bytes_per_entry", "bytes_written", "disk"];
+
+/// `28.1 ns to 61.0 ns`: how long a cache line takes from one processor to the other; [`NOTHING`]
+/// where that was not measured.
+pub(super) fn handover(machine: &Machine) -> String {
+    let [shortest, longest] = machine.handover_ns;
+    if longest == 0.0 {
+        return NOTHING.to_owned();
+    }
+    format!("{} to {}", quantity(shortest, "ns"), quantity(longest, "ns"))
+}
+
+/// The warning of a machine whose processors [moved](Machine::moved).
+pub(super) fn moved(machine: &Machine) -> String {
+    format!(
+        "MOVED: a cache line took {} from one processor to the other during this run; lines of \
+         several threads were not all measured on the same machine",
+        handover(machine)
+    )
+}
 
 /// Where a metric stands among the others; those that we do not know come last.
 pub(super) fn order(metric: &str) -> usize {

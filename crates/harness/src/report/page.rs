@@ -107,6 +107,9 @@ fn warnings(record: &Record) -> Vec<String> {
     if !record.disturbed.is_empty() {
         warnings.push(disturbed(&record.disturbed));
     }
+    if record.machine.moved() {
+        warnings.push(figure::moved(&record.machine));
+    }
     warnings
 }
 
@@ -131,6 +134,7 @@ fn environment(record: &Record) -> String {
         ("Kernel", known(kernel)),
         ("Compiler", known(rustc)),
         ("Load before", format!("{load_before:.2}")),
+        ("Cache line hand-over", figure::handover(&record.machine)),
         ("Commit", known(&record.commit) + dirty),
         ("Mode", known(&record.mode)),
     ];

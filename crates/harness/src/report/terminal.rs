@@ -102,12 +102,13 @@ fn machine(record: &Record) -> String {
     let commit = figure::clip(&record.commit, 41);
     let dirty = if record.dirty { " with changes" } else { "" };
     format!(
-        "{}, {}, {}, {}, load {:.2}, commit {}{dirty}, mode {}",
+        "{}, {}, {}, {}, load {:.2}, hand-over {}, commit {}{dirty}, mode {}",
         known(&machine.cpu),
         figure::count(machine.cores, "processor"),
         known(&machine.kernel),
         known(&machine.rustc),
         machine.load_before,
+        figure::handover(machine),
         known(&commit),
         known(&record.mode),
     )
@@ -124,6 +125,9 @@ fn warnings(record: &Record, text: &mut Text) {
              figures are doubtful"
         );
         text.say(&sentence, 2);
+    }
+    if record.machine.moved() {
+        text.say(&figure::moved(&record.machine), 2);
     }
     if record.mode == "smoke" {
         text.say("SMOKE: everything ran once; no figure means anything", 0);

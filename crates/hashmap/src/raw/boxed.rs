@@ -111,7 +111,6 @@
 mod bin;
 mod entry;
 mod find;
-mod hook;
 mod insert;
 mod iterate;
 mod remove;
@@ -161,7 +160,7 @@ impl<K, V> Raw<K, V> {
     /// An empty map in which `capacity` entries fit before it grows.
     pub(crate) fn with_capacity(capacity: usize) -> Result<Self, CapacityError> {
         let bits = bits_for(capacity);
-        let table = Table::new(bits).map_err(|cause| capacity_error(capacity, cause))?;
+        let table = Table::whole(bits).map_err(|cause| capacity_error(capacity, cause))?;
         Ok(Self {
             root: AtomicPtr::new(Box::into_raw(table)),
             count: Counter::new(),

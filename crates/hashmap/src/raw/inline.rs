@@ -18,7 +18,9 @@ mod state;
 mod table;
 mod tags;
 mod update;
-mod zeroed;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::core::Core;
 pub(crate) use iterate::Walk;

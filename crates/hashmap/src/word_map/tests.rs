@@ -1,6 +1,8 @@
 //! Tests of the map of words.
 
 mod model;
+#[cfg(not(any(loom, shuttle)))]
+mod panics;
 #[cfg(shuttle)]
 mod schedules;
 mod threads;

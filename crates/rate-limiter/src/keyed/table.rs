@@ -55,7 +55,7 @@
 
 use crate::bucket::AtomicWord;
 use crate::gcra::{Step, Word, step};
-use crate::keyed::{CapacityError, KeyedStats};
+use crate::keyed::{CapacityError, KeyedStats, prefetch};
 use crate::quota::Scale;
 use crate::sync::{AtomicU64, Mutex, Ordering, hint};
 
@@ -67,8 +67,25 @@ const SLOTS: usize = 4;
 /// million.
 const WINDOW: usize = 16;
 
-/// Slots of a line that are filled when the table holds as many keys as it was made for.
-const FILLED: usize = 2;
+/// How much of a table is filled when it holds as many keys as it was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filling {
+    /// Half: of three million random keys none finds no room.
+    Half,
+    /// Four fifths: of a thousand random keys, a few find no room while the table is full.
+    Dense,
+}
+
+impl Filling {
+    /// Lines for `keys` keys; `None` where there is no such number.
+    fn lines(self, keys: usize) -> Option<usize> {
+        match self {
+            Self::Half => Some(keys.div_ceil(2)),
+            // A line of four slots for 3.2 keys.
+            Self::Dense => keys.checked_mul(5).map(|fifths| fifths.div_ceil(16)),
+        }
+    }
+}
 
 /// Locks that insertions are spread over.
 const LOCKS: usize = 64;
@@ -141,13 +158,17 @@ enum Found<'a, A> {
 }
 
 impl<A: AtomicWord> Table<A> {
-    /// A table with room for `keys` keys, which fill half of its slots.
-    pub(super) fn new(scale: Scale<A::Word>, keys: usize) -> Result<Self, CapacityError> {
+    /// A table with room for `keys` keys.
+    pub(super) fn new(
+        scale: Scale<A::Word>,
+        keys: usize,
+        filling: Filling,
+    ) -> Result<Self, CapacityError> {
         if keys == 0 {
             return Err(CapacityError::Zero);
         }
         let too_large = CapacityError::TooLarge { keys };
-        let count = keys.div_ceil(FILLED).max(WINDOW);
+        let count = filling.lines(keys).ok_or(too_large)?.max(WINDOW);
         let bytes = count.checked_mul(size_of::<Line<A>>()).ok_or(too_large)?;
         if isize::try_from(bytes).is_err() {
             return Err(too_large);
@@ -188,6 +209,30 @@ impl<A: AtomicWord> Table<A> {
             };
             if let Some(outcome) = self.take_from(line, slot, fingerprint, now, cost) {
                 return outcome;
+            }
+        }
+    }
+
+    /// Asks for the home line of a key that will be taken from soon.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, hash: u64) {
+        prefetch::line(&raw const self.lines[self.home(hash)]);
+    }
+
+    /// The TAT of a key; zero where it has no bucket, which is full then. Writes nothing.
+    pub(super) fn look(&self, hash: u64) -> A::Word {
+        let fingerprint = hash.max(NEVER_USED + 1);
+        loop {
+            let Found::Slot(line, slot) = self.find(fingerprint, self.home(hash)) else {
+                return A::Word::ZERO;
+            };
+            // Acquire, both: as in `take_from`.
+            let seen = line.tats[slot].load(Ordering::Acquire);
+            let owner = line.fingerprints[slot].load(Ordering::Acquire);
+            if seen == A::Word::MARK {
+                hint::spin_loop();
+            } else if owner == fingerprint {
+                return seen;
             }
         }
     }

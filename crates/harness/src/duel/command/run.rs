@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::super::host::Hosting;
-use super::super::machine::{BUSY_LOAD, LoadWatch, checkout, inspect};
+use super::super::machine::{BUSY_LOAD, LoadWatch, checkout, handover_ns, inspect};
 use super::super::plan::Plan;
 use super::super::progress::Progress;
 use super::super::rounds::measure;
@@ -46,6 +46,9 @@ pub(super) fn run(
         progress.begin(line);
         let measured = measure_line(line, &plan, hosting, &progress, &record);
         progress.print(&terminal::render_lines(&measured, this_terminal()));
+        if let Some(ns) = measures_handover(line, &plan).then(handover_ns).flatten() {
+            record.machine.note_handover(ns);
+        }
         record.rows.extend(measured.rows);
         record.ratios.extend(measured.ratios);
         record.failures.extend(measured.failures);
@@ -76,6 +79,11 @@ fn plan(arguments: &Arguments) -> Plan {
     }
     plan.limit = arguments.limit.map_or(plan.limit, Duration::from_secs);
     plan
+}
+
+/// Whether the ratios of `line` hang on how the processors lie to each other.
+fn measures_handover(line: &Line, plan: &Plan) -> bool {
+    line.threads > 1 && plan.measures()
 }
 
 /// The record of one line.

@@ -221,6 +221,7 @@ fn doubtful_records_are_loud() {
     record.machine.busy = true;
     record.mode = "smoke".to_owned();
     record.dirty = true;
+    record.machine.note_handover(88.02);
     record.disturbed.push(DisturbedLine {
         build: "rate-limiter".to_owned(),
         workload: "direct/<admit>".to_owned(),
@@ -229,10 +230,12 @@ fn doubtful_records_are_loud() {
     });
     let (text, page) = show(&record);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    for loud in ["BUSY: ", "SMOKE: ", "DISTURBED: ", " 0.81 ", " with changes,"] {
+    for loud in
+        ["BUSY: ", "SMOKE: ", "DISTURBED: ", " 0.81 ", " with changes,", "MOVED: ", " 88.0 "]
+    {
         assert!(text.contains(loud), "{loud} is missing: {text}");
     }
-    assert_eq!(page.matches("role=\"alert\"").count(), 4);
+    assert_eq!(page.matches("role=\"alert\"").count(), 5);
     assert!(page.contains("rate-limiter direct/&lt;admit&gt;, 2 threads (0.81)"), "{page}");
 }
 

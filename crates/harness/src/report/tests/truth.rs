@@ -26,6 +26,7 @@ fn known(record: &Record) -> BTreeSet<String> {
         record.machine.kernel.clone(),
         record.machine.rustc.clone(),
         format!("{:.2} {}", record.machine.load_before, record.machine.cores),
+        figure::handover(&record.machine),
         // The percentiles' names, the size of an interval, and the point where ours equals it.
         "50 90 99 99.9 95 1".to_owned(),
     ];

@@ -3,9 +3,9 @@
 //! These functions know words and headers, not keys, so that the explorers can drive them bare. The
 //! argument for them is in the header of `boxed`; the step numbers here are those there.
 
-use super::hook::{Bug, Point, planted, reach};
 use super::table::{Bin, ROW, Row, Table};
 use super::word::{Header, PLACES_MAX, Word};
+use crate::raw::hook::{Bug, Point, planted, reach};
 use crate::sync::{AtomicPtr, Ordering};
 
 /// A slot and its content as it was seen.

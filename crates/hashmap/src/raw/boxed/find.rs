@@ -3,12 +3,12 @@
 
 use super::bin::{Seen, load};
 use super::entry::Entry;
-use super::hook::{Bug, planted};
 use super::table::{Bin, Row, Table};
 use super::word::{Header, Probe, Word};
 use super::{Raw, next};
 use crate::pin::Pin;
 use crate::prefetch;
+use crate::raw::hook::{Bug, planted};
 
 /// Where a search for writing ended, in a bin that was open when it began.
 pub(super) enum Site<'g, K, V> {
@@ -115,14 +115,22 @@ impl<K, V> Raw<K, V> {
             }
             let mut vacancy = None;
             let mut is_held_up = false;
+            let has_key = |word: Word| {
+                let entry: &Entry<K, V> = entry(word, pin);
+                (entry.hash == hash && is_key(&entry.key)).then_some(entry)
+            };
             let found = bin.walk(table, |seen| {
+                if seen.word.matches(probe) {
+                    return has_key(seen.word).map(|entry| (seen, entry));
+                }
+                if seen.word.is_live() {
+                    return None;
+                }
                 let seen = bin.promoted(seen, header);
                 if seen.word.matches(probe) {
-                    let entry: &Entry<K, V> = entry(seen.word, pin);
-                    if entry.hash == hash && is_key(&entry.key) {
-                        return Some((seen, entry));
-                    }
-                } else if vacancy.is_none() {
+                    return has_key(seen.word).map(|entry| (seen, entry));
+                }
+                if vacancy.is_none() && !seen.word.is_live() {
                     if Bin::is_free(&seen, header) {
                         vacancy = Some(seen);
                     } else {

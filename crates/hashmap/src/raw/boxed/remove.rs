@@ -3,11 +3,11 @@
 use std::ptr;
 
 use super::find::{Site, Taken};
-use super::hook::{Bug, planted};
 use super::insert::retire;
 use super::word::Word;
 use super::{Entry, Raw};
 use crate::pin::Pin;
+use crate::raw::hook::{Bug, planted};
 
 /// Removals by one thread's stripe of the count between two looks at whether to shrink.
 const SHRINK_PERIOD: i64 = 64;

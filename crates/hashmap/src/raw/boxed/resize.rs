@@ -1,12 +1,12 @@
 //! When a table gets a next one, and who moves the units.
 #![expect(unsafe_code, reason = "tables change hands through raw pointers")]
 
-use super::hook::{Point, reach};
 use super::table::{BITS_MAX, NoTable, Table};
 use super::transfer::{self, BITS_STEP_MAX};
 use super::{LOAD, Raw, capacity_error, next};
 use crate::error::CapacityError;
 use crate::pin::Pin;
+use crate::raw::hook::{Point, reach};
 use crate::sync::Ordering;
 
 /// Tables of fewer bits than this grow by four at a time: they are cheap, and it saves moves.

@@ -16,7 +16,9 @@
 //! Nothing here is large. Bins come in segments of [`SEGMENT`], spills in blocks of [`BLOCK`]; each
 //! is allocated when it is first touched, by whoever touches it, and given back one by one
 //! ([`Table::dismantle`]). So no operation pays for a whole table, neither when it begins nor when
-//! it ends. Zero bytes are an empty table: nothing is filled either.
+//! it ends. Zero bytes are an empty table: nothing is filled either. Only the table that a map is
+//! made with has all its segments in one piece from the start, of huge pages where it is large:
+//! who asked for it knows what it costs.
 //!
 //! # What this module does not do
 //!
@@ -26,9 +28,10 @@
 use std::alloc::{self, Layout, handle_alloc_error};
 use std::ptr::{self, NonNull};
 
-use super::hook::{Point, reach};
 use super::word::base_of;
+use crate::raw::hook::{Point, reach};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::zeroed::{Pages, Zeroable, Zeroed};
 
 /// Slots in a row.
 pub(super) const ROW: usize = 6;
@@ -64,6 +67,9 @@ pub(super) struct Spill {
 #[cfg(not(any(loom, shuttle)))]
 const _: () = assert!(size_of::<Bin>() == 64 && size_of::<Spill>() == 64);
 
+// SAFETY: atomics of zero bits are zeroes and null pointers, and so is the default; no destructor.
+unsafe impl Zeroable for Bin {}
+
 /// Bins of a segment: 128 KiB, which the operating system maps or unmaps in a few microseconds.
 const SEGMENT_BITS: u32 = 11;
 const SEGMENT: usize = 1 << SEGMENT_BITS;
@@ -89,6 +95,8 @@ struct Block {
 pub(super) struct Table {
     /// Null where nobody was yet. Each is set once.
     segments: Vec<AtomicPtr<Bin>>,
+    /// The memory of all segments, where they are one piece.
+    whole: Option<Zeroed<Bin>>,
     /// The bin of a hash is its first `bits` bits.
     bits: u32,
     /// The table that the entries move to; null while they stay. Set once.
@@ -126,12 +134,25 @@ impl Table {
         segments.resize_with(count, AtomicPtr::default);
         Ok(Box::new(Self {
             segments,
+            whole: None,
             bits,
             next: AtomicPtr::default(),
             cursor: AtomicUsize::new(0),
             units_moved: AtomicUsize::new(0),
             blocks: AtomicPtr::default(),
         }))
+    }
+
+    /// The same, all of it in one piece. Where there is no memory for that, in segments.
+    pub(super) fn whole(bits: u32) -> Result<Box<Self>, NoTable> {
+        let mut table = Self::new(bits)?;
+        if let Some(bins) = Zeroed::<Bin>::new(table.len(), Pages::Huge) {
+            for (segment, bins) in table.segments.iter_mut().zip(bins.chunks(SEGMENT)) {
+                *segment = AtomicPtr::new(bins.as_ptr().cast_mut());
+            }
+            table.whole = Some(bins);
+        }
+        Ok(table)
     }
 
     /// log2 of the number of bins.
@@ -302,7 +323,12 @@ impl Table {
         let segment = self.segments.pop();
         // Relaxed, here and below: nobody else is here.
         let bins = segment.as_ref().map_or(ptr::null_mut(), |it| it.load(Ordering::Relaxed));
-        if !bins.is_null() {
+        if let Some(whole) = &mut self.whole {
+            let is_shorter = whole.shorten(SEGMENT * size_of::<Bin>());
+            if !is_shorter && self.segments.is_empty() {
+                self.whole = None;
+            }
+        } else if !bins.is_null() {
             // SAFETY: it was made by `touch`, and it is off the list.
             unsafe { free(bins, self.segment_len()) };
         }

@@ -24,10 +24,10 @@
 //! It runs no code of the user: entries carry their hash.
 #![expect(unsafe_code, reason = "the hash of an entry is read behind its address")]
 
-use super::hook::{Bug, Point, planted, reach};
 use super::table::{ROW, Row, Table};
 use super::word::{TAG_BITS, Word};
 use crate::prefetch;
+use crate::raw::hook::{Bug, Point, planted, reach};
 use crate::sync::Ordering;
 
 /// The greatest difference between the bits of two tables in a row: eight new bins for an old one,

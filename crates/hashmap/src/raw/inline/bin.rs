@@ -18,9 +18,10 @@
 
 use super::state::State;
 use super::tags::{Tags, tag_of};
-use super::zeroed::Zeroable;
 use crate::prefetch;
+use crate::raw::hook::{Bug, planted};
 use crate::sync::{AtomicU64, Ordering, fence};
+use crate::zeroed::Zeroable;
 
 /// Slots of a bin.
 pub(super) const HOME: usize = 14;
@@ -131,7 +132,8 @@ impl Head {
         // reads before this fence saw what it wrote, the load below sees a newer version.
         fence(Ordering::Acquire);
         // Relaxed: ordered by the fence.
-        state.same_entries(State(self.state.load(Ordering::Relaxed)))
+        planted(Bug::TrustsFirstRead)
+            || state.same_entries(State(self.state.load(Ordering::Relaxed)))
     }
 
     /// Takes the lock if nothing has happened to the bin since `state` was read.
@@ -145,7 +147,9 @@ impl Head {
             self.state.compare_exchange(state.0, locked, Ordering::Acquire, Ordering::Relaxed);
         // Release: pairs with the Acquire fence in `is_still`; what is written into a slot from
         // here on is seen together with the version that freed the slot.
-        fence(Ordering::Release);
+        if !planted(Bug::LocksWithoutFence) {
+            fence(Ordering::Release);
+        }
         won.is_ok()
     }
 
@@ -179,8 +183,10 @@ impl Head {
         let word = &self.tags[slot / 8];
         // Relaxed: only the lock's owner writes it.
         let changed = change(word.load(Ordering::Relaxed), slot % 8 * 8);
+        let ordering =
+            if planted(Bug::TagsRelaxed) { Ordering::Relaxed } else { Ordering::Release };
         // Release: pairs with the Acquire in `tags`.
-        word.store(changed, Ordering::Release);
+        word.store(changed, ordering);
     }
 
     /// The word of the annex.

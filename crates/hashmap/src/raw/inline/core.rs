@@ -11,6 +11,7 @@ use super::reclaim::Yard;
 use super::table::{BINS_MIN, Table, capacity_of};
 use crate::counter::Counter;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::zeroed::Pages;
 
 /// An odd number near 2^64 divided by the golden ratio: what Fibonacci hashing (Knuth) multiplies
 /// by.
@@ -35,7 +36,7 @@ impl<S> Core<S> {
     pub(crate) fn new(bins: usize, hasher: S) -> Option<Self> {
         debug_assert!(bins >= BINS_MIN, "a table has at least {BINS_MIN} bins");
         Some(Self {
-            table: AtomicPtr::new(Box::into_raw(Table::new(bins, None)?)),
+            table: AtomicPtr::new(Box::into_raw(Table::new(bins, None, Pages::Huge)?)),
             turn: AtomicUsize::new(0),
             hasher,
             yard: Arc::default(),
@@ -61,6 +62,7 @@ impl<S> Core<S> {
 
     /// Lets the table after `former`, whose bins have all moved, be the current one.
     pub(super) fn replace(&self, former: &Table) {
+        former.successor().use_huge_pages();
         let next = std::ptr::from_ref(former.successor()).cast_mut();
         let former = std::ptr::from_ref(former).cast_mut();
         // Release: pairs with the Acquire in `address`. Relaxed: a failure tells nothing.

@@ -35,6 +35,7 @@ use super::find::{Found, Place};
 use super::reclaim::retire_block;
 use super::state::State;
 use super::table::Table;
+use crate::raw::hook::{Bug, planted};
 use crate::sync::{Backoff, Ordering};
 
 /// What to do with a key.
@@ -128,7 +129,7 @@ impl Table {
         if state.is_locked() || !bin.head.try_lock(state) {
             return None;
         }
-        if found.slot.value() != seen {
+        if found.slot.value() != seen && !planted(Bug::OverwritesBlindly) {
             bin.head.publish(state);
             return None;
         }
@@ -164,6 +165,9 @@ impl Table {
         if !bin.head.try_lock(state) {
             return None;
         }
+        if planted(Bug::TagsEarly) {
+            bin.head.set_tag(slot, hash);
+        }
         bin.slots[slot].fill(key, value);
         bin.head.set_tag(slot, hash);
         bin.head.publish(state.changed());
@@ -176,7 +180,7 @@ impl Table {
         match place {
             Place::Home(slot) => {
                 bin.head.clear_tag(slot);
-                bin.head.publish(state.changed());
+                bin.head.publish(if planted(Bug::KeepsVersion) { state } else { state.changed() });
             }
             Place::Annex(slot) => self.vacate_annex(bin, state, hash, slot),
         }

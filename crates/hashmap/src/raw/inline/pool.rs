@@ -27,8 +27,8 @@
 
 use super::annex::{POOL_CLASS_MAX, UNITS_MAX};
 use super::bin::Slot;
-use super::zeroed::Zeroed;
 use crate::sync::{AtomicU64, Ordering};
+use crate::zeroed::{Pages, Zeroed};
 
 /// Slots of a unit.
 const UNIT_SLOTS: usize = 2;
@@ -64,7 +64,7 @@ struct Shelf {
 
 impl Pool {
     /// A pool for a table of `bins` bins; `None` where the memory cannot be had.
-    pub(super) fn new(bins: usize) -> Option<Self> {
+    pub(super) fn new(bins: usize, pages: Pages) -> Option<Self> {
         let per_unit = if bins < SMALL_TABLE_BINS { BINS_PER_UNIT_SMALL } else { BINS_PER_UNIT };
         let units = (bins / per_unit).next_multiple_of(8).min(UNITS_MAX);
         let count = (bins / SHELF_BINS_MIN).clamp(1, SHELVES_MAX);
@@ -77,7 +77,7 @@ impl Pool {
             free: std::array::from_fn(|_| AtomicU64::new(0)),
         };
         Some(Self {
-            slots: Zeroed::new(units * UNIT_SLOTS)?,
+            slots: Zeroed::new(units * UNIT_SLOTS, pages)?,
             shelves: (0..count).map(shelf).collect(),
         })
     }
@@ -111,6 +111,11 @@ impl Pool {
     /// Frees a part of a pool that nobody uses any more; false when little is left.
     pub(super) fn shorten(&mut self, bytes: usize) -> bool {
         self.slots.shorten(bytes)
+    }
+
+    /// Asks for huge pages.
+    pub(super) fn use_huge_pages(&self) {
+        self.slots.use_huge_pages();
     }
 
     /// Bytes of the pool.

@@ -26,7 +26,9 @@ use super::core::Core;
 use super::reclaim::retire_block;
 use super::state::State;
 use super::table::{BINS_MIN, Table, capacity_of};
+use crate::raw::hook::{Bug, planted};
 use crate::sync::Ordering;
+use crate::zeroed::Pages;
 
 /// A table is too large when it holds less than this fraction of what fills it.
 const SPARSE_DIVISOR: usize = 8;
@@ -55,7 +57,7 @@ impl<S: BuildHasher> Core<S> {
             return;
         }
         if self.is_current(table) && self.is_full(table) {
-            table.begin_resize(bins.saturating_mul(2));
+            table.begin_resize(bins.saturating_mul(2), Pages::Small);
         }
     }
 
@@ -67,7 +69,7 @@ impl<S: BuildHasher> Core<S> {
         let floor = self.bins_floor.load(Ordering::Relaxed);
         let fits = bins / 2 >= floor.max(BINS_MIN);
         if fits && self.is_current(table) && self.len() < capacity_of(bins) / SPARSE_DIVISOR {
-            table.begin_resize(bins / 2);
+            table.begin_resize(bins / 2, Pages::Small);
         }
     }
 
@@ -132,7 +134,7 @@ impl<S: BuildHasher> Core<S> {
                 return true;
             }
             movers.hash(|key| self.hash(key));
-            if movers.lock() {
+            if planted(Bug::MovesUnlocked) || movers.lock() {
                 movers.settle_in(next);
                 return true;
             }
@@ -177,6 +179,9 @@ impl<'t> Movers<'t> {
 
     /// Copies the entries to the next table and says that they are there.
     fn settle_in(&self, next: &Table) {
+        if planted(Bug::MovesEarly) {
+            self.bins.iter().for_each(|(bin, state)| bin.head.publish(state.moved()));
+        }
         for &(slot, hash) in &self.entries {
             let (key, value) = slot.entry();
             next.settle_alone(hash, key, value);
@@ -195,9 +200,9 @@ impl<'t> Movers<'t> {
 impl Table {
     /// Makes a table of `bins` bins that takes over from this one, which is the current one, unless
     /// there is one already. Where there is no memory for it, the map stays as it is.
-    pub(super) fn begin_resize(&self, bins: usize) {
+    pub(super) fn begin_resize(&self, bins: usize, pages: Pages) {
         if self.next().is_none()
-            && let Some(next) = Self::new(bins, Some(self.len()))
+            && let Some(next) = Self::new(bins, Some(self.len()), pages)
         {
             self.set_next(next);
         }
@@ -208,6 +213,7 @@ impl Table {
         bin.head.tags().occupied().for_each(|index| visit(&bin.slots[index]));
         match self.annex(bin.head.annex()) {
             Annex::None => {}
+            Annex::Pool(_) if planted(Bug::ForgetsAnnex) => {}
             Annex::Pool(annex) => {
                 let slots = self.pool.slots(annex.class, annex.unit);
                 annex.occupied().for_each(|index| visit(&slots[index]));

@@ -17,6 +17,7 @@ use super::core::Core;
 use super::edit::{Edit, Edited};
 use super::table::{Table, bins_for};
 use crate::counter::Seat;
+use crate::zeroed::Pages;
 
 /// One write in so many looks whether there are chores, and one removal whether the table is too
 /// large.
@@ -165,7 +166,7 @@ impl<S: BuildHasher> Session<'_, S> {
         while goes_on {
             goes_on = self.with_table(|table| {
                 let Some(bins) = wanted(table.len()) else { return false };
-                table.begin_resize(bins);
+                table.begin_resize(bins, Pages::Huge);
                 self.core.help(table)
             });
         }

@@ -10,8 +10,8 @@ use super::annex::{Annex, free_block};
 use super::bin::{Bin, Head, Home};
 use super::migration::Migration;
 use super::pool::Pool;
-use super::zeroed::Zeroed;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::zeroed::{Pages, Zeroed};
 
 /// Bins of the smallest table.
 pub(super) const BINS_MIN: usize = 2;
@@ -57,14 +57,14 @@ pub(crate) fn bins_for(entries: usize) -> Option<usize> {
 impl Table {
     /// An empty table of `bins` bins that takes over from one of `former` bins, if any; `None`
     /// where the memory cannot be had.
-    pub(super) fn new(bins: usize, former: Option<usize>) -> Option<Box<Self>> {
+    pub(super) fn new(bins: usize, former: Option<usize>, pages: Pages) -> Option<Box<Self>> {
         debug_assert!(bins.is_power_of_two() && bins >= BINS_MIN, "{bins} is no number of bins");
         let units = former.map_or(0, |former| former.min(bins));
         Some(Box::new(Self {
-            heads: Zeroed::new(bins)?,
-            slots: Zeroed::new(bins)?,
+            heads: Zeroed::new(bins, pages)?,
+            slots: Zeroed::new(bins, pages)?,
             shift: u64::BITS - bins.ilog2(),
-            pool: Pool::new(bins)?,
+            pool: Pool::new(bins, pages)?,
             next: AtomicPtr::new(std::ptr::null_mut()),
             arrivals: Migration::new(units),
             crowded: AtomicUsize::new(0),
@@ -130,6 +130,13 @@ impl Table {
         // SAFETY: the caller read the word from a bin of this table, and who has a reference to
         // a table has the guard that keeps it.
         unsafe { Annex::from_word(word) }
+    }
+
+    /// Asks for huge pages, now that every page has been touched.
+    pub(super) fn use_huge_pages(&self) {
+        self.heads.use_huge_pages();
+        self.slots.use_huge_pages();
+        self.pool.use_huge_pages();
     }
 
     /// Bytes of the table, without the blocks of crowded bins.

@@ -1,4 +1,4 @@
-use super::{NEVER_USED, Outcome, SLOTS, Table, WINDOW};
+use super::{Filling, NEVER_USED, Outcome, SLOTS, Table, WINDOW};
 use crate::keyed::CapacityError;
 use crate::quota::{Quota, Scale};
 use crate::sync::AtomicU64;
@@ -8,7 +8,7 @@ use harness::rng::SplitMix64;
 /// One cell a second, one at once: a bucket is in use for a second after each admission.
 fn table(keys: usize) -> Table<AtomicU64> {
     let quota = Quota::per_second(1).unwrap();
-    Table::new(Scale::narrow(&quota).unwrap(), keys).unwrap()
+    Table::new(Scale::narrow(&quota).unwrap(), keys, Filling::Half).unwrap()
 }
 
 const SECOND: u64 = 1_000_000_000;
@@ -16,7 +16,8 @@ const SECOND: u64 = 1_000_000_000;
 #[test]
 fn impossible_sizes_are_refused() {
     let scale = Scale::narrow(&Quota::per_second(1).unwrap()).unwrap();
-    let refused = |keys| Table::<AtomicU64>::new(scale, keys).map(|_| ()).unwrap_err();
+    let refused =
+        |keys| Table::<AtomicU64>::new(scale, keys, Filling::Half).map(|_| ()).unwrap_err();
     assert_eq!(refused(0), CapacityError::Zero);
     assert_eq!(refused(usize::MAX), CapacityError::TooLarge { keys: usize::MAX });
 }
@@ -89,4 +90,27 @@ fn a_flood_of_keys_changes_neither_memory_nor_the_buckets_in_use() {
     }
     assert_eq!(table.stats().bytes, bytes);
     assert!(table.stats().turned_away > 0, "the flood was meant to fill the table");
+}
+
+#[test]
+fn a_dense_table_has_room_for_nearly_all() {
+    let keys = 200_000;
+    let quota = Quota::per_second(1).unwrap();
+    let scale = Scale::narrow(&quota).unwrap();
+    let table = Table::<AtomicU64>::new(scale, keys, Filling::Dense).unwrap();
+    let mut rng = SplitMix64::new(1);
+    for _ in 0..keys {
+        table.take(rng.next_u64(), 0, SECOND);
+    }
+    let stats = table.stats();
+    assert_eq!(stats.bytes, keys * 20);
+    assert!(stats.turned_away < keys as u64 * 5 / 1_000, "{} turned away", stats.turned_away);
+}
+
+#[test]
+fn a_look_sees_what_was_taken_and_makes_no_bucket() {
+    let table = table(100);
+    assert_eq!((table.look(7), table.stats().inserted), (0, 0));
+    assert_eq!(table.take(7, 5, SECOND), Outcome::Admitted);
+    assert_eq!(table.look(7), 5 + SECOND);
 }

@@ -51,3 +51,20 @@ fn tables_are_dismantled_in_parts() {
 fn absurd_sizes_are_refused() {
     assert_eq!(Table::new(BITS_MAX + 1).unwrap_err(), NoTable::TooLarge);
 }
+
+#[test]
+fn a_whole_table_has_all_its_segments_and_is_dismantled_too() {
+    for bits in [0, SEGMENT_BITS, SEGMENT_BITS + 2, SEGMENT_BITS + 6] {
+        let mut table = Table::whole(bits).unwrap();
+        let bytes = table.bytes();
+        assert!(bytes > table.len() * size_of::<Bin>());
+        for index in (0..table.len()).step_by(SEGMENT / 2) {
+            // Relaxed: nobody else is here.
+            assert_eq!(table.bin(index).header.swap(7, Ordering::Relaxed), 0);
+        }
+        assert_eq!(table.bytes(), bytes, "no segment was made");
+        let segments = table.segments.len();
+        let parts = std::iter::from_fn(|| table.dismantle().then_some(())).count();
+        assert_eq!(parts, segments, "a segment at a time");
+    }
+}

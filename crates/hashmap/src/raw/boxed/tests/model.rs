@@ -202,7 +202,7 @@ fn compare(map: &TestMap, model: &Model<u64, u64>) {
 /// Mistakes that one thread notices.
 #[test]
 fn planted_mistakes_are_found() {
-    use crate::raw::boxed::hook::{Bug, plant};
+    use crate::raw::hook::{Bug, plant};
 
     let goes_wrong = |bug| {
         let outcome = std::panic::catch_unwind(|| {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use harness::rng::SplitMix64;
 
 use super::{Keeps, TestMap};
-use crate::raw::boxed::hook::{Point, suspend_at};
+use crate::raw::hook::{Point, suspend_at};
 
 const POINTS: [Point; 11] = [
     Point::Offered,

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use harness::check::schedule::explore;
+use harness::sync::atomic::{AtomicU64, Ordering};
 use harness::sync::{Arc, thread};
 
 use super::{Keeps, TestMap};
@@ -117,6 +118,46 @@ fn shrinking() {
     assert_eq!(entries(&map), BTreeMap::from([(0, 1), (2, 5), (3, 0)]));
 }
 
+/// A value that knows whether it was dropped.
+struct Canary(AtomicU64);
+
+const ALIVE: u64 = 0xA11E_A11E_A11E_A11E;
+
+impl Drop for Canary {
+    fn drop(&mut self) {
+        // Relaxed: a stale answer would be the right one.
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// What a reader holds lives, whoever removes or replaces it meanwhile.
+fn holding() {
+    let map = Arc::new(TestMap::<Canary>::with_hasher(Keeps::None));
+    map.insert(1, Canary(AtomicU64::new(ALIVE)));
+    let remover = {
+        let map = Arc::clone(&map);
+        thread::spawn(move || {
+            let pinned = map.pin();
+            pinned.insert(1, Canary(AtomicU64::new(ALIVE)));
+            pinned.remove(&1);
+        })
+    };
+    let pinned = map.pin();
+    if let Some(held) = pinned.get(&1) {
+        for _ in 0..3 {
+            // Relaxed: as in `drop`.
+            assert_eq!(held.0.load(Ordering::Relaxed), ALIVE, "what is held was dropped");
+            thread::yield_now();
+        }
+    }
+    remover.join().expect("no thread panics");
+}
+
+#[test]
+fn what_is_held_lives() {
+    explore("raw::boxed::tests::schedules::what_is_held_lives", holding);
+}
+
 #[test]
 fn one_key_stays_one() {
     explore("raw::boxed::tests::schedules::one_key_stays_one", one_key);
@@ -143,7 +184,7 @@ mod planted {
     use harness::check::schedule::find_failure;
 
     use super::*;
-    use crate::raw::boxed::hook::{Bug, plant};
+    use crate::raw::hook::{Bug, plant};
 
     /// Tries in which a mistake must be found.
     const TRIES: u64 = 3_000;
@@ -189,6 +230,11 @@ mod planted {
     #[test]
     fn early_finish_is_found() {
         assert!(is_found(Bug::FinishesEarly, TRIES, moving));
+    }
+
+    #[test]
+    fn early_retirement_is_found() {
+        assert!(is_found(Bug::FreesEarly, TRIES, holding));
     }
 
     #[test]

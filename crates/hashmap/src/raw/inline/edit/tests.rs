@@ -6,6 +6,7 @@ use std::hash::RandomState;
 
 use super::*;
 use crate::raw::inline::{Core, Session};
+use crate::zeroed::Pages;
 
 type Map = Core<RandomState>;
 
@@ -82,7 +83,7 @@ fn a_suspended_mover_delays_nobody() {
     let map = map_with(300);
     let session = Session::new(&map);
     session.with_table(|table| {
-        table.begin_resize(128);
+        table.begin_resize(128, Pages::Small);
         let next = table.next().expect("it was just made");
         assert!(next.arrivals.claim().is_some());
     });
@@ -103,7 +104,7 @@ fn a_mover_suspended_with_a_lock_stops_no_reader() {
         let bin = table.bin_at(5);
         let state = bin.head.state();
         assert!(bin.head.try_lock(state));
-        table.begin_resize(128);
+        table.begin_resize(128, Pages::Small);
         is_of_use(&map, 300, 5);
         assert_eq!(session.with_table(Table::len), 64, "one bin has not moved");
         bin.head.publish(state);

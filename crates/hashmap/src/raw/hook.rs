@@ -8,9 +8,9 @@
 //!
 //! It adds no atomic and no branch to a build without `cfg(test)`.
 
-/// A moment at which a thread may stop for ever, and the others must not care.
+/// A moment of the boxed kernel at which a thread may stop for ever, and the others must not care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Point {
+pub(in crate::raw) enum Point {
     /// An entry was offered and is not committed.
     Offered,
     /// It is committed and not promoted.
@@ -37,7 +37,7 @@ pub(super) enum Point {
 
 /// A step done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bug {
+pub(in crate::raw) enum Bug {
     /// The newest commit is not promoted before the search.
     SkipsPromotion,
     /// A commit succeeds whatever the header is.
@@ -54,21 +54,41 @@ pub(super) enum Bug {
     FinishesEarly,
     /// A search does not follow a bin that has moved.
     IgnoresMoved,
+    /// An entry is freed while others may look at it.
+    FreesEarly,
+    /// Inline: a slot is given away and the version stays.
+    KeepsVersion,
+    /// Inline: a search does not look at the version again.
+    TrustsFirstRead,
+    /// Inline: a tag is set before its slot is filled.
+    TagsEarly,
+    /// Inline: a tag is set by a store that orders nothing.
+    TagsRelaxed,
+    /// Inline: a lock is taken without the fence behind it.
+    LocksWithoutFence,
+    /// Inline: a value is changed without looking whether it is still the one that was seen.
+    OverwritesBlindly,
+    /// Inline: the entries of an annex are not copied.
+    ForgetsAnnex,
+    /// Inline: bins are moved without their locks.
+    MovesUnlocked,
+    /// Inline: a bin is said to have moved before its entries have.
+    MovesEarly,
 }
 
 #[cfg(not(test))]
 #[inline(always)]
-pub(super) fn reach(_point: Point) {}
+pub(in crate::raw) fn reach(_point: Point) {}
 
 #[cfg(not(test))]
 #[inline(always)]
-pub(super) fn planted(_bug: Bug) -> bool {
+pub(in crate::raw) fn planted(_bug: Bug) -> bool {
     false
 }
 
 #[cfg(test)]
 #[cfg_attr(any(loom, shuttle), expect(unused_imports, reason = "as at `suspend_at`"))]
-pub(super) use interfere::{plant, planted, reach, suspend_at};
+pub(in crate::raw) use interfere::{plant, planted, reach, suspend_at};
 
 #[cfg(test)]
 mod interfere {
@@ -88,7 +108,7 @@ mod interfere {
         static BUG: Cell<Option<Bug>> = const { Cell::new(None) };
     }
 
-    pub(in crate::raw::boxed) fn reach(point: Point) {
+    pub(in crate::raw) fn reach(point: Point) {
         let due = SUSPENSION.with_borrow_mut(|suspension| {
             let planned = suspension.as_mut().filter(|it| it.point == point)?;
             if planned.passes_left > 0 {
@@ -102,23 +122,19 @@ mod interfere {
         }
     }
 
-    pub(in crate::raw::boxed) fn planted(bug: Bug) -> bool {
+    pub(in crate::raw) fn planted(bug: Bug) -> bool {
         BUG.get() == Some(bug)
     }
 
     #[cfg_attr(any(loom, shuttle), expect(dead_code, reason = "explorers suspend by themselves"))]
     /// The calling thread does `action` when it has passed `point` `passes` times and comes again.
-    pub(in crate::raw::boxed) fn suspend_at(
-        point: Point,
-        passes: u32,
-        action: impl FnOnce() + 'static,
-    ) {
+    pub(in crate::raw) fn suspend_at(point: Point, passes: u32, action: impl FnOnce() + 'static) {
         let suspension = Suspension { point, passes_left: passes, action: Box::new(action) };
         SUSPENSION.set(Some(suspension));
     }
 
     /// The calling thread makes this mistake from now on.
-    pub(in crate::raw::boxed) fn plant(bug: Option<Bug>) {
+    pub(in crate::raw) fn plant(bug: Option<Bug>) {
         BUG.set(bug);
     }
 }

@@ -1,0 +1,231 @@
+//! The allocator as a shared library that any Linux program can run under.
+//!
+//! ```text
+//! cargo build --release -p allocator-preload
+//! LD_PRELOAD=target/release/liballocator_preload.so python3 ...
+//! ```
+//!
+//! The whole family of `malloc` and the operators of C++. Blocks are aligned to 16 bytes, those of
+//! 8 bytes and less too. What cannot be had is null with `ENOMEM`; `new` throws `std::bad_alloc`
+//! where the program has a C++ runtime.
+//!
+//! # What this crate does not do
+//!
+//! Programs that bring a `malloc` of their own, as `rustc` does, keep it.
+
+#![expect(unsafe_code, reason = "these are the functions of C")]
+
+mod operators;
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::ffi::{c_int, c_void};
+use std::ptr::{self, NonNull};
+
+use allocator::Strata;
+
+static STRATA: Strata = Strata::new();
+
+/// What C promises of every block.
+const ALIGN: usize = 16;
+
+/// A layout, or `None` where a size is beyond all addresses or an alignment no power of two.
+fn layout(size: usize, align: usize) -> Option<Layout> {
+    Layout::from_size_align(size.max(1), align.max(ALIGN)).ok()
+}
+
+fn fail(error: c_int) -> *mut c_void {
+    // SAFETY: always sound.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: it is the place of this thread's own number.
+    unsafe { *place = error };
+    ptr::null_mut()
+}
+
+fn allocate(size: usize, align: usize) -> *mut c_void {
+    let Some(layout) = layout(size, align) else { return fail(libc::ENOMEM) };
+    // SAFETY: the size is above zero.
+    let block = unsafe { STRATA.alloc(layout) };
+    if block.is_null() { fail(libc::ENOMEM) } else { block.cast() }
+}
+
+/// Bytes of a block that may be used.
+///
+/// # Safety
+///
+/// It is a block of this allocator.
+unsafe fn room(block: *mut c_void) -> usize {
+    // SAFETY: the caller says so.
+    NonNull::new(block.cast()).map_or(0, |block| unsafe { STRATA.usable_size(block) })
+}
+
+/// See `malloc(3)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn malloc(size: usize) -> *mut c_void {
+    allocate(size, ALIGN)
+}
+
+/// See `free(3)`.
+///
+/// # Safety
+///
+/// The block is null, or one of this family that is not free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn free(block: *mut c_void) {
+    if !block.is_null() {
+        let layout = Layout::new::<u128>();
+        // SAFETY: the caller says so; the allocator finds the size by the address.
+        unsafe { STRATA.dealloc(block.cast(), layout) };
+    }
+}
+
+/// See `calloc(3)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+    let layout = count.checked_mul(size).and_then(|size| layout(size, ALIGN));
+    let Some(layout) = layout else { return fail(libc::ENOMEM) };
+    // SAFETY: the size is above zero.
+    let block = unsafe { STRATA.alloc_zeroed(layout) };
+    if block.is_null() { fail(libc::ENOMEM) } else { block.cast() }
+}
+
+/// See `realloc(3)`. A size of zero frees the block, as glibc does.
+///
+/// # Safety
+///
+/// As for [`free`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
+    if block.is_null() {
+        return malloc(size);
+    }
+    if size == 0 {
+        // SAFETY: the caller says so.
+        unsafe { free(block) };
+        return ptr::null_mut();
+    }
+    // SAFETY: the caller says so.
+    let old = unsafe { room(block) };
+    let (Some(old), Some(_)) = (layout(old, ALIGN), layout(size, ALIGN)) else {
+        return fail(libc::ENOMEM);
+    };
+    // SAFETY: the block has that much room, and the size is a sound one above zero.
+    let new = unsafe { STRATA.realloc(block.cast(), old, size) };
+    if new.is_null() { fail(libc::ENOMEM) } else { new.cast() }
+}
+
+/// See `reallocarray(3)`.
+///
+/// # Safety
+///
+/// As for [`free`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reallocarray(
+    block: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
+    match count.checked_mul(size) {
+        // SAFETY: the caller says so.
+        Some(size) => unsafe { realloc(block, size) },
+        None => fail(libc::ENOMEM),
+    }
+}
+
+/// See `memalign(3)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
+    if align.is_power_of_two() { allocate(size, align) } else { fail(libc::EINVAL) }
+}
+
+/// See `aligned_alloc(3)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
+    memalign(align, size)
+}
+
+/// See `posix_memalign(3)`.
+///
+/// # Safety
+///
+/// `place` can be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn posix_memalign(
+    place: *mut *mut c_void,
+    align: usize,
+    size: usize,
+) -> c_int {
+    if !align.is_power_of_two() || !align.is_multiple_of(size_of::<usize>()) {
+        return libc::EINVAL;
+    }
+    let Some(layout) = layout(size, align) else { return libc::ENOMEM };
+    // SAFETY: the size is above zero.
+    let block = unsafe { STRATA.alloc(layout) };
+    if block.is_null() {
+        return libc::ENOMEM;
+    }
+    // SAFETY: the caller says so.
+    unsafe { place.write(block.cast()) };
+    0
+}
+
+/// Size of a page.
+const PAGE: usize = 4096;
+
+/// See `valloc(3)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn valloc(size: usize) -> *mut c_void {
+    allocate(size, PAGE)
+}
+
+/// See `pvalloc(3)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn pvalloc(size: usize) -> *mut c_void {
+    match size.checked_next_multiple_of(PAGE) {
+        Some(size) => allocate(size, PAGE),
+        None => fail(libc::ENOMEM),
+    }
+}
+
+/// See `malloc_usable_size(3)`.
+///
+/// # Safety
+///
+/// As for [`free`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
+    // SAFETY: the caller says so.
+    unsafe { room(block) }
+}
+
+/// `free` of C23, with the size that was asked for.
+///
+/// # Safety
+///
+/// As for [`free`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
+    // SAFETY: the caller says so.
+    unsafe { free(block) };
+}
+
+/// `free` of C23, with the size and the alignment that were asked for.
+///
+/// # Safety
+///
+/// As for [`free`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, _align: usize, _size: usize) {
+    // SAFETY: the caller says so.
+    unsafe { free(block) };
+}
+
+/// `free` of old.
+///
+/// # Safety
+///
+/// As for [`free`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cfree(block: *mut c_void) {
+    // SAFETY: the caller says so.
+    unsafe { free(block) };
+}

@@ -1,0 +1,81 @@
+//! The operators `new` and `delete` of C++, by their mangled names.
+
+use std::ffi::c_void;
+
+use super::{ALIGN, allocate, free};
+
+/// What `new` does where there is no memory: it throws, if the program knows how.
+#[cold]
+fn throw() -> *mut c_void {
+    // SAFETY: the name is a C string; a program without a C++ runtime has no such function.
+    let thrower = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_ZSt17__throw_bad_allocv".as_ptr()) };
+    if thrower.is_null() {
+        // SAFETY: ends the process.
+        unsafe { libc::abort() }
+    }
+    // SAFETY: that is its type.
+    let thrower: extern "C-unwind" fn() -> ! = unsafe { std::mem::transmute(thrower) };
+    thrower()
+}
+
+fn new(size: usize, align: usize) -> *mut c_void {
+    let block = allocate(size, align);
+    if block.is_null() { throw() } else { block }
+}
+
+macro_rules! operators {
+    ($($doc:literal $name:ident($($argument:ident: $type:ty),*) { $body:expr })+) => {$(
+        #[doc = $doc]
+        #[unsafe(no_mangle)]
+        pub(crate) extern "C-unwind" fn $name($($argument: $type),*) -> *mut c_void {
+            $body
+        }
+    )+};
+}
+
+macro_rules! deletes {
+    ($($doc:literal $name:ident($($more:ident: $type:ty),*))+) => {$(
+        #[doc = $doc]
+        ///
+        /// # Safety
+        ///
+        /// The block is null, or one of this family that is not free.
+        #[unsafe(no_mangle)]
+        pub(crate) unsafe extern "C" fn $name(block: *mut c_void, $($more: $type),*) {
+            // SAFETY: the caller says so.
+            unsafe { free(block) };
+        }
+    )+};
+}
+
+type Tag = *const c_void;
+
+operators! {
+    "`new`" _Znwm(size: usize) { new(size, ALIGN) }
+    "`new[]`" _Znam(size: usize) { new(size, ALIGN) }
+    "`new(nothrow)`" _ZnwmRKSt9nothrow_t(size: usize, _tag: Tag) { allocate(size, ALIGN) }
+    "`new[](nothrow)`" _ZnamRKSt9nothrow_t(size: usize, _tag: Tag) { allocate(size, ALIGN) }
+    "`new(align)`" _ZnwmSt11align_val_t(size: usize, align: usize) { new(size, align) }
+    "`new[](align)`" _ZnamSt11align_val_t(size: usize, align: usize) { new(size, align) }
+    "`new(align, nothrow)`" _ZnwmSt11align_val_tRKSt9nothrow_t(
+        size: usize, align: usize, _tag: Tag
+    ) { allocate(size, align) }
+    "`new[](align, nothrow)`" _ZnamSt11align_val_tRKSt9nothrow_t(
+        size: usize, align: usize, _tag: Tag
+    ) { allocate(size, align) }
+}
+
+deletes! {
+    "`delete`" _ZdlPv()
+    "`delete[]`" _ZdaPv()
+    "`delete(size)`" _ZdlPvm(_size: usize)
+    "`delete[](size)`" _ZdaPvm(_size: usize)
+    "`delete(nothrow)`" _ZdlPvRKSt9nothrow_t(_tag: Tag)
+    "`delete[](nothrow)`" _ZdaPvRKSt9nothrow_t(_tag: Tag)
+    "`delete(align)`" _ZdlPvSt11align_val_t(_align: usize)
+    "`delete[](align)`" _ZdaPvSt11align_val_t(_align: usize)
+    "`delete(size, align)`" _ZdlPvmSt11align_val_t(_size: usize, _align: usize)
+    "`delete[](size, align)`" _ZdaPvmSt11align_val_t(_size: usize, _align: usize)
+    "`delete(align, nothrow)`" _ZdlPvSt11align_val_tRKSt9nothrow_t(_align: usize, _tag: Tag)
+    "`delete[](align, nothrow)`" _ZdaPvSt11align_val_tRKSt9nothrow_t(_align: usize, _tag: Tag)
+}

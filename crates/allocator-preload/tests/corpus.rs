@@ -1,0 +1,179 @@
+//! Programs under the library: what they print is what they print without it, byte for byte.
+//!
+//! A program that this machine does not have is skipped, and named.
+
+#![expect(clippy::print_stdout, reason = "what is skipped is said aloud")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use env::fs::{FsExt, OsFs};
+
+fn library() -> PathBuf {
+    let test = std::env::current_exe().expect("this program has a path");
+    let folder = test.parent().expect("tests lie in `deps`, beside what they need");
+    folder.join("liballocator_preload.so")
+}
+
+fn run(command: &[&str], folder: &Path, preload: bool) -> Option<Output> {
+    let mut process = Command::new(command[0]);
+    process.args(&command[1..]).current_dir(folder).env("PYTHONMALLOC", "malloc");
+    process.env("PYTHONHASHSEED", "0");
+    if preload {
+        process.env("LD_PRELOAD", library());
+    }
+    process.output().ok()
+}
+
+/// Runs a command with and without the library.
+fn same(name: &str, command: &[&str], folder: &Path) {
+    let Some(plain) = run(command, folder, false) else {
+        println!("skipped: this machine has no {name}");
+        return;
+    };
+    assert!(plain.status.success(), "{name} fails by itself: {plain:?}");
+    let ours = run(command, folder, true).expect("it ran before");
+    assert!(ours.status.success(), "{name}: {ours:?}");
+    assert!(ours.stdout == plain.stdout, "{name} prints something else");
+    assert_eq!(ours.stderr, plain.stderr, "{name} says something else");
+}
+
+fn with_folder(act: impl FnOnce(&Path)) {
+    assert!(library().is_file(), "{} is not built", library().display());
+    let folder = tempfile::tempdir().expect("there is room");
+    act(folder.path());
+}
+
+/// A few hundred kilobytes of text that compresses neither well nor badly.
+fn text() -> String {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 16
+    };
+    let lines: Vec<String> =
+        (0..20_000).map(|line| format!("{line} {:x} {}", next(), next() % 10)).collect();
+    lines.join("\n")
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    OsFs.write_atomic(&folder.join(name), text.as_bytes()).expect("there is room");
+}
+
+const PYTHON: &str = r"
+import json, re, threading, sqlite3
+data = [{'id': i, 'name': 'n' * (i % 50), 'tags': [str(j) for j in range(i % 9)]}
+    for i in range(20000)]
+text = json.dumps(data); print(len(text), hash(text))
+assert json.loads(text) == data
+print(len(re.findall(r'n+', text)))
+out = []
+def work(n):
+    d = {}
+    for i in range(20000): d[(n, i)] = 'x' * (i % 300)
+    out.append(sum(map(len, d.values())))
+threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+[t.start() for t in threads]; [t.join() for t in threads]; print(out)
+db = sqlite3.connect(':memory:'); db.execute('create table t(a, b)')
+db.executemany('insert into t values(?, ?)', [(i, 'y' * (i % 100)) for i in range(20000)])
+print(db.execute('select sum(length(b)), count(distinct b) from t').fetchall())
+";
+
+const PERL: &str = "my %h; for my $i (0..200000) { $h{$i % 5000} .= chr(65 + $i % 26) } \
+    my $s = 0; $s += length $h{$_} for keys %h; \
+    print join(',', map { length } @h{1..20}), \" $s\\n\"";
+
+const SQL: &str = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 50000) \
+    select count(*), sum(length(hex(i))) from (select i from n order by hex(i) desc);";
+
+#[test]
+fn interpreters_print_the_same() {
+    with_folder(|folder| {
+        same("python3", &["python3", "-c", PYTHON], folder);
+        same("perl", &["perl", "-e", PERL], folder);
+        same("sqlite3", &["sqlite3", ":memory:", SQL], folder);
+        same("redis-server", &["redis-server", "--version"], folder);
+    });
+}
+
+#[test]
+fn tools_print_the_same() {
+    with_folder(|folder| {
+        write(folder, "text", &text());
+        same("xz", &["xz", "-T2", "-k", "-c", "--block-size=65536", "text"], folder);
+        write(folder, "a.c", &c_source());
+        same("gcc", &["gcc", "-O2", "-S", "-o", "-", "a.c"], folder);
+        let setup = "git init -q . && git add text a.c && git -c user.name=a -c user.email=a@b \
+                     commit -q -m a";
+        let made = Command::new("sh").args(["-c", setup]).current_dir(folder).output();
+        if made.is_ok_and(|made| made.status.success()) {
+            same("git", &["git", "fsck", "--full"], folder);
+            same("git", &["git", "cat-file", "-p", "HEAD^{tree}"], folder);
+            same("git", &["git", "pack-objects", "--all", "--stdout", "--threads=2"], folder);
+        } else {
+            println!("skipped: this machine has no git");
+        }
+    });
+}
+
+fn c_source() -> String {
+    let function = |index| {
+        let body = format!("for (int i = 0; i < b; i++) a = a * {index} + i; return a;");
+        format!("int f{index}(int a, int b) {{ {body} }}")
+    };
+    (0..300).map(function).collect::<Vec<_>>().join("\n")
+}
+
+/// Threads that never rest, and a process that forks all the while: no child may hang or die.
+const FORKS: &str = r#"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static volatile int stop;
+static void *churn(void *seed) {
+    unsigned s = (unsigned)(size_t)seed; void *p[64] = {0};
+    while (!stop) { s = s * 1664525 + 1013904223; unsigned i = s >> 26; free(p[i]);
+        p[i] = malloc(1 + (s >> 12) % 5000); memset(p[i], 1, 1); }
+    for (int i = 0; i < 64; i++) free(p[i]);
+    return 0;
+}
+static void *once(void *arg) { free(malloc(100)); return arg; }
+int main(int argc, char **argv) {
+    int children = atoi(argv[1]); pthread_t t[3], u;
+    for (size_t i = 0; i < 3; i++) pthread_create(&t[i], 0, churn, (void *)(i + 1));
+    for (int n = 0; n < children; n++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            alarm(20);
+            for (int i = 0; i < 200; i++) { void *p = malloc(i * 37); free(p); }
+            if (pthread_create(&u, 0, once, 0) || pthread_join(u, 0)) _exit(2);
+            _exit(0);
+        }
+        int status; waitpid(pid, &status, 0);
+        if (status) { printf("child %d: %d\n", n, status); return 1; }
+    }
+    stop = 1;
+    for (int i = 0; i < 3; i++) pthread_join(t[i], 0);
+    printf("%d children\n", children);
+    return 0;
+}
+"#;
+
+#[test]
+fn two_thousand_children_of_a_busy_process_end() {
+    with_folder(|folder| {
+        write(folder, "forks.c", FORKS);
+        let build = ["cc", "-O1", "-pthread", "-o", "forks", "forks.c"];
+        let Some(built) = run(&build, folder, false) else {
+            println!("skipped: this machine has no C compiler");
+            return;
+        };
+        assert!(built.status.success(), "{built:?}");
+        let output = run(&["./forks", "2000"], folder, true).expect("it was built");
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "2000 children\n");
+    });
+}

@@ -1,0 +1,78 @@
+//! Options from the environment, read without allocating.
+
+#![expect(unsafe_code, reason = "the environment is an array of C strings")]
+
+use std::ffi::{CStr, c_char};
+
+use crate::abort::say;
+use crate::options::Options;
+
+/// What all names begin with.
+const PREFIX: &str = "STRATA_ALLOC_";
+
+unsafe extern "C" {
+    static environ: *const *const c_char;
+}
+
+/// The options, overruled by what the environment says. What it says wrongly is reported.
+pub(crate) fn overrule(mut options: Options) -> Options {
+    // SAFETY: the C library sets it before the first thread is made; null where there is none yet.
+    let mut entry = unsafe { environ };
+    while !entry.is_null() {
+        // SAFETY: the array ends with a null pointer, and we have not met it.
+        let text = unsafe { *entry };
+        if text.is_null() {
+            break;
+        }
+        // SAFETY: entries are C strings.
+        let text = unsafe { CStr::from_ptr(text) };
+        if let Some((name, value)) = text.to_str().ok().and_then(|text| text.split_once('='))
+            && let Some(name) = name.strip_prefix(PREFIX)
+        {
+            options = set(options, name, value);
+        }
+        // SAFETY: as above.
+        entry = unsafe { entry.add(1) };
+    }
+    options
+}
+
+/// Sets one option. A name or a value that is none is reported, once, since this runs once.
+pub(crate) fn set(options: Options, name: &str, value: &str) -> Options {
+    let changed = match name {
+        "DECAY_MS" => value.parse().ok().map(|decay_ms| options.decay_ms(decay_ms)),
+        "HUGE" => flag(value).map(|huge_pages| options.huge_pages(huge_pages)),
+        "PURGER" => flag(value).map(|purger| options.purger(purger)),
+        _ => {
+            say(format_args!("{PREFIX}{name} is no option; it is ignored"));
+            return options;
+        }
+    };
+    changed.unwrap_or_else(|| {
+        say(format_args!("{PREFIX}{name}={value} is no value for it; it is ignored"));
+        options
+    })
+}
+
+fn flag(value: &str) -> Option<bool> {
+    match value {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, set};
+
+    #[test]
+    fn values_overrule_and_nonsense_is_ignored() {
+        let options = Options::new();
+        assert_eq!(set(options, "DECAY_MS", "7"), options.decay_ms(7));
+        assert_eq!(set(options, "HUGE", "0"), options.huge_pages(false));
+        for (name, value) in [("DECAY_MS", "-1"), ("DECAY_MS", ""), ("HUGE", "2"), ("NONE", "1")] {
+            assert_eq!(set(options, name, value), options, "{name}={value}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The allocator of a process.
+
+#![expect(unsafe_code, reason = "this is `GlobalAlloc`")]
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::ptr::NonNull;
+
+use crate::heap::{Fresh, Heap};
+use crate::local;
+use crate::options::Options;
+use crate::segment::{first, slab_of};
+use crate::stats::Stats;
+use crate::world::WORLD;
+
+/// The allocator.
+///
+/// ```
+/// #[global_allocator]
+/// static ALLOCATOR: allocator::Strata = allocator::Strata::new();
+///
+/// assert_eq!(vec![1, 2, 3].len(), 3);
+/// ```
+///
+/// All values of this type share the heaps of the process; the options are those of the one that
+/// allocates first.
+#[derive(Debug)]
+pub struct Strata {
+    options: Options,
+}
+
+impl Default for Strata {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Strata {
+    /// With the default options.
+    pub const fn new() -> Self {
+        Self::with_options(Options::new())
+    }
+
+    /// With options of its own.
+    pub const fn with_options(options: Options) -> Self {
+        Self { options }
+    }
+
+    /// Gives back to the system what can be given back now: what this thread keeps for later, what
+    /// threads left that have ended, and all that is free.
+    pub fn collect(&self) {
+        let heap = local::heap();
+        if !heap.is_nobody() {
+            heap.collect();
+            WORLD.collect();
+        }
+    }
+
+    /// Bytes of a block that may be used: at least what was asked for.
+    ///
+    /// # Safety
+    ///
+    /// The block came from this allocator and is not free.
+    pub unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
+        // SAFETY: the caller says so.
+        first(unsafe { slab_of(block.as_ptr()) }).block_size()
+    }
+
+    /// What the allocator holds. The heaps are locked while it is counted: not for a hot path.
+    pub fn stats(&self) -> Stats {
+        Stats::of(&WORLD)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn allocate_slow(&self, size: usize, align: usize) -> Fresh {
+        match self.heap() {
+            Some(heap) => heap.allocate_slow(size, align),
+            None => Fresh::NULL,
+        }
+    }
+
+    /// The heap of this thread, which is made where there is none yet.
+    fn heap(&self) -> Option<&'static Heap> {
+        let heap = local::heap();
+        if heap.is_nobody() { local::begin(&self.options) } else { Some(heap) }
+    }
+}
+
+// SAFETY: blocks are disjoint, aligned and as large as asked for; that is what the suites check.
+unsafe impl GlobalAlloc for Strata {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match local::heap().try_allocate(layout.size(), layout.align()) {
+            Some(block) => block.as_ptr(),
+            None => self.allocate_slow(layout.size(), layout.align()).start,
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
+        // SAFETY: the caller frees a block, which is not null.
+        let block = unsafe { NonNull::new_unchecked(block) };
+        // SAFETY: the caller says so.
+        unsafe { local::heap().free(block) };
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let fresh = match local::heap().try_allocate(layout.size(), layout.align()) {
+            Some(block) => Fresh { start: block.as_ptr(), zero: false },
+            None => self.allocate_slow(layout.size(), layout.align()),
+        };
+        if !fresh.zero {
+            // SAFETY: the block is that long.
+            unsafe { fresh.start.write_bytes(0, layout.size()) };
+        }
+        fresh.start
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let Some(heap) = self.heap() else { return std::ptr::null_mut() };
+        // SAFETY: the caller hands in a block, which is not null.
+        let block = unsafe { NonNull::new_unchecked(block) };
+        // SAFETY: the caller says so.
+        unsafe { heap.reallocate(block, layout.size(), layout.align(), size) }
+    }
+}

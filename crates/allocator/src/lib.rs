@@ -1,0 +1,100 @@
+//! A general-purpose memory allocator: small, fast, and honest about the memory it keeps.
+//!
+//! ```text
+//!             thread A                                   thread B
+//!   alloc -> heap: class -> slab -> block       free -> is its slab mine?
+//!              |     ^                             yes: onto the slab's list
+//!              |     '---- parcels of blocks <---- no:  into a parcel for A
+//!              v
+//!            pool: segments of 64 MiB in slices of 64 KiB, one lock
+//!              |     ^
+//!              v     '---- purged after a while without use
+//!            system
+//! ```
+//!
+//! ```
+//! #[global_allocator]
+//! static ALLOCATOR: allocator::Strata = allocator::Strata::new();
+//!
+//! let text = String::from("on the heap of this thread");
+//! assert!(ALLOCATOR.stats().live >= text.len());
+//! ```
+//!
+//! # The path of a block
+//!
+//! An allocation finds the heap of its thread in one word of thread-local memory (`local`), in it
+//! the current slab of its size class (`size_class`, `heap`), and takes the first block of the
+//! slab's list. A free finds the slab by the block's address (`segment`), compares its owner with
+//! the heap of the thread, and puts the block onto the list. All else is a slow path.
+//!
+//! A block of another thread goes into a parcel, and parcels are posted to the heap that owns the
+//! slab. The protocol for that, and for heaps whose thread ends, is one word, and explored under
+//! loom and shuttle (`handover`).
+//!
+//! Slabs and large blocks are made of slices from a pool (`pool`), which gives back to the system
+//! what has been free for a while, and asks for huge pages once much is in use.
+//!
+//! # Limits
+//!
+//! - Alignments above 32 MiB are refused: null.
+//! - Sizes above 64 bytes are rounded up by less than an eighth of the block.
+//! - Blocks of at most 128 slabs that a thread freed for others wait in its parcels until it runs
+//!   out of blocks of some class, frees enough, calls [`Strata::collect`], or ends; parcels for a
+//!   thread that makes no allocation wait until it does.
+//! - A heap keeps up to 256 KiB of empty slabs and 4 MiB of large blocks for reuse.
+//! - In the child of a `fork`, the blocks of the parent's other threads can be used and freed, but
+//!   their memory is not used again.
+//! - An idle process gives back what is free within one and a half decay times (three seconds at
+//!   the default), but for what heaps
+//!   keep; a thread does that, which runs only while more than 1 MiB was free and dirty.
+
+#[cfg(not(any(loom, shuttle)))]
+mod abort;
+#[cfg(not(any(loom, shuttle)))]
+mod bitmap;
+#[cfg(not(any(loom, shuttle)))]
+mod block;
+#[cfg(not(any(loom, shuttle)))]
+mod environment;
+#[cfg(not(any(loom, shuttle)))]
+mod fork;
+#[cfg(not(any(loom, shuttle)))]
+mod global;
+mod handover;
+#[cfg(not(any(loom, shuttle)))]
+mod heap;
+#[cfg(not(any(loom, shuttle)))]
+mod local;
+#[cfg(not(any(loom, shuttle)))]
+mod lock;
+#[cfg(not(any(loom, shuttle)))]
+mod options;
+#[cfg(not(any(loom, shuttle)))]
+mod os;
+#[cfg(not(any(loom, shuttle)))]
+mod planted;
+#[cfg(not(any(loom, shuttle)))]
+mod pool;
+#[cfg(not(any(loom, shuttle)))]
+mod purger;
+#[cfg(not(any(loom, shuttle)))]
+mod segment;
+#[cfg(not(any(loom, shuttle)))]
+mod size_class;
+#[cfg(not(any(loom, shuttle)))]
+mod slab;
+#[cfg(not(any(loom, shuttle)))]
+mod stats;
+mod sync;
+#[cfg(not(any(loom, shuttle)))]
+mod world;
+
+#[cfg(not(any(loom, shuttle)))]
+pub use global::Strata;
+#[cfg(not(any(loom, shuttle)))]
+pub use options::Options;
+#[cfg(not(any(loom, shuttle)))]
+pub use stats::Stats;
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;

@@ -1,0 +1,83 @@
+//! Linux, by way of the C library. No call disturbs `errno` on behalf of a caller that succeeds.
+
+#![expect(unsafe_code, reason = "these are the system calls")]
+
+use super::Os;
+use crate::lock::Errno;
+
+/// The system itself.
+#[derive(Debug)]
+pub(crate) struct Linux;
+
+impl Os for Linux {
+    fn map(&self, hint: usize, size: usize) -> *mut u8 {
+        let (protection, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+        );
+        let hint = std::ptr::without_provenance_mut(hint);
+        // SAFETY: a new mapping, and the hint is none of `MAP_FIXED`.
+        let start = unsafe { libc::mmap(hint, size, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED { std::ptr::null_mut() } else { start.cast() }
+    }
+
+    unsafe fn unmap(&self, start: *mut u8, size: usize) {
+        let errno = Errno::save();
+        // SAFETY: the caller uses nothing of it any more.
+        let failed = unsafe { libc::munmap(start.cast(), size) } != 0;
+        // The kernel may refuse to split a mapping when a process has too many. Then it is merely
+        // kept; its pages at least are given back.
+        if failed {
+            // SAFETY: as above.
+            unsafe { libc::madvise(start.cast(), size, libc::MADV_DONTNEED) };
+        }
+        errno.restore();
+    }
+
+    unsafe fn purge(&self, start: *mut u8, size: usize) -> bool {
+        let errno = Errno::save();
+        // SAFETY: the caller uses nothing of it any more.
+        let done = unsafe { libc::madvise(start.cast(), size, libc::MADV_DONTNEED) } == 0;
+        errno.restore();
+        done
+    }
+
+    unsafe fn relocate(&self, start: *mut u8, size: usize, to: *mut u8) -> bool {
+        let errno = Errno::save();
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // SAFETY: the caller gives up the old place and owns the new one.
+        let moved = unsafe { libc::mremap(start.cast(), size, size, flags, to.cast::<u8>()) };
+        let moved = moved != libc::MAP_FAILED;
+        if moved {
+            let (protection, flags) = (
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED,
+            );
+            // SAFETY: nothing is mapped there since the pages were moved away.
+            let hole = unsafe { libc::mmap(start.cast(), size, protection, flags, -1, 0) };
+            assert!(hole != libc::MAP_FAILED, "the place of a mapping that was moved is lost");
+        }
+        errno.restore();
+        moved
+    }
+
+    fn advise_huge(&self, start: *mut u8, size: usize) -> bool {
+        let errno = Errno::save();
+        // SAFETY: the advice changes no contents.
+        let done = unsafe { libc::madvise(start.cast(), size, libc::MADV_HUGEPAGE) } == 0;
+        errno.restore();
+        done
+    }
+
+    fn now_ms(&self) -> u64 {
+        clock_ns(libc::CLOCK_MONOTONIC_COARSE) / 1_000_000
+    }
+}
+
+/// Nanoseconds of one of the system's clocks.
+pub(crate) fn clock_ns(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the place to write to is ours.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+}

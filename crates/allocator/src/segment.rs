@@ -1,0 +1,142 @@
+//! A region of 64 MiB, aligned to its size, so that the address of a block leads to its slab.
+//!
+//! ```text
+//!   0          1 K                      64 K          1 M                             64 M
+//!   | head     | descriptors, 64 B each | unused      | slice 16 | slice 17 |  ...  |
+//!     |          ^ of slice 16
+//!     world, bitmaps of slices: free, clean, resting, restless; chunks with huge pages
+//! ```
+//!
+//! A block above half a segment has a mapping of its own with the same head, so that `free` need
+//! not tell the two apart. Only pages that are touched cost memory: a segment starts with one.
+//!
+//! # What this module does not do
+//!
+//! It has no policy: `pool` says which slices are whose, and holds a lock while it says so.
+
+#![expect(unsafe_code, reason = "addresses become descriptors here")]
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use crate::bitmap::Bitmap;
+use crate::size_class::SLICE;
+use crate::slab::{Kind, Slab};
+use crate::world::World;
+
+/// Size and alignment.
+pub(crate) const SEGMENT: usize = 64 << 20;
+/// Slices of a segment, its head included.
+pub(crate) const SLICES: usize = SEGMENT / SLICE;
+/// Slices of the head.
+pub(crate) const HEAD: usize = 16;
+/// Slices of a huge page.
+pub(crate) const CHUNK: usize = (2 << 20) / SLICE;
+
+/// One bit for each slice.
+pub(crate) type Slices = Bitmap<{ SLICES / 64 }>;
+
+/// The head of a segment. Zero is a sound value of every field but `world`, which is set at once.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Segment {
+    world: Cell<Option<&'static World>>,
+    /// Bytes of the mapping.
+    pub(crate) mapped: Cell<usize>,
+    /// The next segment of the pool.
+    pub(crate) next: Cell<Option<&'static Segment>>,
+    /// Nobody uses the slice.
+    pub(crate) free: Slices,
+    /// The slice is free and reads as zero: never used, or purged.
+    pub(crate) clean: Slices,
+    /// Freed since the last round of the purge.
+    pub(crate) restless: Slices,
+    /// Freed before that: purged in the next round, if it is still free.
+    pub(crate) resting: Slices,
+    /// Free slices.
+    pub(crate) free_count: Cell<usize>,
+    /// Chunks that have been used, and where huge pages were asked for if they were to be.
+    pub(crate) opened: Cell<u32>,
+    padding: [u64; 59],
+    descriptors: [Slab; SLICES - HEAD],
+}
+
+const _: () = {
+    assert!(std::mem::offset_of!(Segment, descriptors) == HEAD * size_of::<Slab>());
+    assert!(size_of::<Segment>() <= SLICE);
+    assert!(SLICES / CHUNK == 32, "`opened` has a bit for each chunk");
+};
+
+// SAFETY: the pool's lock guards the fields; descriptors say for themselves who may touch them.
+unsafe impl Sync for Segment {}
+
+impl Segment {
+    /// Makes a segment of a fresh mapping.
+    ///
+    /// # Safety
+    ///
+    /// `start` is aligned to [`SEGMENT`], zeroed, at least as long as the head, and given away.
+    pub(crate) unsafe fn found(
+        start: *mut u8,
+        mapped: usize,
+        world: &'static World,
+    ) -> &'static Self {
+        // SAFETY: zero is a sound value, and the memory is never unmapped while it is a segment.
+        let segment: &'static Self = unsafe { &*start.cast() };
+        segment.world.set(Some(world));
+        segment.mapped.set(mapped);
+        segment
+    }
+
+    pub(crate) fn world(&self) -> &'static World {
+        self.world.get().expect("set when the segment was made")
+    }
+
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// First byte of a slice.
+    pub(crate) fn slice(&self, index: usize) -> NonNull<u8> {
+        let head = NonNull::from_ref(self).cast::<u8>();
+        let head = head.as_ptr().expose_provenance();
+        let start = std::ptr::with_exposed_provenance_mut(head + index * SLICE);
+        NonNull::new(start).expect("a segment does not lie at zero")
+    }
+
+    /// The descriptor of a slice.
+    pub(crate) fn slab(&'static self, index: usize) -> &'static Slab {
+        &self.descriptors[index - HEAD]
+    }
+
+    /// The segment of a descriptor, and the number of its slice.
+    pub(crate) fn of_slab(slab: &'static Slab) -> (&'static Self, usize) {
+        let address = std::ptr::from_ref(slab).expose_provenance();
+        let head = std::ptr::with_exposed_provenance::<Self>(address & !(SEGMENT - 1));
+        // SAFETY: descriptors lie in the head of their segment, which lives as long as they do.
+        let segment = unsafe { &*head };
+        (segment, address % SEGMENT / size_of::<Slab>())
+    }
+}
+
+/// The descriptor for the slice of a block: the fast path of `free`.
+///
+/// # Safety
+///
+/// The block was handed out by this allocator and is not free.
+#[inline(always)]
+pub(crate) unsafe fn slab_of(block: *mut u8) -> &'static Slab {
+    let address = block.expose_provenance();
+    let descriptor = (address & !(SEGMENT - 1)) + address % SEGMENT / SLICE * size_of::<Slab>();
+    // SAFETY: the block lies in a segment, whose head holds its descriptor.
+    unsafe { &*std::ptr::with_exposed_provenance(descriptor) }
+}
+
+/// The first descriptor of the slab that a descriptor belongs to.
+pub(crate) fn first(slab: &'static Slab) -> &'static Slab {
+    if slab.kind.get() != Kind::Inside {
+        return slab;
+    }
+    let (segment, index) = Segment::of_slab(slab);
+    segment.slab(index - usize::from(slab.offset.get()))
+}

@@ -1,0 +1,199 @@
+//! What is known of a run of slices: a slab of equal blocks, or a span that is one large block.
+//!
+//! The descriptors lie in the segment's head, not in the slabs: so blocks fill whole pages, and the
+//! descriptors of a thousand slabs do not compete for the same lines of the cache.
+//!
+//! ```text
+//!   carved                 used + free list = carved <= capacity
+//!   |  #  .  #  #  .  . | untouched ........... |
+//!      used   '-> free list                     capacity
+//! ```
+//!
+//! # Who may touch what
+//!
+//! | field                         | who                                                       |
+//! |-------------------------------|-----------------------------------------------------------|
+//! | `owner`                       | written by the owner, read by anyone who holds a block    |
+//! | `shape`: class, kind, size    | written while no block is out, read by holders of blocks  |
+//! | all others                    | the owner                                                 |
+//!
+//! `owner` is the address of the heap and, in the low bits, why the fast path of `free` must not be
+//! taken: the comparison with the heap's own address then fails, at no cost.
+
+#![expect(unsafe_code, reason = "descriptors are shared between threads by the rules above")]
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::block::Block;
+use crate::planted::{self, Bug};
+use crate::size_class::{SLICE, size_of_class, slices_of_class};
+
+/// All blocks are used, so that the slab is on no list: a block that comes back puts it on one.
+pub(crate) const FULL: usize = 1;
+/// A span.
+pub(crate) const SPAN: usize = 2;
+/// The bits of `owner` that are no address.
+pub(crate) const FLAGS: usize = 63;
+
+/// What a descriptor describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Slices that nobody uses. A segment is zeroed memory, so this is what it begins with.
+    Unused = 0,
+    /// Equal blocks.
+    Slab = 1,
+    /// One block of whole slices in a segment.
+    Span = 2,
+    /// One block with a mapping of its own.
+    Huge = 3,
+    /// A slice that is not the first of its slab.
+    Inside = 4,
+}
+
+/// A descriptor: one line of the cache.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Slab {
+    owner: AtomicUsize,
+    pub(crate) free: Cell<Option<Block>>,
+    /// Blocks that are out, and one more while the slab is `kept`.
+    pub(crate) used: Cell<u32>,
+    /// Blocks that have ever been handed out: the others were never touched.
+    pub(crate) carved: Cell<u32>,
+    pub(crate) capacity: Cell<u32>,
+    /// Slices, for a slab or a span.
+    pub(crate) slices: Cell<u32>,
+    pub(crate) next: Cell<Option<&'static Slab>>,
+    pub(crate) prev: Cell<Option<&'static Slab>>,
+    pub(crate) kind: Cell<Kind>,
+    pub(crate) class: Cell<u8>,
+    /// Slices from the first of the slab to this one.
+    pub(crate) offset: Cell<u8>,
+    /// Whether what was never handed out is zero; for a span, whether all of it is.
+    pub(crate) zero: Cell<bool>,
+    /// Empty, and kept all the same: see `heap`.
+    pub(crate) kept: Cell<bool>,
+}
+
+const _: () = assert!(size_of::<Slab>() == 64);
+
+// SAFETY: the table in the module's header says who touches what, and when.
+unsafe impl Sync for Slab {}
+
+impl Slab {
+    /// A slab without blocks that belongs to nobody: heaps begin with it in every place, so that
+    /// the fast path needs no test for null.
+    pub(crate) const fn none() -> Self {
+        Self {
+            owner: AtomicUsize::new(0),
+            free: Cell::new(None),
+            used: Cell::new(0),
+            carved: Cell::new(0),
+            capacity: Cell::new(0),
+            slices: Cell::new(0),
+            next: Cell::new(None),
+            prev: Cell::new(None),
+            kind: Cell::new(Kind::Unused),
+            class: Cell::new(0),
+            offset: Cell::new(0),
+            zero: Cell::new(false),
+            kept: Cell::new(false),
+        }
+    }
+
+    /// The heap's address and the flags.
+    #[inline(always)]
+    pub(crate) fn owner(&self) -> usize {
+        // Relaxed: a thread that owns the slab wrote the value itself; any other thread only has to
+        // see that it is not its own, and a parcel that goes to a former owner is passed on.
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_owner(&self, owner: usize) {
+        // Relaxed: see `owner`.
+        self.owner.store(owner, Ordering::Relaxed);
+    }
+
+    /// Sets or clears a flag. Only the owner may.
+    pub(crate) fn set_flag(&self, flag: usize, value: bool) {
+        let owner = self.owner();
+        self.set_owner(if value { owner | flag } else { owner & !flag });
+    }
+
+    /// Makes a slab of this class of slices that nobody uses.
+    pub(crate) fn format(&self, owner: usize, class: usize, zero: bool) {
+        let slices = slices_of_class(class);
+        let excess = usize::from(planted::is(Bug::SlabTooLong));
+        let capacity = slices * SLICE / size_of_class(class) + excess;
+        self.free.set(None);
+        self.used.set(0);
+        self.carved.set(0);
+        self.capacity.set(u32::try_from(capacity).expect("at most 4096 blocks"));
+        self.slices.set(u32::try_from(slices).expect("at most eight slices"));
+        self.kind.set(Kind::Slab);
+        self.class.set(u8::try_from(class).expect("fewer than 256 classes"));
+        self.offset.set(0);
+        self.zero.set(zero);
+        self.kept.set(false);
+        self.set_owner(owner);
+    }
+
+    /// Makes one block of slices that nobody uses.
+    pub(crate) fn format_span(&self, owner: usize, kind: Kind, slices: usize, zero: bool) {
+        self.kind.set(kind);
+        self.slices.set(u32::try_from(slices).expect("fewer than 2^32 slices"));
+        self.offset.set(0);
+        self.zero.set(zero);
+        self.kept.set(false);
+        self.set_owner(owner | SPAN);
+    }
+
+    /// Size of the blocks.
+    pub(crate) fn block_size(&self) -> usize {
+        match self.kind.get() {
+            Kind::Slab => size_of_class(usize::from(self.class.get())),
+            Kind::Span | Kind::Huge => self.slices.get() as usize * SLICE,
+            Kind::Unused | Kind::Inside => 0,
+        }
+    }
+
+    /// Takes a free block.
+    #[inline(always)]
+    pub(crate) fn pop(&self) -> Option<Block> {
+        let block = self.free.get()?;
+        self.free.set(block.next());
+        self.used.set(self.used.get() + 1);
+        Some(block)
+    }
+
+    /// Takes a block that was never handed out, and makes a list of some more where they are small:
+    /// the page is about to be touched anyway. `start` is the first byte of the slab.
+    pub(crate) fn carve(&self, start: NonNull<u8>) -> Option<Block> {
+        /// Bytes that are carved at once.
+        const PAGE: usize = 4096;
+        let (carved, capacity) = (self.carved.get(), self.capacity.get());
+        if carved == capacity {
+            return None;
+        }
+        let size = self.block_size();
+        let count = u32::try_from(PAGE / size).expect("small").clamp(1, capacity - carved);
+        let block = |index: u32| {
+            // SAFETY: blocks up to the capacity lie within the slab.
+            let start = unsafe { start.add(index as usize * size) };
+            // SAFETY: it was never handed out, and the slab is ours.
+            unsafe { Block::new(start) }
+        };
+        let last = carved + count - 1;
+        if count > 1 {
+            (carved + 1..last).for_each(|index| block(index).set_next(Some(block(index + 1))));
+            block(last).set_next(self.free.get());
+            self.free.set(Some(block(carved + 1)));
+        }
+        self.carved.set(carved + count);
+        self.used.set(self.used.get() + 1);
+        Some(block(carved))
+    }
+}

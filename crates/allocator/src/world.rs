@@ -1,0 +1,168 @@
+//! What heaps share: a pool, a list of all heaps, options, and the system below.
+//!
+//! A process has one; a test makes its own, over a system that obeys the test.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::heap::{Heap, Role};
+use crate::lock::Locked;
+use crate::options::Options;
+use crate::os::Os;
+use crate::pool::{Pool, SYSTEM};
+
+/// See the module's header.
+pub(crate) struct World {
+    os: &'static dyn Os,
+    pub(crate) pool: Pool,
+    heaps: Locked<Heaps>,
+    /// Heaps without an owner: a hint.
+    pub(crate) orphans: AtomicUsize,
+    /// Written once, before the first heap is made.
+    options: Cell<Options>,
+}
+
+// SAFETY: the one field that is a cell is written before a second thread can know of the world.
+#[expect(unsafe_code, reason = "options are set once")]
+unsafe impl Sync for World {}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+/// All heaps that were ever made, newest first. Heaps live for ever and are used again.
+#[derive(Debug)]
+struct Heaps {
+    first: Option<&'static Heap>,
+    count: usize,
+    /// Where the next look for a slab of an orphan begins.
+    cursor: Option<&'static Heap>,
+    /// Room for heaps that is not used yet.
+    room: usize,
+    room_end: usize,
+}
+
+/// The world of this process.
+pub(crate) static WORLD: World = World::new(&SYSTEM);
+
+/// Orphans that are looked at for one slab.
+const LOOKS: usize = 8;
+
+impl World {
+    pub(crate) const fn new(os: &'static dyn Os) -> Self {
+        Self {
+            os,
+            pool: Pool::new(),
+            heaps: Locked::new(Heaps { first: None, count: 0, cursor: None, room: 0, room_end: 0 }),
+            orphans: AtomicUsize::new(0),
+            options: Cell::new(Options::new()),
+        }
+    }
+
+    pub(crate) fn os(&self) -> &'static dyn Os {
+        self.os
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        self.options.get()
+    }
+
+    /// Sets the options, before the first heap is made.
+    pub(crate) fn set_options(&self, options: Options) {
+        self.options.set(options);
+    }
+
+    /// A heap for a thread: an orphan, else a new one; `None` where there is no memory.
+    pub(crate) fn heap(&'static self, role: Role) -> Option<&'static Heap> {
+        // Relaxed: a hint; an orphan that is missed is found by the next thread.
+        if role == Role::Thread && self.orphans.load(Ordering::Relaxed) > 0 {
+            let adopted = self.heaps.with(|heaps| {
+                let mut all = std::iter::successors(heaps.first, |heap| heap.next.get());
+                all.find(|heap| heap.claim())
+            });
+            if let Some(heap) = adopted {
+                heap.settle();
+                return Some(heap);
+            }
+        }
+        self.heaps.with(|heaps| heaps.make(self, role))
+    }
+
+    /// Calls `visit` with orphans that were claimed for it, until it returns true.
+    pub(crate) fn visit_orphans(&'static self, mut visit: impl FnMut(&'static Heap) -> bool) {
+        for _ in 0..LOOKS {
+            let Some(orphan) = self.heaps.with(Heaps::next_orphan) else { return };
+            let done = visit(orphan);
+            orphan.leave();
+            if done {
+                return;
+            }
+        }
+    }
+
+    /// Visits all heaps, under the lock.
+    pub(crate) fn each_heap(&self, visit: impl FnMut(&'static Heap)) {
+        self.heaps.with(|heaps| {
+            std::iter::successors(heaps.first, |heap| heap.next.get()).for_each(visit);
+        });
+    }
+
+    /// Gives memory back: of orphans, and all that is free.
+    pub(crate) fn collect(&'static self) {
+        let mut last = None;
+        self.visit_orphans(|heap| {
+            heap.settle();
+            last.replace(heap).is_some_and(|last| std::ptr::eq(last, heap))
+        });
+        self.pool.round(self, true);
+    }
+
+    /// Closes all locks for a `fork`.
+    pub(crate) fn close(&self) {
+        self.heaps.close();
+        self.pool.close();
+    }
+
+    /// Opens them again, in the parent and in the child.
+    pub(crate) fn open(&self) {
+        self.pool.open();
+        self.heaps.open();
+    }
+}
+
+impl Heaps {
+    fn make(&mut self, world: &'static World, role: Role) -> Option<&'static Heap> {
+        /// Bytes of room that are mapped at once; only what is used costs memory.
+        const ROOM: usize = 1 << 20;
+        let size = size_of::<Heap>().next_multiple_of(64);
+        if self.room_end - self.room < size {
+            let start = world.os.map(0, ROOM);
+            if start.is_null() {
+                return None;
+            }
+            self.room = start.expose_provenance();
+            self.room_end = self.room + ROOM;
+        }
+        let heap = Heap::found(std::ptr::with_exposed_provenance_mut(self.room), world, role);
+        self.room += size;
+        self.count += 1;
+        heap.next.set(self.first);
+        self.first = Some(heap);
+        Some(heap)
+    }
+
+    /// Claims the next orphan after the cursor.
+    fn next_orphan(&mut self) -> Option<&'static Heap> {
+        for _ in 0..=self.count {
+            self.cursor = self.cursor.and_then(|heap| heap.next.get()).or(self.first);
+            let heap = self.cursor?;
+            if heap.claim() {
+                return Some(heap);
+            }
+        }
+        None
+    }
+}

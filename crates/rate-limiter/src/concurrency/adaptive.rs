@@ -1,0 +1,100 @@
+//! A concurrency limit that finds its own height.
+
+use env::clock::{Clock, FastClock, Timestamp};
+
+use super::rules::{LimitRule, Sample};
+use super::{ConcurrencyLimit, Permit};
+use crate::sync::{Arc, Mutex};
+
+/// At most as many at once as `rule` thinks good. Clones share the limit.
+///
+/// ```
+/// use rate_limiter::{AdaptiveLimit, Aimd};
+///
+/// let limit = AdaptiveLimit::new(Aimd::new(1, 100, 10));
+/// let permit = limit.try_acquire().expect("ten fit");
+/// permit.dropped(); // a timeout, a refusal: the limit goes down
+/// assert_eq!(limit.limit(), 9);
+/// ```
+#[derive(Clone, Debug)]
+pub struct AdaptiveLimit<R, C = FastClock> {
+    limit: ConcurrencyLimit,
+    shared: Arc<Shared<R, C>>,
+}
+
+#[derive(Debug)]
+struct Shared<R, C> {
+    rule: Mutex<R>,
+    clock: C,
+}
+
+/// The right to be in flight, with the moment at which it began.
+///
+/// Say how it ended: [`succeeded`](Self::succeeded) or [`dropped`](Self::dropped). A permit that is
+/// simply dropped, as by a cancelled future or a bad request, ends without being a sample.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped at once limits nothing"]
+pub struct AdaptivePermit<R: LimitRule, C: Clock = FastClock> {
+    permit: Permit,
+    of: AdaptiveLimit<R, C>,
+    began: Timestamp,
+    /// In flight when it began, itself included.
+    in_flight: u64,
+}
+
+impl<R: LimitRule> AdaptiveLimit<R, FastClock> {
+    /// A limit on the machine's fastest sound clock.
+    pub fn new(rule: R) -> Self {
+        Self::with_clock(rule, FastClock::new())
+    }
+}
+
+impl<R: LimitRule, C: Clock> AdaptiveLimit<R, C> {
+    /// A limit that measures round trips on `clock`.
+    pub fn with_clock(rule: R, clock: C) -> Self {
+        let limit = ConcurrencyLimit::new(rule.limit());
+        Self { limit, shared: Arc::new(Shared { rule: Mutex::new(rule), clock }) }
+    }
+
+    /// A permit, if one more fits.
+    pub fn try_acquire(&self) -> Option<AdaptivePermit<R, C>> {
+        let permit = self.limit.try_acquire(1)?;
+        let in_flight = self.limit.in_flight();
+        let began = self.shared.clock.now();
+        let of = Self { limit: self.limit.clone(), shared: Arc::clone(&self.shared) };
+        Some(AdaptivePermit { permit, of, began, in_flight })
+    }
+
+    /// The limit at present.
+    pub fn limit(&self) -> u64 {
+        self.limit.limit()
+    }
+
+    /// Permits that are out.
+    pub fn in_flight(&self) -> u64 {
+        self.limit.in_flight()
+    }
+}
+
+impl<R: LimitRule, C: Clock> AdaptivePermit<R, C> {
+    /// Ends with success: the round trip is a sample.
+    pub fn succeeded(self) {
+        self.end(false);
+    }
+
+    /// Ends with a sign of overload: a timeout, a refusal further on. The round trip is none: a
+    /// refusal is fast, and a limit that took it for a good answer would rise.
+    pub fn dropped(self) {
+        self.end(true);
+    }
+
+    fn end(self, dropped: bool) {
+        let round_trip = self.of.shared.clock.now().saturating_since(self.began);
+        let sample = Sample { round_trip, in_flight: self.in_flight, dropped };
+        let mut rule = self.of.shared.rule.lock().expect("a rule does not panic");
+        rule.update(&sample);
+        self.of.limit.set_limit(rule.limit());
+        drop(rule);
+        drop(self.permit);
+    }
+}

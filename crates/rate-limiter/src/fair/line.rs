@@ -1,0 +1,177 @@
+//! The line of those who wait, without futures and timers.
+//!
+//! The bucket's word decides the order; the list behind the lock only serves to find who is behind
+//! a waiter that leaves. A waiter enters the bucket and the list under the lock, so that both have
+//! the same order.
+//!
+//! # Moving up
+//!
+//! When a waiter leaves that is not due, everyone behind is due earlier by its cost: without it,
+//! each of their exchanges would have found a TAT smaller by as much, since a bucket with somebody
+//! still waiting is not full, so that no exchange began anew from the clock. The moments are
+//! corrected at once, under the lock; timers are corrected one at a time, from the front: only the
+//! first behind the gap is woken, and whoever leaves the line wakes the next whose timer is late.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+use std::time::Duration;
+
+use env::clock::Timestamp;
+
+use crate::decision::Decision;
+use crate::quota::Quota;
+use crate::single::{Bucket, Cancelled, Reserved};
+use crate::sync::Mutex;
+
+/// A waiter's place, by which it is found.
+#[derive(Debug)]
+pub(super) struct Place(u64);
+
+/// What became of one who came.
+#[derive(Debug)]
+pub(super) enum Entered {
+    /// It has its cells.
+    Served,
+    /// It waits until this moment.
+    Waits(Place, Timestamp),
+    /// It asks for more than a full bucket.
+    TooLarge { burst: u64 },
+    /// It would have had to wait until `due`.
+    TooLate { due: Timestamp },
+}
+
+/// What a waiter is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It has its cells and is out of the line.
+    Served,
+    /// It waits until this moment, for which its timer is set.
+    Waits(Timestamp),
+    /// It waits until this moment, which is earlier than its timer is set for.
+    MovedUp(Timestamp),
+}
+
+#[derive(Debug)]
+pub(super) struct Line {
+    bucket: Bucket,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    next: u64,
+    /// Invariant: places and due ticks ascend.
+    waiters: VecDeque<Waiter>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    place: u64,
+    due: u128,
+    /// The tick for which its timer is set. Invariant: not before `due`.
+    armed: u128,
+    cost: u128,
+    waker: Waker,
+}
+
+impl Line {
+    pub(super) fn new(quota: &Quota, origin: Timestamp) -> Self {
+        Self { bucket: Bucket::full(quota, origin), queue: Mutex::new(Queue::default()) }
+    }
+
+    pub(super) fn bucket(&self) -> &Bucket {
+        &self.bucket
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.lock().expect("no holder of this lock panics").waiters.len()
+    }
+
+    /// Serves a request or lets it wait, at most `patience`.
+    pub(super) fn enter(
+        &self,
+        now: Timestamp,
+        cells: u64,
+        patience: Duration,
+        waker: &Waker,
+    ) -> Entered {
+        match self.bucket.check(now, cells) {
+            Decision::Admitted => return Entered::Served,
+            Decision::Impossible { burst } => return Entered::TooLarge { burst },
+            Decision::Denied(_) => {}
+        }
+        let mut queue = self.queue.lock().expect("no holder of this lock panics");
+        match self.bucket.reserve(now, cells, patience) {
+            Reserved::Now => Entered::Served,
+            Reserved::TooLate { due } => Entered::TooLate { due },
+            Reserved::Due { due, cost } => {
+                let place = queue.next;
+                queue.next += 1;
+                let waker = waker.clone();
+                queue.waiters.push_back(Waiter { place, due, armed: due, cost, waker });
+                Entered::Waits(Place(place), self.bucket.moment(due))
+            }
+        }
+    }
+
+    /// Asks at `now` whether it is a waiter's turn. `MovedUp` is said once.
+    pub(super) fn turn(&self, place: &Place, now: Timestamp, waker: &Waker) -> Turn {
+        let mut queue = self.queue.lock().expect("no holder of this lock panics");
+        let index = queue.index(place);
+        let waiter = &mut queue.waiters[index];
+        if self.bucket.is_due(waiter.due, now) {
+            let next = queue.remove(index).1;
+            drop(queue);
+            wake(next);
+            return Turn::Served;
+        }
+        if !waiter.waker.will_wake(waker) {
+            waiter.waker.clone_from(waker);
+        }
+        let moment = self.bucket.moment(waiter.due);
+        if waiter.due < waiter.armed {
+            waiter.armed = waiter.due;
+            return Turn::MovedUp(moment);
+        }
+        Turn::Waits(moment)
+    }
+
+    /// Takes a waiter out of the line and gives its cells back, as far as that is sound.
+    pub(super) fn leave(&self, place: &Place, now: impl Fn() -> Timestamp) {
+        let mut queue = self.queue.lock().expect("no holder of this lock panics");
+        let index = queue.index(place);
+        let Waiter { due, cost, .. } = queue.waiters[index];
+        if self.bucket.cancel(due, cost, now) == Cancelled::Returned {
+            for behind in queue.waiters.range_mut(index + 1..) {
+                behind.due = behind.due.saturating_sub(cost);
+            }
+        }
+        let next = queue.remove(index).1;
+        drop(queue);
+        wake(next);
+    }
+}
+
+impl Queue {
+    fn index(&self, place: &Place) -> usize {
+        let found = self.waiters.binary_search_by_key(&place.0, |waiter| waiter.place);
+        found.expect("a waiter is in the line until it is served or leaves")
+    }
+
+    /// Removes a waiter; also returns whom to wake, if the next one's timer is late.
+    fn remove(&mut self, index: usize) -> (Waiter, Option<Waker>) {
+        let waiter = self.waiters.remove(index).expect("the index was just found");
+        let next = self.waiters.get(index).filter(|next| next.due < next.armed);
+        (waiter, next.map(|next| next.waker.clone()))
+    }
+}
+
+/// Outside of the lock, since a waker is the runtime's code.
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod schedules;

@@ -1,0 +1,271 @@
+//! A tower layer that limits requests by key.
+//!
+//! ```text
+//!   request -> key -> check, once --- admitted -> inner service -> response + fields
+//!                         |
+//!                         '---------- denied ---> 429, Retry-After, fields
+//! ```
+//!
+//! A [`RateLimitLayer`] and all services that it makes share one limiter: a server that clones its
+//! service for each connection still has one bucket for each key.
+//!
+//! # Fields
+//!
+//! [`Fields::Draft10`] are those of `draft-ietf-httpapi-ratelimit-headers-10`, [`Fields::Legacy`]
+//! the older ones that clients know. A bucket has no window, so that it is described by what is as
+//! good: its burst, and the time in which that fills up.
+//!
+//! | field                   | value                                               |
+//! |-------------------------|-----------------------------------------------------|
+//! | `RateLimit-Policy`      | `"default";q=<burst>;w=<seconds to fill up>`        |
+//! | `RateLimit`             | `"default";r=<cells left>;t=<seconds until full>`   |
+//! | `X-RateLimit-Limit`     | burst                                               |
+//! | `X-RateLimit-Remaining` | cells left                                          |
+//! | `X-RateLimit-Reset`     | seconds until full                                  |
+//! | `Retry-After`           | seconds until the request is admitted; with 429     |
+//!
+//! Seconds are rounded up, so that who comes back then is admitted.
+//!
+//! # What this module does not do
+//!
+//! It does not wait: a request is served or refused at once. It reads no body.
+
+mod key;
+
+use std::fmt;
+use std::future::Future;
+use std::hash::BuildHasher;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use env::clock::{Clock, FastClock};
+use foldhash::quality::RandomState;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::decision::{Decision, Standing};
+use crate::keyed::KeyedLimiter;
+use crate::sync::Arc;
+
+pub use key::{ClientIp, ClientNet, HeaderKey, KeyExtractor, OneForAll, PeerAddr};
+
+/// Which fields responses carry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fields {
+    /// `RateLimit-Policy` and `RateLimit`.
+    #[default]
+    Draft10,
+    /// `X-RateLimit-Limit`, `X-RateLimit-Remaining`, `X-RateLimit-Reset`.
+    Legacy,
+    /// Both.
+    Both,
+    /// None but `Retry-After`.
+    Neither,
+}
+
+/// Is told of every decision; see [`RateLimitLayer::on_decision`].
+type Hook = Arc<Box<dyn Fn(&Decision) + Send + Sync>>;
+
+/// Puts one limiter before services. Clones share it.
+///
+/// ```
+/// use rate_limiter::http::{ClientIp, RateLimitLayer};
+/// use rate_limiter::{KeyedLimiter, Quota};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limiter = KeyedLimiter::new(Quota::per_second(10)?.with_burst(20)?, 100_000)?;
+/// // Behind one proxy of ours, which appends the client's address to `X-Forwarded-For`.
+/// let layer = RateLimitLayer::new(limiter, ClientIp::behind(1));
+/// # let _: RateLimitLayer<ClientIp> = layer;
+/// # Ok(())
+/// # }
+/// ```
+pub struct RateLimitLayer<K, C = FastClock, S = RandomState> {
+    shared: Arc<KeyedLimiter<C, S>>,
+    keys: K,
+    fields: Fields,
+    hook: Option<Hook>,
+}
+
+impl<K: KeyExtractor, C: Clock, S: BuildHasher> RateLimitLayer<K, C, S> {
+    /// Limits by the keys that `keys` finds; requests without one share a bucket.
+    pub fn new(limiter: KeyedLimiter<C, S>, keys: K) -> Self {
+        Self { shared: Arc::new(limiter), keys, fields: Fields::default(), hook: None }
+    }
+
+    /// Which fields responses carry.
+    #[must_use]
+    pub fn fields(self, fields: Fields) -> Self {
+        Self { fields, ..self }
+    }
+
+    /// Calls `hook` after every decision, before the request goes on: for counters and logs.
+    #[must_use]
+    pub fn on_decision(self, hook: impl Fn(&Decision) + Send + Sync + 'static) -> Self {
+        Self { hook: Some(Arc::new(Box::new(hook))), ..self }
+    }
+
+    /// The limiter.
+    pub fn limiter(&self) -> &KeyedLimiter<C, S> {
+        &self.shared
+    }
+}
+
+impl<K: Clone, C, S> Clone for RateLimitLayer<K, C, S> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            keys: self.keys.clone(),
+            fields: self.fields,
+            hook: self.hook.as_ref().map(Arc::clone),
+        }
+    }
+}
+
+impl<K, C, S> fmt::Debug for RateLimitLayer<K, C, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitLayer")
+            .field("limiter", &self.shared)
+            .field("fields", &self.fields)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<I, K: Clone, C, S> Layer<I> for RateLimitLayer<K, C, S> {
+    type Service = RateLimited<I, K, C, S>;
+
+    fn layer(&self, inner: I) -> Self::Service {
+        RateLimited { inner, layer: self.clone() }
+    }
+}
+
+/// A service behind a [`RateLimitLayer`].
+#[derive(Debug)]
+pub struct RateLimited<I, K, C = FastClock, S = RandomState> {
+    inner: I,
+    layer: RateLimitLayer<K, C, S>,
+}
+
+impl<I: Clone, K: Clone, C, S> Clone for RateLimited<I, K, C, S> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<I, K, C, S, Body, ResponseBody> Service<Request<Body>> for RateLimited<I, K, C, S>
+where
+    I: Service<Request<Body>, Response = Response<ResponseBody>>,
+    K: KeyExtractor,
+    C: Clock,
+    S: BuildHasher,
+    ResponseBody: Default,
+{
+    type Response = Response<ResponseBody>;
+    type Error = I::Error;
+    type Future = ResponseFuture<I::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let RateLimitLayer { shared, keys, fields, hook } = &self.layer;
+        let (key, now) = (keys.key(&request), shared.clock().now());
+        let decision = shared.check_at(now, &key, 1);
+        if let Some(hook) = hook {
+            hook(&decision);
+        }
+        let shown = Shown { standing: shared.standing_at(now, &key), fields: *fields };
+        match decision {
+            Decision::Admitted => {
+                ResponseFuture::Admitted { inner: self.inner.call(request), shown }
+            }
+            Decision::Denied(denial) => {
+                ResponseFuture::Denied { retry_after: denial.retry_after(), shown }
+            }
+            Decision::Impossible { .. } => unreachable!("one cell fits into every burst"),
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`RateLimited`].
+    #[project = Projected]
+    #[derive(Debug)]
+    #[expect(missing_docs, reason = "the fields are those of the two outcomes")]
+    pub enum ResponseFuture<F> {
+        /// The inner service is at work.
+        Admitted { #[pin] inner: F, shown: Shown },
+        /// The answer is 429.
+        Denied { retry_after: Duration, shown: Shown },
+    }
+}
+
+impl<F, B: Default, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Projected::Admitted { inner, shown } => {
+                let mut response = ready!(inner.poll(context))?;
+                shown.write(response.headers_mut());
+                Poll::Ready(Ok(response))
+            }
+            Projected::Denied { retry_after, shown } => {
+                let mut response = Response::new(B::default());
+                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                let headers = response.headers_mut();
+                headers.insert(RETRY_AFTER, seconds(*retry_after).into());
+                shown.write(headers);
+                Poll::Ready(Ok(response))
+            }
+        }
+    }
+}
+
+/// What a response says of the bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    standing: Standing,
+    fields: Fields,
+}
+
+impl Shown {
+    fn write(&self, headers: &mut HeaderMap) {
+        let standing = &self.standing;
+        let (burst, left) = (standing.burst(), standing.remaining());
+        let reset = seconds(standing.full_after());
+        if matches!(self.fields, Fields::Draft10 | Fields::Both) {
+            let window = seconds(standing.fill_time());
+            let policy = format!("\"default\";q={burst};w={window}");
+            let limit = format!("\"default\";r={left};t={reset}");
+            insert(headers, HeaderName::from_static("ratelimit-policy"), policy);
+            insert(headers, HeaderName::from_static("ratelimit"), limit);
+        }
+        if matches!(self.fields, Fields::Legacy | Fields::Both) {
+            headers.insert(HeaderName::from_static("x-ratelimit-limit"), burst.into());
+            headers.insert(HeaderName::from_static("x-ratelimit-remaining"), left.into());
+            headers.insert(HeaderName::from_static("x-ratelimit-reset"), reset.into());
+        }
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    let value = HeaderValue::try_from(value).expect("digits and punctuation make a header value");
+    headers.insert(name, value);
+}
+
+/// Whole seconds, rounded up.
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Leaky bucket as a queue: the admitted leave one after the other, at the rate.
+//!
+//! The decision is that of the meter (GCRA): a request of `c` cells is admitted while the bucket
+//! has room for it. What differs is when it may go. A meter lets it go at once; a queue lets it go
+//! when all before it have drained:
+//!
+//! ```text
+//!   full(t)  = theoretical arrival time: when all that was admitted has drained
+//!   admit    iff  max(full, now) + c * interval <= now + burst * interval
+//!   departs  at   max(full, now), rounded up to the nanosecond
+//!   then     full = max(full, now) + c * interval
+//! ```
+//!
+//! # Error bound
+//!
+//! Zero in the decisions; a departure is shown at most one nanosecond late, and the lateness does
+//! not add up. Over any stretch `t`, departures cost at most `largest request + t * rate`.
+//!
+//! # What this module does not do
+//!
+//! It holds no requests: it says when each goes. [`FairLimiter`](crate::FairLimiter) also waits.
+
+use env::clock::{Clock, FastClock, Timestamp};
+
+use crate::decision::Decision;
+use crate::quota::Quota;
+use crate::single::Bucket;
+
+/// A queue that drains at a rate.
+///
+/// ```
+/// use rate_limiter::{LeakyQueue, ManualClock, Quota};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), rate_limiter::QuotaError> {
+/// let quota = Quota::per_second(10)?.with_burst(3)?;
+/// let queue = LeakyQueue::with_clock(quota, ManualClock::default());
+/// let departures: Vec<_> = (0..3).filter_map(|_| queue.join().ok()).collect();
+/// assert_eq!(departures[2].as_nanos(), 200_000_000);
+/// assert!(queue.join().is_err(), "the queue is full");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct LeakyQueue<C = FastClock> {
+    bucket: Bucket,
+    clock: C,
+}
+
+impl LeakyQueue<FastClock> {
+    /// An empty queue of `burst` cells on the machine's fastest sound clock.
+    pub fn new(quota: Quota) -> Self {
+        Self::with_clock(quota, FastClock::new())
+    }
+}
+
+impl<C: Clock> LeakyQueue<C> {
+    /// An empty queue of `burst` cells on `clock`.
+    pub fn with_clock(quota: Quota, clock: C) -> Self {
+        Self { bucket: Bucket::full(&quota, clock.now()), clock }
+    }
+
+    /// Takes the next place for one cell: when it departs, or why there is none.
+    pub fn join(&self) -> Result<Timestamp, Decision> {
+        self.join_at(self.clock.now(), 1)
+    }
+
+    /// Takes the next place for `cells` cells at `now`: when they depart, never before `now`; or
+    /// [`Denied`](Decision::Denied) until there is room, or
+    /// [`Impossible`](Decision::Impossible). Lock-free.
+    pub fn join_at(&self, now: Timestamp, cells: u64) -> Result<Timestamp, Decision> {
+        self.bucket.queue(now, cells)
+    }
+
+    /// The clock that the queue reads.
+    pub const fn clock(&self) -> &C {
+        &self.clock
+    }
+}

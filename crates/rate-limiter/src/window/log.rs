@@ -1,0 +1,148 @@
+//! Sliding-window log: at most `L` cells in any stretch `(t - W, t]`, exactly.
+//!
+//! A ring holds an entry for each admission that is not yet `W` old, with its moment and its
+//! cells; admissions of one moment share an entry.
+//!
+//! ```text
+//!   admit  iff  sum of cells in entries younger than W  +  cells  <=  L
+//! ```
+//!
+//! # Error bound
+//!
+//! Zero, for the price of memory: 16 bytes for each cell of the limit, all of them at construction.
+//!
+//! # State
+//!
+//! The ring behind a lock: there is no way to drop the old and add the new in one exchange. A check
+//! walks over what has expired, so that it takes as many steps as admissions have since the last.
+
+use std::collections::VecDeque;
+
+use env::clock::{Clock, FastClock, Timestamp};
+
+use super::fixed::nanos;
+use crate::decision::{Decision, Denial};
+use crate::quota::{Quota, QuotaError};
+use crate::sync::{Mutex, MutexGuard};
+
+/// A limiter of one bucket that remembers every admission of the last period.
+#[derive(Debug)]
+pub struct SlidingLog<C = FastClock> {
+    log: Mutex<Log>,
+    limit: u64,
+    window_ns: u64,
+    clock: C,
+}
+
+#[derive(Debug)]
+struct Log {
+    /// Moments and cells, oldest first. Invariant: at most `limit` entries, moments ascend.
+    entries: VecDeque<(u64, u64)>,
+    /// Cells of all entries.
+    total: u64,
+    /// The newest moment that was ever entered.
+    newest: u64,
+}
+
+impl SlidingLog<FastClock> {
+    /// An empty log on the machine's fastest sound clock.
+    pub fn new(quota: Quota) -> Result<Self, QuotaError> {
+        Self::with_clock(quota, FastClock::new())
+    }
+}
+
+impl<C: Clock> SlidingLog<C> {
+    /// An empty log on `clock`; takes 16 bytes for each cell of the quota, now.
+    pub fn with_clock(quota: Quota, clock: C) -> Result<Self, QuotaError> {
+        let limit = quota.cells();
+        let refused = QuotaError::WindowTooLarge { cells: limit };
+        let capacity = usize::try_from(limit).map_err(|_| refused)?;
+        let mut entries = VecDeque::new();
+        entries.try_reserve_exact(capacity).map_err(|_| refused)?;
+        let log = Mutex::new(Log { entries, total: 0, newest: 0 });
+        Ok(Self { log, limit, window_ns: nanos(quota.period()), clock })
+    }
+
+    /// Takes one cell, now.
+    pub fn check(&self) -> Decision {
+        self.check_n(1)
+    }
+
+    /// Takes `cells` cells, all or none, now. The clock is read under the lock, so that no thread
+    /// comes too late with an earlier moment.
+    pub fn check_n(&self, cells: u64) -> Decision {
+        let log = self.lock();
+        let now = self.clock.now();
+        self.decide(log, now, cells)
+    }
+
+    /// Takes `cells` cells, all or none, at `now`, a reading of this limiter's clock.
+    pub fn check_at(&self, now: Timestamp, cells: u64) -> Decision {
+        self.decide(self.lock(), now, cells)
+    }
+
+    /// The clock that the limiter reads.
+    pub const fn clock(&self) -> &C {
+        &self.clock
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().expect("no holder of this lock panics")
+    }
+
+    fn decide(&self, mut log: MutexGuard<'_, Log>, now: Timestamp, cells: u64) -> Decision {
+        match cells {
+            0 => return Decision::Admitted,
+            _ if cells > self.limit => return Decision::Impossible { burst: self.limit },
+            _ => {}
+        }
+        let asked = now.as_nanos();
+        let judged = asked.max(log.newest);
+        let (entries, expired) = log.expired(judged, self.window_ns);
+        let fits = log.total - expired <= self.limit - cells;
+        if fits && judged == asked {
+            log.forget(entries, expired);
+            log.enter(asked, cells);
+            return Decision::Admitted;
+        }
+        let ready = if fits { judged } else { self.ready(&log, cells) };
+        Decision::Denied(Denial::new(now, Timestamp::from_nanos(ready)))
+    }
+
+    /// When enough of the log will have expired for `cells` to fit.
+    fn ready(&self, log: &Log, cells: u64) -> u64 {
+        let mut excess = log.total - (self.limit - cells);
+        for &(moment, count) in &log.entries {
+            if count >= excess {
+                return moment.saturating_add(self.window_ns);
+            }
+            excess -= count;
+        }
+        unreachable!("a request within the limit fits into an empty log")
+    }
+}
+
+impl Log {
+    /// How many entries are not in `(now - window, now]`, and their cells.
+    fn expired(&self, now: u64, window: u64) -> (usize, u64) {
+        let Some(edge) = now.checked_sub(window) else { return (0, 0) };
+        let expired = self.entries.iter().take_while(|&&(moment, _)| moment <= edge);
+        expired.fold((0, 0), |(entries, cells), &(_, count)| (entries + 1, cells + count))
+    }
+
+    /// Drops the oldest entries. Only an admission does: a moment that is denied may be followed by
+    /// an earlier one, to which they still count.
+    fn forget(&mut self, entries: usize, cells: u64) {
+        self.entries.drain(..entries);
+        self.total -= cells;
+    }
+
+    fn enter(&mut self, moment: u64, cells: u64) {
+        self.total += cells;
+        self.newest = moment;
+        match self.entries.back_mut() {
+            Some((last, count)) if *last == moment => *count += cells,
+            _ => self.entries.push_back((moment, cells)),
+        }
+    }
+}

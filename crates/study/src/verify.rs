@@ -1,0 +1,158 @@
+//! For CI: that the exercises are what they claim to be.
+//!
+//! | claim                                                                     | found out by      |
+//! |---------------------------------------------------------------------------|-------------------|
+//! | every stub fails each of its stages, and says where the work is           | running it        |
+//! | every solution passes every stage, under both explorers                   | running it        |
+//! | every planted bug is found by the tests of its stage                      | running it        |
+//! | stub and solution have the same public items                              | reading both      |
+//! | every place that prose names is in the code; every answer has its depths  | reading the prose |
+//!
+//! That stubs compile without warnings is clippy's to say, since they are members of the workspace.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use env::fs::{Fs, FsExt, OsFs};
+
+use crate::Study;
+use crate::catalogue::{Exercise, Mutant};
+use crate::citation;
+use crate::error::Error;
+use crate::judge::{Explorer, Source, Verdict, judge, judge_under};
+use crate::questions;
+use crate::screen::Tone;
+
+/// Looks at everything, or at one build; whether all claims hold.
+pub(crate) fn verify(study: &Study, build: Option<&str>) -> Result<bool, Error> {
+    let mut complaints = of_prose(&study.root)?;
+    for exercise in &study.catalogue.exercises {
+        if build.is_some_and(|build| build != exercise.build) {
+            continue;
+        }
+        println!("{}", study.screen.paint(Tone::Head, &exercise.build));
+        complaints.extend(of_readings(&study.root, exercise));
+        complaints.extend(of_items(&study.root, exercise)?);
+        complaints.extend(of_stub(study, exercise)?);
+        complaints.extend(of_solution(study, exercise)?);
+        for mutant in &exercise.mutants {
+            complaints.extend(of_mutant(study, exercise, mutant)?);
+        }
+    }
+    for complaint in &complaints {
+        println!("{}", study.screen.paint(Tone::Bad, complaint));
+    }
+    println!("{} complaints", complaints.len());
+    Ok(complaints.is_empty())
+}
+
+fn of_stub(study: &Study, exercise: &Exercise) -> Result<Vec<String>, Error> {
+    let mut complaints = Vec::new();
+    for stage in &exercise.stages {
+        let module = format!("stage_{}", stage.number);
+        let verdict =
+            judge_under(&study.root, exercise, &module, Source::Learner, Explorer::Machine)?;
+        if !matches!(verdict, Verdict::NotWritten(_)) {
+            complaints.push(format!("the stub of {}, {module}: {verdict:?}", exercise.build));
+        }
+    }
+    println!("  the stub fails {} stages", exercise.stages.len());
+    Ok(complaints)
+}
+
+fn of_solution(study: &Study, exercise: &Exercise) -> Result<Vec<String>, Error> {
+    let mut complaints = Vec::new();
+    let own = "yours".to_owned();
+    let stages = exercise.stages.iter().map(|stage| format!("stage_{}", stage.number));
+    for module in stages.chain([own]) {
+        let verdict = judge(&study.root, exercise, &module, Source::Solution)?;
+        match verdict {
+            Verdict::Passed(tests) if tests > 0 => println!("  the solution passes {module}"),
+            other => {
+                complaints.push(format!("the solution of {}, {module}: {other:?}", exercise.build));
+            }
+        }
+    }
+    Ok(complaints)
+}
+
+fn of_mutant(study: &Study, exercise: &Exercise, mutant: &Mutant) -> Result<Option<String>, Error> {
+    let name = format!("{}, planted bug {}", exercise.build, mutant.name);
+    let solution = OsFs.read_to_string(&study.root.join(exercise.solution()))?;
+    let Some(source) = mutant.plant(&solution) else {
+        return Ok(Some(format!("{name}: what it replaces is not in the solution once")));
+    };
+    let folder = study.root.join("target/study");
+    OsFs.create_dir_all(&folder)?;
+    let path = folder.join(format!("{}-{}.rs", exercise.build, mutant.name));
+    OsFs.write_atomic(&path, source.as_bytes())?;
+    let module = format!("stage_{}", mutant.stage);
+    let verdict = judge(&study.root, exercise, &module, Source::Mutant(&path))?;
+    Ok(match verdict {
+        Verdict::Passed(_) => Some(format!("{name}: {module} does not find it")),
+        Verdict::NoProgram(why) => Some(format!("{name}: it does not compile: {why}")),
+        Verdict::NotWritten(_) | Verdict::Failed(_) | Verdict::Stopped { .. } => {
+            println!("  {module} finds {}: {}", mutant.name, mutant.why);
+            None
+        }
+    })
+}
+
+/// Complaints about what an exercise tells to read.
+pub(crate) fn of_readings(root: &Path, exercise: &Exercise) -> Vec<String> {
+    let readings = exercise.stages.iter().flat_map(|stage| &stage.read);
+    readings.filter_map(|reading| citation::problem(root, &reading.at)).collect()
+}
+
+fn of_items(root: &Path, exercise: &Exercise) -> Result<Option<String>, Error> {
+    let stub = items(&OsFs.read_to_string(&root.join(exercise.source()))?);
+    let solution = items(&OsFs.read_to_string(&root.join(exercise.solution()))?);
+    let differing: Vec<_> = stub.symmetric_difference(&solution).cloned().collect();
+    Ok((!differing.is_empty()).then(|| {
+        format!("{}: only the stub or only the solution has {differing:?}", exercise.build)
+    }))
+}
+
+/// Public items of a source, and the traits that its types implement.
+pub(crate) fn items(source: &str) -> BTreeSet<String> {
+    let name = |line: &str| {
+        let line = line.trim();
+        let end = line.find(['(', '{', ';', '=', ':']).unwrap_or(line.len());
+        let item = line[..end].trim().to_owned();
+        let is_public = line.starts_with("pub ") && !line.starts_with("pub(");
+        (is_public || line.starts_with("impl") && line.contains(" Map")).then_some(item)
+    };
+    let without_arguments = |item: String| item.split(['<', '(']).next().unwrap_or("").to_owned();
+    source.lines().filter_map(name).map(without_arguments).collect()
+}
+
+/// Complaints about the documents: citations that lead nowhere, answers without their depths.
+pub(crate) fn of_prose(root: &Path) -> Result<Vec<String>, Error> {
+    let mut complaints = Vec::new();
+    for path in documents(&root.join("docs"))? {
+        let text = OsFs.read_to_string(&path)?;
+        let wrong = citation::of_prose(&text).into_iter();
+        complaints.extend(wrong.filter_map(|it| citation::problem(root, &it)));
+    }
+    for question in questions::read(root, None)? {
+        let missing = questions::DEPTHS.iter().find(|depth| !question.answer.contains(**depth));
+        complaints.extend(missing.map(|it| format!("{}: the answer has no {it}", question.key())));
+        if citation::of_prose(&question.answer).is_empty() {
+            complaints.push(format!("{}: the answer cites no code", question.key()));
+        }
+    }
+    Ok(complaints)
+}
+
+fn documents(folder: &Path) -> Result<Vec<std::path::PathBuf>, Error> {
+    let mut found = Vec::new();
+    for entry in OsFs.list(folder)? {
+        let path = folder.join(&entry.name);
+        if entry.is_dir {
+            found.extend(documents(&path)?);
+        } else if path.extension().is_some_and(|it| it == "md") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
