@@ -80,8 +80,8 @@ fn a_large_block_that_is_freed_twice_is_named() {
     names_the_block("released");
 }
 
-/// Sizes beyond all addresses of a process, and alignments beyond ours, are refused, and nothing else
-/// suffers.
+/// Sizes beyond all addresses of a process, and alignments beyond ours, are refused, and nothing
+/// else suffers.
 #[test]
 fn what_cannot_be_had_is_null() {
     let most = isize::MAX.cast_unsigned();
