@@ -61,6 +61,8 @@ bugs! {
     ReadUsesOldRound,
     /// 17. A vote is sent before it is durable.
     VoteBeforeDurable,
+    /// 19. A finished write counts though a later one replaces what it wrote.
+    StaleWriteCounts,
     /// 20. The leader counts its own copy before it is durable.
     LeaderCountsUnwritten,
     /// 22. An entry is acknowledged before it is durable.
@@ -71,6 +73,8 @@ bugs! {
     CommitsBeyondMatch,
     /// 25. Entries behind those of an old message are deleted though they match.
     DeletesMatchingEntries,
+    /// 26. Entries that do not begin behind `prev` are taken.
+    TakesEntriesWithGap,
     /// 27. The bytes of committed entries go on counting as uncommitted.
     UncommittedBytesLeak,
     /// 28. The longer log wins an election, whatever its last term.

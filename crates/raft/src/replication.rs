@@ -219,15 +219,17 @@ pub(crate) fn on_append<S: Storage>(core: &mut Core<S>, message: &Message) {
     };
     core.hear_leader(message.from);
     let is_contiguous = entries.iter().zip(prev.index.0 + 1..).all(|(it, at)| it.index.0 == at);
-    if !is_contiguous {
+    if !is_contiguous && !on(Bug::TakesEntriesWithGap) {
         // A leader that misread its log: its message means nothing.
         return;
     }
-    let outcome = if prev.index < core.log.commit() && !on(Bug::DeletesMatchingEntries) {
-        AppendOutcome::Accepted { matched: core.log.commit() }
-    } else if core.log.matches(prev) {
-        core.log.merge(entries);
-        let matched = prev.index + entries.len() as u64;
+    // What is committed here is committed there, whatever the message says of it.
+    let is_behind = prev.index < core.log.commit() && !on(Bug::DeletesMatchingEntries);
+    let outcome = if is_behind || core.log.matches(prev) {
+        let known = if is_behind { core.log.commit().since(prev.index) } else { 0 };
+        let skip = usize::try_from(known).map_or(entries.len(), |known| known.min(entries.len()));
+        core.log.merge(&entries[skip..]);
+        let matched = (prev.index + entries.len() as u64).max(core.log.commit());
         let bound = if on(Bug::CommitsBeyondMatch) { core.log.last_index() } else { matched };
         core.log.commit_to(commit.min(bound));
         AppendOutcome::Accepted { matched }

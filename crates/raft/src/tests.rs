@@ -4,4 +4,5 @@ mod cluster;
 mod mutants;
 mod scripts;
 mod simulation;
+mod strangers;
 mod trace;

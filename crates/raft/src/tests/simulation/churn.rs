@@ -13,7 +13,7 @@ use env::random::{Random, SeededRandom};
 use harness::sim::{Command, NodeId as Place};
 
 use super::server::{Server, in_world};
-use super::{Node, Run};
+use super::{CLIENTS, Node, Run};
 use crate::{Change, Configuration, NodeId, Way};
 
 pub(super) struct Churn {
@@ -40,16 +40,32 @@ impl Churn {
         }
         let servers = u64::from(run.shared.plan.servers);
         let any = NodeId(1 + self.random.below(servers));
-        match self.random.below(8) {
+        match self.random.below(14) {
             0 => Self::transfer(run, any),
-            1 => _ = call(run, any, |server, _| server.raft.as_mut().map(crate::Raft::campaign)),
-            2 | 3 => {
+            1 | 2 => {
+                call(run, any, |server, _| server.raft.as_mut().map(crate::Raft::campaign));
+            }
+            3 | 4 => {
                 let keep = self.random.below(4);
                 call(run, any, |server, context| server.compact(keep, context));
             }
-            4 => Self::wipe(run, any),
-            _ => self.change(run, any),
+            5 => Self::wipe(run, any),
+            6..=8 => self.change(run, any),
+            9..=11 => self.strike_leader(run),
+            _ => mend(run),
         }
+    }
+
+    /// What goes wrong with a leader shows more than what goes wrong with anybody.
+    fn strike_leader(&mut self, run: &mut Run) {
+        let Some(leader) = leader(run).map(in_world) else { return };
+        let fault = match self.random.below(5) {
+            0 | 1 => Command::Partition(run.groups_around(leader)),
+            2 => Command::Crash(leader),
+            3 => Command::CrashAfter(leader, self.random.below(6)),
+            _ => Command::Pause(leader),
+        };
+        run.world.inject(&fault);
     }
 
     fn transfer(run: &mut Run, to: NodeId) {
@@ -122,7 +138,24 @@ impl Churn {
     }
 }
 
+/// Everybody is up and reaches everybody, until the next fault.
+fn mend(run: &mut Run) {
+    run.world.inject(&Command::Heal);
+    for server in (1..=run.shared.plan.servers).map(Place) {
+        run.world.inject(&Command::Resume(server));
+        run.world.inject(&Command::Restart(server));
+    }
+}
+
 impl Run {
+    /// A leader and one client, and all others: whoever asks there must not be told what was.
+    fn groups_around(&self, leader: Place) -> Vec<Vec<Place>> {
+        let client = Place(self.shared.plan.servers + 1);
+        let last = self.shared.plan.servers + CLIENTS;
+        let others = (1..=last).map(Place).filter(|place| ![leader, client].contains(place));
+        vec![vec![leader, client], others.collect()]
+    }
+
     /// How many disks were lost. One a run: what a second loss may do depends on changes that are
     /// still under way.
     fn all_wipes(&self) -> u64 {

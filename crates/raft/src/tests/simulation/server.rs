@@ -183,11 +183,13 @@ impl Server {
             }
             ready.messages.into_iter().for_each(|message| self.say(message, context));
             if let Some(write) = ready.write {
+                let is_first = self.writes.is_empty();
                 self.writes.push_back(write);
-                if self.shared.plan.is_lazy {
-                    self.plan_write(context);
-                } else {
+                if !self.shared.plan.is_lazy {
                     self.finish_write(context);
+                } else if is_first {
+                    // The others follow it; a timer that each one set anew might never fire.
+                    self.plan_write(context);
                 }
             }
             if let Some(apply) = ready.apply {
