@@ -15,12 +15,12 @@ use super::{scripts, simulation, strangers};
 use crate::mutants::{Bug, with};
 
 /// Runs of the simulation that look for each bug.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 250;
 
 /// Bugs that the simulation must find in so many runs, whatever the stories say. The others need
 /// two or three rare things at once: a transfer under leases, a change of members between two
 /// elections, a write that is replaced while it is on its way.
-const FOUND_BY_CHANCE: usize = 10;
+const FOUND_BY_CHANCE: usize = 12;
 
 /// The trace that tells a bug; `None` where it takes a test.
 const fn story(bug: Bug) -> Option<&'static str> {

@@ -45,9 +45,12 @@ const TICK: Duration = Duration::from_millis(2);
 /// How long faults last.
 const FAULTS: Duration = Duration::from_millis(400);
 
-/// How long after them everything must be well: 800 ticks, or 400 of a clock that still runs at
-/// half its rate, which are 40 election timeouts.
-const CALM: Duration = Duration::from_millis(1_600);
+/// How long after them everything must be well: 2,400 ticks, or 1,200 of a clock that still runs
+/// at half its rate, which are 120 election timeouts. Mostly it is after a tenth of that.
+const CALM: Duration = Duration::from_millis(4_800);
+
+/// How often one looks whether it is.
+const LOOK: Duration = Duration::from_millis(200);
 
 const CLIENTS: u32 = 2;
 
@@ -204,6 +207,20 @@ impl Run {
         }
     }
 
+    /// Lets the world go on until all is well, or for as long as that may take.
+    fn calm_down(&mut self) {
+        let end = self.world.now() + CALM;
+        while self.world.now() < end && !self.is_well() {
+            self.run_until((self.world.now() + LOOK).min(end));
+        }
+    }
+
+    fn is_well(&self) -> bool {
+        let operations = &self.log.borrow().operations;
+        let done = operations.iter().filter(|it| it.response.is_some()).count();
+        done == (CLIENTS * OPERATIONS) as usize && self.require_agreement().is_ok()
+    }
+
     /// What is wrong at the end, after the calm.
     fn verdict(&self) -> Result<(), String> {
         let operations = std::mem::take(&mut self.log.borrow_mut().operations);
@@ -259,7 +276,7 @@ fn observe(
         churn.act(&mut run);
     }
     run.world.inject(&Command::Recover);
-    run.run_until(end + CALM);
+    run.calm_down();
     let (elections, committed) = {
         let oracle = run.shared.oracle.borrow();
         (oracle.elections, oracle.committed())
