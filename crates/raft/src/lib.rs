@@ -70,6 +70,7 @@
 //! |-------------------|--------------------------------------------------------------------------|
 //! | `types`           | nodes, terms, indices, entries, configurations                           |
 //! | `message`         | what servers say to each other                                           |
+//! | [`codec`]         | messages and entries as bytes                                            |
 //! | `config`          | ticks, sizes, limits                                                     |
 //! | [`quorum`]        | majorities, and two at once                                              |
 //! | `membership`      | how a configuration may change                                           |
@@ -91,9 +92,10 @@
 //! # What this crate does not do
 //!
 //! It opens no file and no socket, starts no thread and asks no clock: chance enters as a seed,
-//! time as ticks. It encodes no message. It knows no client sessions: a command that is proposed
+//! time as ticks. It knows no client sessions: a command that is proposed
 //! twice is applied twice. It tolerates servers that stop, not servers that lie.
 
+pub mod codec;
 mod config;
 mod core;
 mod election;

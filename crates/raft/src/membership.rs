@@ -180,14 +180,22 @@ impl Configuration {
         }
     }
 
+    /// Whether the configuration holds its invariants.
+    pub fn is_sound(&self) -> bool {
+        let is_sorted = |list: &[NodeId]| list.windows(2).all(|pair| pair[0] < pair[1]);
+        let is_known = |list: &[NodeId]| list.iter().all(|id| self.incarnation(*id).is_some());
+        let lists = [&self.voters, &self.outgoing, &self.learners];
+        lists.into_iter().all(|list| is_sorted(list) && is_known(list))
+            && self.members.windows(2).all(|pair| pair[0].0 < pair[1].0)
+            && self.learners.iter().all(|id| !self.voters.contains(id))
+    }
+
     /// Panics where the configuration contradicts itself.
     pub fn check_invariants(&self) {
-        for list in [&self.voters, &self.outgoing, &self.learners] {
-            assert!(list.is_sorted(), "lists are sorted: {self:?}");
-            assert!(list.iter().all(|id| self.incarnation(*id).is_some()), "members: {self:?}");
-        }
-        let both = self.learners.iter().find(|id| self.voters.contains(id));
-        assert_eq!(both, None, "nobody votes and learns at once: {self:?}");
+        assert!(
+            self.is_sound(),
+            "sorted lists of members, none of which votes and learns: {self:?}"
+        );
     }
 }
 

@@ -17,7 +17,7 @@
 //!
 //! # What this module does not do
 //!
-//! It has no encoding: that belongs to a transport, which knows versions and hostile peers.
+//! It has no encoding: that is in `codec`, under frames that know versions and hostile peers.
 
 use std::sync::Arc;
 

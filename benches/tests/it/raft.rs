@@ -1,0 +1,24 @@
+//! Replicated logs under `check::suite::consensus`.
+
+use benches::adapters::replica::Kept;
+use benches::adapters::{raft, raft_rs};
+use harness::check::suite::Report;
+use harness::check::suite::consensus::examine;
+use harness::contract::Consensus;
+
+use crate::known::{Examined, require};
+
+fn examined<C: Consensus>(version: &'static str) -> Examined {
+    let report: Report = examine::<C>();
+    Examined { contender: C::NAME, version, report }
+}
+
+#[test]
+fn peers_fail_what_is_written_down_and_ours_nothing() {
+    assert_eq!(examine::<raft::Cluster<Kept>>().findings, []);
+    let peers = [
+        examined::<raft_rs::Cluster<Kept, false>>("0.7.0"),
+        examined::<raft_rs::Cluster<Kept, true>>("0.7.0"),
+    ];
+    require("raft", &peers);
+}
