@@ -13,6 +13,7 @@
 
 use bytes::{Buf, Bytes};
 
+use crate::entries::Entries;
 use crate::message::{AppendOutcome, Body, Message, ReadId};
 use crate::types::{
     Configuration, Entry, Incarnation, Index, NodeId, Payload, Position, SnapshotMeta, Term,
@@ -254,7 +255,7 @@ impl Decoder {
         Ok(self.0.split_to(len))
     }
 
-    pub(crate) fn entries(&mut self, first: Index) -> Result<Vec<Entry>> {
+    pub(crate) fn entries(&mut self, first: Index) -> Result<Entries> {
         let count = self.count(2)?;
         let mut entries = Vec::with_capacity(count);
         for index in (first.0..).take(count) {
@@ -267,7 +268,7 @@ impl Decoder {
             };
             entries.push(Entry { index: Index(index), term, payload });
         }
-        Ok(entries)
+        Ok(entries.into())
     }
 
     fn ids(&mut self) -> Result<Vec<NodeId>> {
@@ -339,7 +340,7 @@ impl Decoder {
     fn append_entries(&mut self) -> Result<Body> {
         let prev = self.position()?;
         let (commit, round, session) = (self.index()?, self.number()?, self.number()?);
-        let entries = self.entries(prev.index + 1)?.into();
+        let entries = self.entries(prev.index + 1)?;
         Ok(Body::AppendEntries { prev, entries, commit, round, session })
     }
 

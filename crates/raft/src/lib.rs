@@ -45,7 +45,7 @@
 //!                 Payload::Command(command) => Some(command),
 //!                 Payload::Noop | Payload::Configuration(_) => None,
 //!             };
-//!             state.extend(entries.into_iter().filter_map(|entry| command(entry.payload)));
+//!             state.extend(entries.iter().filter_map(|entry| command(entry.payload.clone())));
 //!             raft.applied(last.expect("it is never empty"));
 //!         }
 //!     }
@@ -74,6 +74,7 @@
 //! | `config`          | ticks, sizes, limits                                                     |
 //! | [`quorum`]        | majorities, and two at once                                              |
 //! | `membership`      | how a configuration may change                                           |
+//! | `entries`         | runs of entries, written once and shared                                 |
 //! | `write`           | what must be durable, and what waits for it                              |
 //! | `storage`         | what is read from a log store; one in memory                             |
 //! | `log`             | what is stored, and what is on its way there                             |
@@ -99,6 +100,7 @@ pub mod codec;
 mod config;
 mod core;
 mod election;
+mod entries;
 mod log;
 mod membership;
 mod message;
@@ -118,6 +120,7 @@ mod types;
 mod write;
 
 pub use config::{Config, ConfigError, ReadMode};
+pub use entries::Entries;
 pub use membership::{Change, ConfigurationError};
 pub use message::{AppendOutcome, Body, Message, Read, ReadId};
 pub use progress::{Mode, Progress};

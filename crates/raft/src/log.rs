@@ -4,6 +4,7 @@
 //!                 storage                 |            unstable
 //!   snapshot | ... applied ... committed ... stable | stable + 1 ... handed | ... last_index
 //!                                                     given to the driver     not yet
+//!                        |------------------- recent ------------------------------|- tail -|
 //! ```
 //!
 //! # When is an entry durable?
@@ -26,8 +27,9 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use crate::entries::{Chain, Entries};
 use crate::mutants::{Bug, on};
-use crate::storage::{Storage, StorageError, take};
+use crate::storage::{Storage, StorageError};
 use crate::types::{Configuration, Entry, Index, Payload, Position, Snapshot, Term};
 
 /// A write that the driver has and has not finished.
@@ -44,9 +46,13 @@ struct OnItsWay {
 #[derive(Debug)]
 pub(crate) struct Log<S> {
     storage: S,
-    /// The entries behind `stable`.
-    unstable: VecDeque<Entry>,
-    /// A snapshot that is not in the store yet. It is the base of `unstable`.
+    /// What is not durable or not yet handed out to be applied; see `trim`.
+    ///
+    /// Invariant: `recent.base() <= stable`.
+    recent: Chain,
+    /// The entries behind `recent`: the leader's own, until they are sealed as one run.
+    tail: Vec<Entry>,
+    /// A snapshot that is not in the store yet. It is the base of `recent`.
     pending: Option<Snapshot>,
     /// Invariant: everything up to here is durable and in the store, and no write will change it.
     stable: Index,
@@ -71,18 +77,17 @@ impl<S: Storage> Log<S> {
         let base = meta.last.index;
         let (stable, commit) = (storage.last_index(), storage.hard_state().commit);
         let mut configurations = VecDeque::from([(base, meta.configuration.clone())]);
-        let mut entries = Vec::new();
         let start = storage.first_index().max(base + 1);
-        storage.entries(start..stable.max(base) + 1, u64::MAX, &mut entries)?;
-        for entry in entries {
-            if let Payload::Configuration(it) = entry.payload {
-                configurations.push_back((entry.index, *it));
+        for entry in &storage.entries(start..stable.max(base) + 1, u64::MAX)? {
+            if let Payload::Configuration(it) = &entry.payload {
+                configurations.push_back((entry.index, (**it).clone()));
             }
         }
         let commit = commit.max(applied).max(base).min(stable);
         Ok(Self {
             storage,
-            unstable: VecDeque::new(),
+            recent: Chain::behind(stable),
+            tail: Vec::new(),
             pending: None,
             stable,
             handed: stable,
@@ -116,7 +121,7 @@ impl<S: Storage> Log<S> {
     }
 
     pub(crate) fn last_index(&self) -> Index {
-        self.stable + self.unstable.len() as u64
+        self.recent.last() + self.tail.len() as u64
     }
 
     pub(crate) fn last(&self) -> Position {
@@ -131,7 +136,7 @@ impl<S: Storage> Log<S> {
     }
 
     pub(crate) fn term(&self, index: Index) -> Result<Term, StorageError> {
-        if let Some(entry) = self.unstable(index) {
+        if let Some(entry) = self.recent(index) {
             return Ok(entry.term);
         }
         match &self.pending {
@@ -158,46 +163,63 @@ impl<S: Storage> Log<S> {
         (other.term, other.index) >= (ours.term, ours.index)
     }
 
-    fn unstable(&self, index: Index) -> Option<&Entry> {
-        let at = index.0.checked_sub(self.stable.0 + 1)?;
-        self.unstable.get(usize::try_from(at).ok()?)
+    fn recent(&self, index: Index) -> Option<&Entry> {
+        match index.0.checked_sub(self.recent.last().0 + 1) {
+            Some(at) => self.tail.get(usize::try_from(at).ok()?),
+            None => self.recent.get(index),
+        }
     }
 
-    /// Appends entries of `range` to `into`, as [`Storage::entries`] does; returns their bytes.
+    /// Entries of `range`, as [`Storage::entries`] gives them. The log must be sealed.
     pub(crate) fn entries(
         &self,
         range: Range<Index>,
         bytes_max: u64,
-        into: &mut Vec<Entry>,
-    ) -> Result<u64, StorageError> {
-        let border = (self.stable + 1).clamp(range.start, range.end.max(range.start));
-        if self.pending.is_some() && range.start <= self.stable {
+    ) -> Result<Entries, StorageError> {
+        let border = self.recent.base() + 1;
+        if range.start >= border {
+            return Ok(self.recent.range(range, bytes_max));
+        }
+        if self.pending.is_some() {
             return Err(StorageError::Compacted { index: range.start });
         }
-        self.storage.entries(range.start..border, bytes_max, into)?;
-        let stored: u64 = into.iter().map(Entry::size).sum();
-        let is_whole = into.len() as u64 == border.since(range.start);
-        if !is_whole || border >= range.end || (!into.is_empty() && stored >= bytes_max) {
+        let end = range.end.min(border);
+        let stored = self.storage.entries(range.start..end, bytes_max)?;
+        let is_whole = stored.len() as u64 == end.since(range.start);
+        if !is_whole || end == range.end || stored.bytes() >= bytes_max {
             return Ok(stored);
         }
-        let skip = usize::try_from(border.since(self.stable + 1)).expect("it fits memory");
-        let count = usize::try_from(range.end.since(border)).expect("it fits memory");
-        let rest = self.unstable.iter().skip(skip).take(count);
-        Ok(stored + take(rest, bytes_max - stored, into))
+        let rest = self.recent.range(border..range.end, bytes_max - stored.bytes());
+        // One is always given, and may be too large here.
+        let fits = stored.bytes() + rest.bytes() <= bytes_max;
+        let rest = if fits { rest } else { Entries::default() };
+        Ok(stored.iter().chain(&rest).cloned().collect())
     }
 
     /// Appends an entry of the leader's own.
     pub(crate) fn push(&mut self, entry: Entry) {
         assert_eq!(entry.index, self.last_index() + 1, "a log has no gaps");
+        self.note_configuration(&entry);
+        self.tail.push(entry);
+    }
+
+    /// Makes one run of what was pushed.
+    pub(crate) fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.recent.push(self.tail.drain(..).collect());
+        }
+    }
+
+    fn note_configuration(&mut self, entry: &Entry) {
         if let Payload::Configuration(it) = &entry.payload {
             self.configurations.push_back((entry.index, (**it).clone()));
         }
-        self.unstable.push_back(entry);
     }
 
     /// Appends a leader's entries behind `prev`, which must match: what conflicts is replaced,
     /// what is there already stays (figure 2, `AppendEntries`, steps 3 and 4).
-    pub(crate) fn merge(&mut self, entries: &[Entry]) {
+    pub(crate) fn merge(&mut self, entries: &Entries) {
+        self.seal();
         let is_new = |entry: &&Entry| !self.matches(entry.position());
         let skip = if on(Bug::DeletesMatchingEntries) {
             0
@@ -208,7 +230,9 @@ impl<S: Storage> Log<S> {
         if first.index <= self.last_index() {
             self.truncate(first.index);
         }
-        entries[skip..].iter().for_each(|entry| self.push(entry.clone()));
+        let news = entries.skip(skip);
+        news.iter().for_each(|entry| self.note_configuration(entry));
+        self.recent.push(news);
     }
 
     /// Removes `from` and all that follows.
@@ -219,12 +243,11 @@ impl<S: Storage> Log<S> {
             self.commit
         );
         let before = from.before();
-        if before < self.stable {
-            self.stable = before;
-            self.unstable.clear();
-        } else {
-            self.unstable.truncate(usize::try_from(before.since(self.stable)).expect("fits"));
+        self.recent.truncate(from);
+        if before < self.recent.base() {
+            self.recent = Chain::behind(before);
         }
+        self.stable = self.stable.min(before);
         self.handed = self.handed.min(before);
         if !on(Bug::ConfigurationSurvivesTruncation) {
             self.configurations.retain(|(index, _)| *index < from);
@@ -240,7 +263,8 @@ impl<S: Storage> Log<S> {
         } else {
             self.configurations = VecDeque::from([(index, snapshot.meta.configuration.clone())]);
         }
-        self.unstable.clear();
+        self.tail.clear();
+        self.recent = Chain::behind(index);
         (self.stable, self.handed, self.commit) = (index, index, index);
         self.pending = Some(snapshot);
         self.pending_handed = false;
@@ -272,11 +296,12 @@ impl<S: Storage> Log<S> {
     }
 
     /// What the next write must contain: a snapshot, and entries behind it.
-    pub(crate) fn hand_out(&mut self, sequence: u64) -> (Option<Snapshot>, Vec<Entry>) {
+    pub(crate) fn hand_out(&mut self, sequence: u64) -> (Option<Snapshot>, Entries) {
+        self.seal();
         let snapshot = if self.pending_handed { None } else { self.pending.clone() };
         self.pending_handed = self.pending.is_some();
-        let skip = usize::try_from(self.handed.since(self.stable)).expect("it fits memory");
-        let entries: Vec<_> = self.unstable.iter().skip(skip).cloned().collect();
+        let news = self.handed + 1..self.recent.last() + 1;
+        let entries = self.recent.range(news, u64::MAX);
         let first = if snapshot.is_some() { Index::ZERO } else { self.handed + 1 };
         self.handed = self.last_index();
         self.writes.push_back(OnItsWay { sequence, first, last: self.handed });
@@ -306,10 +331,17 @@ impl<S: Storage> Log<S> {
             self.pending = None;
         }
         if durable > self.stable && self.pending.is_none() {
-            let count = usize::try_from(durable.since(self.stable)).expect("it fits memory");
-            self.unstable.drain(..count);
             self.stable = durable;
             self.handed = self.handed.max(durable);
+            self.trim();
+        }
+    }
+
+    /// Lets go of what the store has and nobody here is about to need: what is durable and was
+    /// handed out to be applied.
+    fn trim(&mut self) {
+        if self.pending.is_none() {
+            self.recent.release(self.stable.min(self.applying));
         }
     }
 
@@ -330,11 +362,11 @@ impl<S: Storage> Log<S> {
     }
 
     /// The next entries to apply, which are from now on the driver's.
-    pub(crate) fn take_applicable(&mut self, bytes_max: u64) -> Result<Vec<Entry>, StorageError> {
-        let mut entries = Vec::new();
+    pub(crate) fn take_applicable(&mut self, bytes_max: u64) -> Result<Entries, StorageError> {
         let range = self.applying + 1..self.applicable() + 1;
-        self.storage.entries(range, bytes_max, &mut entries)?;
+        let entries = self.entries(range, bytes_max)?;
         self.applying = entries.last().map_or(self.applying, |entry| entry.index);
+        self.trim();
         Ok(entries)
     }
 
@@ -358,10 +390,11 @@ impl<S: Storage> Log<S> {
         assert!(self.stable <= self.handed && self.handed <= self.last_index());
         assert!(self.applied <= self.applying && self.applying <= self.commit);
         assert!(self.commit <= self.last_index(), "{} is not in the log", self.commit);
-        let mut expected = self.stable;
-        for entry in &self.unstable {
-            expected = expected + 1;
-            assert_eq!(entry.index, expected, "a log has no gaps");
+        assert!(self.recent.base() <= self.stable, "what is not durable is here");
+        let indices = self.recent.base().0 + 1..=self.last_index().0;
+        for index in indices.map(Index) {
+            let found = self.recent(index).map(|entry| entry.index);
+            assert_eq!(found, Some(index), "a log has no gaps");
         }
         let starts = self.configurations.iter().map(|(index, _)| *index);
         assert!(starts.is_sorted(), "configurations stand in the order of the log");

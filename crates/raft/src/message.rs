@@ -19,11 +19,10 @@
 //!
 //! It has no encoding: that is in `codec`, under frames that know versions and hostile peers.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
-use crate::types::{Entry, Incarnation, Index, NodeId, Position, SnapshotMeta, Term};
+use crate::entries::Entries;
+use crate::types::{Incarnation, Index, NodeId, Position, SnapshotMeta, Term};
 
 /// Names a read, never twice: `boot` differs at each start of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +84,7 @@ pub enum Body {
         /// `prevLogIndex`, `prevLogTerm`.
         prev: Position,
         /// Shared by the messages to all followers that stand at the same place.
-        entries: Arc<[Entry]>,
+        entries: Entries,
         /// `leaderCommit`.
         commit: Index,
         /// See the module's header.

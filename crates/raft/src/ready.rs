@@ -20,11 +20,11 @@
 //! It does nothing. Who forgets one part of a `Ready` makes a server slow or silent, not wrong.
 
 use crate::core::Core;
+use crate::entries::Entries;
 use crate::message::{Message, Read};
 use crate::mutants::{Bug, on};
 use crate::replication;
 use crate::storage::{Storage, StorageError};
-use crate::types::Entry;
 use crate::write::Write;
 
 /// What to bring into the state machine.
@@ -33,7 +33,7 @@ pub enum Apply {
     /// The store's snapshot, which replaces the whole state.
     Snapshot,
     /// Entries in order. Those without a command count too.
-    Entries(Vec<Entry>),
+    Entries(Entries),
 }
 
 /// What a server wants done. See the module's header.

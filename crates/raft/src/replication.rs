@@ -24,10 +24,9 @@
 //!
 //! It sends nothing again by itself: an answer or a heartbeat tells that something was lost.
 
-use std::sync::Arc;
-
 use crate::config::Config;
 use crate::core::{Core, Leader, Role};
+use crate::entries::Entries;
 use crate::log::Log;
 use crate::message::{AppendOutcome, Body, Message};
 use crate::mutants::{Bug, on};
@@ -73,6 +72,7 @@ pub(crate) fn follow_configuration<S: Storage>(core: &mut Core<S>) {
 
 /// Sends all that is news to somebody, and steps down where that was decided.
 pub(crate) fn flush<S: Storage>(core: &mut Core<S>) {
+    core.log.seal();
     let Role::Leader(leader) = &mut core.role else { return };
     let is_round = std::mem::take(&mut leader.wants_round);
     let is_beat = std::mem::take(&mut leader.is_beat_due);
@@ -116,8 +116,8 @@ struct Outgoing<'a, S> {
     config: &'a Config,
     round: u64,
     messages: &'a mut Vec<Message>,
-    /// The entries of the last message, from which index, and their bytes.
-    shared: Option<(Index, Arc<[Entry]>, u64)>,
+    /// The entries of the last message, and from which index.
+    shared: Option<(Index, Entries)>,
 }
 
 impl<S: Storage> Outgoing<'_, S> {
@@ -151,27 +151,25 @@ impl<S: Storage> Outgoing<'_, S> {
         while !progress.is_waiting() && progress.next_index <= self.log.last_index() {
             let prev = progress.next_index.before();
             let prev = Position { index: prev, term: self.log.term(prev)? };
-            let (entries, bytes) = self.entries_from(progress.next_index)?;
+            let entries = self.entries_from(progress.next_index)?;
             let Some(last) = entries.last() else { break };
-            progress.sent(last.index, bytes);
+            progress.sent(last.index, entries.bytes());
             self.send_append(progress, prev, entries);
         }
         Ok(())
     }
 
     /// Entries from `start` on, the same copy for everybody who needs them.
-    fn entries_from(&mut self, start: Index) -> Result<(Arc<[Entry]>, u64), StorageError> {
-        if let Some((first, entries, bytes)) = &self.shared
+    fn entries_from(&mut self, start: Index) -> Result<Entries, StorageError> {
+        if let Some((first, entries)) = &self.shared
             && *first == start
         {
-            return Ok((Arc::clone(entries), *bytes));
+            return Ok(entries.clone());
         }
-        let mut entries = Vec::new();
         let range = start..self.log.last_index() + 1;
-        let bytes = self.log.entries(range, self.config.message_bytes_max, &mut entries)?;
-        let entries: Arc<[Entry]> = entries.into();
-        self.shared = Some((start, Arc::clone(&entries), bytes));
-        Ok((entries, bytes))
+        let entries = self.log.entries(range, self.config.message_bytes_max)?;
+        self.shared = Some((start, entries.clone()));
+        Ok(entries)
     }
 
     /// A heartbeat. It stands behind what was sent, so that its rejection tells of a loss. Where
@@ -187,10 +185,10 @@ impl<S: Storage> Outgoing<'_, S> {
             }
             Ok(_) | Err(_) => Position::default(),
         };
-        self.send_append(progress, prev, Arc::from([]));
+        self.send_append(progress, prev, Entries::default());
     }
 
-    fn send_append(&mut self, progress: &mut Progress, prev: Position, entries: Arc<[Entry]>) {
+    fn send_append(&mut self, progress: &mut Progress, prev: Position, entries: Entries) {
         let commit = self.log.commit();
         let last = prev.index + entries.len() as u64;
         progress.told_commit = progress.told_commit.max(commit.min(last));
@@ -228,7 +226,7 @@ pub(crate) fn on_append<S: Storage>(core: &mut Core<S>, message: &Message) {
     let outcome = if is_behind || core.log.matches(prev) {
         let known = if is_behind { core.log.commit().since(prev.index) } else { 0 };
         let skip = usize::try_from(known).map_or(entries.len(), |known| known.min(entries.len()));
-        core.log.merge(&entries[skip..]);
+        core.log.merge(&entries.skip(skip));
         let matched = (prev.index + entries.len() as u64).max(core.log.commit());
         let bound = if on(Bug::CommitsBeyondMatch) { core.log.last_index() } else { matched };
         core.log.commit_to(commit.min(bound));

@@ -17,7 +17,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::types::{Configuration, Entry, HardState, Index, Snapshot, SnapshotMeta, Term};
+use crate::entries::{Chain, Entries};
+use crate::types::{Configuration, HardState, Index, Snapshot, SnapshotMeta, Term};
 use crate::write::Write;
 
 /// Why a store has no answer.
@@ -66,14 +67,8 @@ pub trait Storage {
     /// The term of an entry in `first_index ..= last_index`, or of the last one in the snapshot.
     fn term(&self, index: Index) -> Result<Term, StorageError>;
 
-    /// Appends entries of `range` to `into`: all of them, or as many as fit in `bytes_max`, but at
-    /// least one.
-    fn entries(
-        &self,
-        range: Range<Index>,
-        bytes_max: u64,
-        into: &mut Vec<Entry>,
-    ) -> Result<(), StorageError>;
+    /// Entries of `range`: all of them, or as many as fit in `bytes_max`, but at least one.
+    fn entries(&self, range: Range<Index>, bytes_max: u64) -> Result<Entries, StorageError>;
 }
 
 /// A store in memory.
@@ -81,9 +76,9 @@ pub trait Storage {
 pub struct MemoryStorage {
     hard_state: HardState,
     snapshot: Snapshot,
-    /// The index of the entry before `entries`, and its term.
-    base: (Index, Term),
-    entries: Vec<Entry>,
+    /// The term of the entry before `log`.
+    base_term: Term,
+    log: Chain,
 }
 
 impl MemoryStorage {
@@ -105,13 +100,15 @@ impl MemoryStorage {
         if let Some(snapshot) = write.snapshot() {
             self.install(snapshot.clone());
         }
-        self.append(write.entries());
+        let Some(first) = write.entries().first() else { return };
+        self.log.truncate(first.index);
+        self.log.push(write.entries().clone());
     }
 
     /// Replaces everything by a snapshot.
     pub fn install(&mut self, snapshot: Snapshot) {
-        self.base = (snapshot.meta.last.index, snapshot.meta.last.term);
-        self.entries.clear();
+        self.base_term = snapshot.meta.last.term;
+        self.log = Chain::behind(snapshot.meta.last.index);
         self.snapshot = snapshot;
     }
 
@@ -123,11 +120,10 @@ impl MemoryStorage {
         let last = snapshot.meta.last.index;
         assert!(last >= self.snapshot.meta.last.index, "a snapshot never goes back");
         let keep_after = keep_after.min(last);
-        if keep_after > self.base.0 {
-            let count = usize::try_from(keep_after.since(self.base.0)).expect("it fits memory");
-            let removed = self.entries.drain(..count).next_back();
-            let removed = removed.expect("what a snapshot contains was in the log");
-            self.base = (removed.index, removed.term);
+        if keep_after > self.log.base() {
+            let removed = self.log.get(keep_after);
+            self.base_term = removed.expect("what a snapshot contains was in the log").term;
+            self.log.release(keep_after);
         }
         self.snapshot = snapshot;
     }
@@ -137,23 +133,13 @@ impl MemoryStorage {
         &self.snapshot
     }
 
-    fn append(&mut self, entries: &[Entry]) {
-        let Some(first) = entries.first() else { return };
-        let keep = usize::try_from(first.index.before().since(self.base.0)).expect("fits memory");
-        assert!(keep <= self.entries.len(), "entry {} leaves a gap", first.index);
-        self.entries.truncate(keep);
-        self.entries.extend_from_slice(entries);
-    }
-
-    /// Where an entry is in `entries`.
-    fn offset(&self, index: Index) -> Result<usize, StorageError> {
-        if index <= self.base.0 {
-            return Err(StorageError::Compacted { index });
+    /// Why there is no entry at `index`.
+    const fn absent(&self, index: Index) -> StorageError {
+        if index.0 <= self.log.base().0 {
+            StorageError::Compacted { index }
+        } else {
+            StorageError::Unavailable { index, last: self.log.last() }
         }
-        if index > self.last_index() {
-            return Err(StorageError::Unavailable { index, last: self.last_index() });
-        }
-        Ok(usize::try_from(index.since(self.base.0)).expect("it fits memory") - 1)
     }
 }
 
@@ -174,52 +160,31 @@ impl Storage for MemoryStorage {
     }
 
     fn first_index(&self) -> Index {
-        self.base.0 + 1
+        self.log.base() + 1
     }
 
     fn last_index(&self) -> Index {
-        self.base.0 + self.entries.len() as u64
+        self.log.last()
     }
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {
-        if index == self.base.0 {
-            return Ok(self.base.1);
+        if let Some(entry) = self.log.get(index) {
+            return Ok(entry.term);
+        }
+        if index == self.log.base() {
+            return Ok(self.base_term);
         }
         if index == self.snapshot.meta.last.index {
             return Ok(self.snapshot.meta.last.term);
         }
-        Ok(self.entries[self.offset(index)?].term)
+        Err(self.absent(index))
     }
 
-    fn entries(
-        &self,
-        range: Range<Index>,
-        bytes_max: u64,
-        into: &mut Vec<Entry>,
-    ) -> Result<(), StorageError> {
-        if range.is_empty() {
-            return Ok(());
+    fn entries(&self, range: Range<Index>, bytes_max: u64) -> Result<Entries, StorageError> {
+        let ends = [range.start, range.end.before()];
+        match ends.into_iter().find(|index| self.log.get(*index).is_none()) {
+            Some(index) if !range.is_empty() => Err(self.absent(index)),
+            _ => Ok(self.log.range(range, bytes_max)),
         }
-        let (start, end) = (self.offset(range.start)?, self.offset(range.end.before())? + 1);
-        take(&self.entries[start..end], bytes_max, into);
-        Ok(())
     }
-}
-
-/// Appends entries to `into`, as many as fit in `bytes_max`, but at least one; returns their bytes.
-pub(crate) fn take<'e>(
-    entries: impl IntoIterator<Item = &'e Entry>,
-    bytes_max: u64,
-    into: &mut Vec<Entry>,
-) -> u64 {
-    let mut bytes: u64 = 0;
-    for (count, entry) in entries.into_iter().enumerate() {
-        let more = bytes.saturating_add(entry.size());
-        if count > 0 && more > bytes_max {
-            break;
-        }
-        bytes = more;
-        into.push(entry.clone());
-    }
-    bytes
 }

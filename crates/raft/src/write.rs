@@ -5,8 +5,9 @@
 //! It cannot know whether a driver speaks the truth; it makes silence harmless. A write that is
 //! dropped takes its messages with it, and they come out nowhere else.
 
+use crate::entries::Entries;
 use crate::message::Message;
-use crate::types::{Entry, HardState, Snapshot};
+use crate::types::{HardState, Snapshot};
 
 /// What a driver must make durable, all of it or nothing, in this order:
 ///
@@ -24,7 +25,7 @@ pub struct Write {
     pub(crate) sequence: u64,
     pub(crate) hard_state: HardState,
     pub(crate) snapshot: Option<Snapshot>,
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Entries,
     /// What these bytes are a promise for.
     pub(crate) promises: Vec<Message>,
 }
@@ -41,7 +42,7 @@ impl Write {
     }
 
     /// New entries, in order and without gaps.
-    pub fn entries(&self) -> &[Entry] {
+    pub const fn entries(&self) -> &Entries {
         &self.entries
     }
 }

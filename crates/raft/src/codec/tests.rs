@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -34,7 +32,7 @@ fn appended() -> impl Strategy<Value = Body> {
             let numbered = entries.into_iter().zip(prev.index.0 + 1..);
             let entry =
                 |((term, payload), index)| Entry { index: Index(index), term: Term(term), payload };
-            let entries: Arc<[Entry]> = numbered.map(entry).collect();
+            let entries = numbered.map(entry).collect();
             Body::AppendEntries { prev, entries, commit: Index(commit), round, session: round / 3 }
         },
     )

@@ -278,6 +278,7 @@ fn given(words: &[&str]) -> (NodeId, Write) {
     let term = Term(option(words, "term").map_or(last, number));
     let commit = Index(option(words, "commit").map_or(0, number));
     let hard_state = HardState { term, vote: None, commit };
+    let entries = entries.into();
     let write = Write { sequence: 0, hard_state, snapshot: None, entries, promises: Vec::new() };
     (node(words[0]), write)
 }

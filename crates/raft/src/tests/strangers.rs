@@ -1,7 +1,5 @@
 //! Messages that no server sends unless something is wrong with its disk or with its peer.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use crate::{
@@ -19,7 +17,7 @@ fn append(prev: Position, indices: &[u64]) -> Message {
     let payload = Payload::Command(Bytes::from("x"));
     let entry =
         |&index: &u64| Entry { index: Index(index), term: Term(1), payload: payload.clone() };
-    let entries: Arc<[Entry]> = indices.iter().map(entry).collect();
+    let entries = indices.iter().map(entry).collect();
     let body = Body::AppendEntries { prev, entries, commit: Index(0), round: 1, session: 1 };
     let (from, to) = (NodeId(1), NodeId(2));
     Message { from, to, incarnation: Incarnation(0), term: Term(1), body }
