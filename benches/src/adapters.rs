@@ -23,6 +23,8 @@ pub mod rpmalloc;
 pub mod rusty_alloc;
 pub mod rwlock;
 pub mod scc;
+pub mod yours_allocator;
+pub mod yours_limiter;
 pub mod yours_map;
 
 /// What every map hashes with, so that maps are compared and not their defaults.

@@ -27,7 +27,9 @@ use harness::contract::{Limiter, LimiterSpec, Unsupported};
 use harness::duel::{Contender, Line, Make, Subject};
 use harness::workload::{KeyDistribution, Size, Sizes};
 
-use crate::adapters::{governor, leaky_bucket, mutex_bucket, rate_limiter, ratelimit};
+use crate::adapters::{
+    governor, leaky_bucket, mutex_bucket, rate_limiter, ratelimit, yours_limiter as yours,
+};
 
 const BUILD: &str = "rate-limiter";
 const OURS: &str = env!("CARGO_PKG_VERSION");
@@ -80,38 +82,44 @@ fn line(workload: &'static str, threads: usize, contenders: Vec<Contender>) -> L
     Line::new(BUILD, workload, threads, contenders)
 }
 
-/// The five of the direct lines, ours first, each with its version.
-fn direct(makers: [Make; 5]) -> Vec<Contender> {
+/// The five of the direct lines, ours first, each with its version, and the learner's where it was
+/// judged.
+fn direct(makers: [Make; 6]) -> Vec<Contender> {
     let names = [
         (rate_limiter::Direct::NAME, OURS),
         (governor::Direct::NAME, "0.10.4"),
         (leaky_bucket::Direct::NAME, "1.1.2"),
         (ratelimit::Direct::NAME, "2.0.0"),
         (mutex_bucket::Direct::NAME, OURS),
+        (yours::Direct::NAME, OURS),
     ];
+    let ours = |name| [BUILD, yours::Direct::NAME].contains(&name);
     let contenders = names.into_iter().zip(makers);
     contenders
-        .map(|((name, version), make)| Contender { name, version, ours: name == BUILD, make })
+        .filter(|((name, _), _)| *name != yours::Direct::NAME || yours::is_judged())
+        .map(|((name, version), make)| Contender { name, version, ours: ours(name), make })
         .collect()
 }
 
-fn admit_makers() -> [Make; 5] {
+fn admit_makers() -> [Make; 6] {
     [
         one_bucket::<rate_limiter::Direct, true>,
         one_bucket::<governor::Direct, true>,
         one_bucket::<leaky_bucket::Direct, true>,
         one_bucket::<ratelimit::Direct, true>,
         one_bucket::<mutex_bucket::Direct, true>,
+        one_bucket::<yours::Direct, true>,
     ]
 }
 
-fn deny_makers() -> [Make; 5] {
+fn deny_makers() -> [Make; 6] {
     [
         one_bucket::<rate_limiter::Direct, false>,
         one_bucket::<governor::Direct, false>,
         one_bucket::<leaky_bucket::Direct, false>,
         one_bucket::<ratelimit::Direct, false>,
         one_bucket::<mutex_bucket::Direct, false>,
+        one_bucket::<yours::Direct, false>,
     ]
 }
 

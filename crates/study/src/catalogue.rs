@@ -133,6 +133,11 @@ impl Exercise {
         self.folder().join("solution/exercise.rs")
     }
 
+    /// What the stages are to implement, from the root.
+    pub(crate) fn library(&self) -> PathBuf {
+        self.folder().join("src/lib.rs")
+    }
+
     fn folder(&self) -> PathBuf {
         Path::new("exercises").join(&self.build)
     }

@@ -10,8 +10,8 @@
 //! Learner's code is never run in this process: it may hang, crash or eat memory, and then a child
 //! is killed and the verdict says so.
 
-#![expect(clippy::print_stdout, reason = "a command's output is what it is for")]
-#![expect(clippy::print_stderr, reason = "so are its complaints")]
+#[macro_use]
+mod screen;
 
 mod catalogue;
 mod citation;
@@ -21,7 +21,6 @@ mod error;
 mod judge;
 mod progress;
 mod questions;
-mod screen;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -124,7 +123,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("{error}");
+            screen::complain(&error);
             ExitCode::from(2)
         }
     }

@@ -1,6 +1,31 @@
 //! Text for a terminal, or for whatever it is piped into: at most 80 columns, colour where wanted.
+//!
+//! Whoever reads may have gone, as in `cargo study tour hashmap | head`. Then what is said is not
+//! heard, and that is all: what a command does besides, it does to the end.
 
-use std::io::IsTerminal;
+use std::fmt;
+use std::io::{IsTerminal, Write, stderr, stdout};
+
+/// Says a line.
+macro_rules! say {
+    () => { $crate::screen::utter(format_args!("\n")) };
+    ($($line:tt)+) => {{
+        $crate::screen::utter(format_args!($($line)+));
+        $crate::screen::utter(format_args!("\n"));
+    }};
+}
+
+/// Says some text, and begins no new line after it.
+pub(crate) fn utter(text: fmt::Arguments<'_>) {
+    // Failure: nobody reads it.
+    let _unheard = stdout().lock().write_fmt(text);
+}
+
+/// Says what went wrong, where complaints are said.
+pub(crate) fn complain(what: &dyn fmt::Display) {
+    // Failure: nobody reads it.
+    let _unheard = writeln!(stderr(), "{what}");
+}
 
 /// Columns of running text.
 const WIDTH: usize = 80;
@@ -23,7 +48,7 @@ pub(crate) enum Tone {
 
 impl Screen {
     pub(crate) fn of_this_terminal() -> Self {
-        let is_terminal = std::io::stdout().is_terminal();
+        let is_terminal = stdout().is_terminal();
         Self { colours: is_terminal && std::env::var_os("NO_COLOR").is_none(), is_terminal }
     }
 

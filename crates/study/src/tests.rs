@@ -10,7 +10,7 @@ use crate::confine::{Ended, How};
 use crate::judge::{Verdict, read};
 use crate::questions::{as_anki, parse};
 use crate::screen::{Screen, Tone};
-use crate::verify::{items, of_readings};
+use crate::verify::{items, lines_of_code, of_readings, traits};
 
 fn ended(how: How, output: &str) -> Ended {
     Ended { how, output: output.to_owned() }
@@ -156,8 +156,20 @@ fn a_mistake_is_planted_where_its_place_is_there_once() {
 fn public_items_of_stub_and_solution_are_compared() {
     let stub =
         "pub struct A;\nimpl Map for A {\nfn x() {}\n}\npub fn f(x: u32) {}\npub(crate) fn g() {}";
+    let traits = traits("/// Maps.\npub trait Map<V = u64>: Send {\n}\ntrait Other {}");
+    assert_eq!(traits, ["Map"]);
+    let items = |source| items(source, &traits);
     assert_eq!(items(stub), items("pub fn f(other: u8) {}\nimpl Map for A {}\npub struct A(u32);"));
     assert_ne!(items(stub), items("pub struct A;\nimpl Map for A {}"));
+    assert_ne!(items(stub), items("pub fn f(x: u32) {}\npub struct A;"), "no trait");
+}
+
+#[test]
+fn comments_are_no_code() {
+    assert_eq!(
+        lines_of_code("//! Text.\n\n/// Text.\nfn f() {\n    // Why.\n    g(); // here\n}"),
+        3
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! | every stub fails each of its stages, and says where the work is           | running it        |
 //! | every solution passes every stage, under both explorers                   | running it        |
 //! | every planted bug is found by the tests of its stage                      | running it        |
+//! | every solution is of teaching size: at most [`SOLUTION_MAX`] lines of code | counting          |
 //! | stub and solution have the same public items                              | reading both      |
 //! | every place that prose names is in the code; every answer has its depths  | reading the prose |
 //!
@@ -23,6 +24,10 @@ use crate::judge::{Explorer, Source, Verdict, judge, judge_under};
 use crate::questions;
 use crate::screen::Tone;
 
+/// The most lines of code that a solution may have: what is longer is not read. Comments are free,
+/// and so is what a learner is given.
+const SOLUTION_MAX: usize = 300;
+
 /// Looks at everything, or at one build; whether all claims hold.
 pub(crate) fn verify(study: &Study, build: Option<&str>) -> Result<bool, Error> {
     let mut complaints = of_prose(&study.root)?;
@@ -30,9 +35,10 @@ pub(crate) fn verify(study: &Study, build: Option<&str>) -> Result<bool, Error> 
         if build.is_some_and(|build| build != exercise.build) {
             continue;
         }
-        println!("{}", study.screen.paint(Tone::Head, &exercise.build));
+        say!("{}", study.screen.paint(Tone::Head, &exercise.build));
         complaints.extend(of_readings(&study.root, exercise));
         complaints.extend(of_items(&study.root, exercise)?);
+        complaints.extend(of_size(&study.root, exercise)?);
         complaints.extend(of_stub(study, exercise)?);
         complaints.extend(of_solution(study, exercise)?);
         for mutant in &exercise.mutants {
@@ -40,9 +46,9 @@ pub(crate) fn verify(study: &Study, build: Option<&str>) -> Result<bool, Error> 
         }
     }
     for complaint in &complaints {
-        println!("{}", study.screen.paint(Tone::Bad, complaint));
+        say!("{}", study.screen.paint(Tone::Bad, complaint));
     }
-    println!("{} complaints", complaints.len());
+    say!("{} complaints", complaints.len());
     Ok(complaints.is_empty())
 }
 
@@ -56,7 +62,7 @@ fn of_stub(study: &Study, exercise: &Exercise) -> Result<Vec<String>, Error> {
             complaints.push(format!("the stub of {}, {module}: {verdict:?}", exercise.build));
         }
     }
-    println!("  the stub fails {} stages", exercise.stages.len());
+    say!("  the stub fails {} stages", exercise.stages.len());
     Ok(complaints)
 }
 
@@ -67,7 +73,7 @@ fn of_solution(study: &Study, exercise: &Exercise) -> Result<Vec<String>, Error>
     for module in stages.chain([own]) {
         let verdict = judge(&study.root, exercise, &module, Source::Solution)?;
         match verdict {
-            Verdict::Passed(tests) if tests > 0 => println!("  the solution passes {module}"),
+            Verdict::Passed(tests) if tests > 0 => say!("  the solution passes {module}"),
             other => {
                 complaints.push(format!("the solution of {}, {module}: {other:?}", exercise.build));
             }
@@ -92,7 +98,7 @@ fn of_mutant(study: &Study, exercise: &Exercise, mutant: &Mutant) -> Result<Opti
         Verdict::Passed(_) => Some(format!("{name}: {module} does not find it")),
         Verdict::NoProgram(why) => Some(format!("{name}: it does not compile: {why}")),
         Verdict::NotWritten(_) | Verdict::Failed(_) | Verdict::Stopped { .. } => {
-            println!("  {module} finds {}: {}", mutant.name, mutant.why);
+            say!("  {module} finds {}: {}", mutant.name, mutant.why);
             None
         }
     })
@@ -105,25 +111,56 @@ pub(crate) fn of_readings(root: &Path, exercise: &Exercise) -> Vec<String> {
 }
 
 fn of_items(root: &Path, exercise: &Exercise) -> Result<Option<String>, Error> {
-    let stub = items(&OsFs.read_to_string(&root.join(exercise.source()))?);
-    let solution = items(&OsFs.read_to_string(&root.join(exercise.solution()))?);
+    let traits = traits(&OsFs.read_to_string(&root.join(exercise.library()))?);
+    let stub = items(&OsFs.read_to_string(&root.join(exercise.source()))?, &traits);
+    let solution = items(&OsFs.read_to_string(&root.join(exercise.solution()))?, &traits);
     let differing: Vec<_> = stub.symmetric_difference(&solution).cloned().collect();
     Ok((!differing.is_empty()).then(|| {
         format!("{}: only the stub or only the solution has {differing:?}", exercise.build)
     }))
 }
 
-/// Public items of a source, and the traits that its types implement.
-pub(crate) fn items(source: &str) -> BTreeSet<String> {
+fn of_size(root: &Path, exercise: &Exercise) -> Result<Option<String>, Error> {
+    let lines = lines_of_code(&OsFs.read_to_string(&root.join(exercise.solution()))?);
+    Ok((lines > SOLUTION_MAX).then(|| {
+        let build = &exercise.build;
+        format!("the solution of {build} has {lines} lines of code, of at most {SOLUTION_MAX}")
+    }))
+}
+
+/// Lines that are neither empty nor only comment.
+pub(crate) fn lines_of_code(source: &str) -> usize {
+    let is_code = |line: &&str| !line.is_empty() && !line.starts_with("//");
+    source.lines().map(str::trim).filter(is_code).count()
+}
+
+/// The traits that a source declares for others.
+pub(crate) fn traits(source: &str) -> Vec<String> {
     let name = |line: &str| {
-        let line = line.trim();
-        let end = line.find(['(', '{', ';', '=', ':']).unwrap_or(line.len());
-        let item = line[..end].trim().to_owned();
-        let is_public = line.starts_with("pub ") && !line.starts_with("pub(");
-        (is_public || line.starts_with("impl") && line.contains(" Map")).then_some(item)
+        let rest = line.strip_prefix("pub trait ")?;
+        rest.split(|it: char| !it.is_alphanumeric()).next().map(str::to_owned)
     };
-    let without_arguments = |item: String| item.split(['<', '(']).next().unwrap_or("").to_owned();
-    source.lines().filter_map(name).map(without_arguments).collect()
+    source.lines().filter_map(name).collect()
+}
+
+/// Public items of a source, and what its types implement of the exercise's traits.
+pub(crate) fn items(source: &str, traits: &[String]) -> BTreeSet<String> {
+    let public = |line: &str| {
+        let line = line.trim();
+        let end = line.find(['(', '{', ';', '=', ':', '<']).unwrap_or(line.len());
+        let is_public = line.starts_with("pub ") && !line.starts_with("pub(");
+        is_public.then(|| line[..end].trim().to_owned())
+    };
+    let implemented = |line: &str| {
+        let (of, by) = line.strip_prefix("impl")?.split_once(" for ")?;
+        let word =
+            |text: &str| text.split(|it: char| !it.is_alphanumeric()).next().map(str::to_owned);
+        let of = traits
+            .iter()
+            .find(|name| of.ends_with(&format!(" {name}")) || of.contains(&format!(" {name}<")))?;
+        Some(format!("impl {of} for {}", word(by)?))
+    };
+    source.lines().filter_map(|line| public(line).or_else(|| implemented(line))).collect()
 }
 
 /// Complaints about the documents: citations that lead nowhere, answers without their depths.

@@ -2,20 +2,17 @@
 #![expect(unsafe_code, reason = "stages 6 to 8 free memory by hand")]
 
 use std::collections::HashMap;
+use std::mem;
 
 use crossbeam_epoch::{self as epoch, Guard};
-use harness::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use harness::sync::atomic::Ordering;
 use harness::sync::{Mutex, RwLock};
 
 use crate::Map;
+use crate::scaffold::{Bin, Cell, Cells, Owned, PLACES, Table, freeze, hash, is_frozen, retire};
 
 /// The map that runs in the duel under the name `yours`.
 pub type Yours = EpochMap<u64>;
-
-/// Mixes the bits of a key, so that neighbours part.
-fn hash(key: u64) -> usize {
-    (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
-}
 
 /// Stage 1: all entries behind one lock.
 #[derive(Debug)]
@@ -103,8 +100,14 @@ enum Place {
     Live(u64, u64),
 }
 
+impl Place {
+    fn value(self) -> Option<u64> {
+        if let Self::Live(_, value) = self { Some(value) } else { None }
+    }
+}
+
 /// Stage 3: open addressing by hand, for one thread.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Probing {
     places: Vec<Place>,
     /// Places that are not `Never`.
@@ -114,7 +117,7 @@ pub struct Probing {
 impl Probing {
     /// An empty table.
     pub fn new() -> Self {
-        Self { places: vec![Place::Never; 8], used: 0 }
+        Self::default()
     }
 
     /// The places of a key in the order of a search: from its own on, each once.
@@ -136,23 +139,18 @@ impl Probing {
 
     /// The value of `key`.
     pub fn get(&self, key: u64) -> Option<u64> {
-        self.find(key).and_then(|index| match self.places[index] {
-            Place::Live(_, value) => Some(value),
-            _ => None,
-        })
+        self.find(key).and_then(|index| self.places[index].value())
     }
 
     /// Sets the value of `key`; the one before.
     pub fn insert(&mut self, key: u64, value: u64) -> Option<u64> {
-        let former = self.get(key);
         if let Some(index) = self.find(key) {
-            self.places[index] = Place::Live(key, value);
-            return former;
+            return mem::replace(&mut self.places[index], Place::Live(key, value)).value();
         }
         if (self.used + 1) * 4 > self.places.len() * 3 {
             self.rebuild();
         }
-        let free = self.probe(key).find(|&index| !matches!(self.places[index], Place::Live(..)));
+        let free = self.probe(key).find(|&index| self.places[index].value().is_none());
         let index = free.expect("a quarter of the places was never used");
         self.used += usize::from(self.places[index] == Place::Never);
         self.places[index] = Place::Live(key, value);
@@ -161,10 +159,8 @@ impl Probing {
 
     /// Removes `key`; its value.
     pub fn remove(&mut self, key: u64) -> Option<u64> {
-        let former = self.get(key)?;
         let index = self.find(key)?;
-        self.places[index] = Place::Dead;
-        Some(former)
+        mem::replace(&mut self.places[index], Place::Dead).value()
     }
 
     /// All entries.
@@ -178,80 +174,38 @@ impl Probing {
 
     /// Moves the entries to a table of twice their room, without the dead places.
     fn rebuild(&mut self) {
-        let entries = self.entries();
-        let length = (entries.len() * 2).next_power_of_two().max(8) * 2;
-        *self = Self { places: vec![Place::Never; length], used: 0 };
-        for (key, value) in entries {
+        let length = (self.entries().len() * 2).next_power_of_two().max(8) * 2;
+        let table = Self { places: vec![Place::Never; length], used: 0 };
+        for (key, value) in mem::replace(self, table).entries() {
             self.insert(key, value);
         }
     }
 }
 
-impl Default for Probing {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Places of the tables of stages 4 and 5. They do not grow.
-const PLACES: usize = if cfg!(shuttle) { 16 } else { 1 << 14 };
-
-/// A key and its value, each plus one, so that zero is none. A key once written stays.
-#[derive(Debug, Default)]
-struct Cell {
-    key: AtomicU64,
-    value: AtomicU64,
-}
-
-/// The places that both stages search.
-#[derive(Debug)]
-struct Cells(Box<[Cell]>);
-
-impl Cells {
-    fn new() -> Self {
-        Self((0..PLACES).map(|_| Cell::default()).collect())
-    }
-
-    /// The cells of a key in the order of a search.
-    fn probe(&self, key: u64) -> impl Iterator<Item = &Cell> {
-        (0..PLACES).map(move |step| &self.0[(hash(key) + step) % PLACES])
-    }
-
-    fn find(&self, key: u64) -> Option<&Cell> {
-        for cell in self.probe(key) {
-            // Acquire: pairs with the Release of the key; behind it we see the value.
-            match cell.key.load(Ordering::Acquire) {
-                0 => return None,
-                found if found == key + 1 => return Some(cell),
-                _ => {}
-            }
-        }
-        None
-    }
-
-    fn get(&self, key: u64) -> Option<u64> {
-        // Acquire: who sees a value sees what its writer did before.
-        self.find(key)?.value.load(Ordering::Acquire).checked_sub(1)
-    }
-
-    fn for_each(&self, mut visit: impl FnMut(u64, &u64)) {
-        for cell in &self.0 {
-            // Acquire, twice: as in `find` and `get`.
-            let key = cell.key.load(Ordering::Acquire).checked_sub(1);
-            let value = cell.value.load(Ordering::Acquire).checked_sub(1);
-            if let (Some(key), Some(value)) = (key, value) {
-                visit(key, &value);
-            }
+/// The cell of a key. A key once written stays.
+fn find(cells: &Cells, key: u64) -> Option<&Cell> {
+    for cell in cells.probe(key) {
+        // Acquire: pairs with the Release of the key; behind it we see the value.
+        match cell.key.load(Ordering::Acquire) {
+            0 => return None,
+            found if found == key + 1 => return Some(cell),
+            _ => {}
         }
     }
+    None
+}
 
-    fn update(&self, key: u64, change: impl Fn(&u64) -> u64) -> Option<u64> {
-        let cell = self.find(key)?;
-        let step = |word: u64| word.checked_sub(1).map(|value| change(&value) + 1);
-        // AcqRel: one writer after the other. Acquire: as in `get`.
-        let former = cell.value.fetch_update(Ordering::AcqRel, Ordering::Acquire, step).ok()?;
-        former.checked_sub(1).map(|value| change(&value))
-    }
+fn value(cells: &Cells, key: u64) -> Option<u64> {
+    // Acquire: who sees a value sees what its writer did before.
+    find(cells, key)?.value.load(Ordering::Acquire).checked_sub(1)
+}
+
+fn update(cells: &Cells, key: u64, change: impl Fn(&u64) -> u64) -> Option<u64> {
+    let step = |word: u64| word.checked_sub(1).map(|value| change(&value) + 1);
+    let cell = find(cells, key)?;
+    // AcqRel: one writer after the other. Acquire: as in `value`.
+    let former = cell.value.fetch_update(Ordering::AcqRel, Ordering::Acquire, step).ok()?;
+    former.checked_sub(1).map(|value| change(&value))
 }
 
 /// Stage 4: one writer at a time, and readers that take no lock.
@@ -267,12 +221,12 @@ impl Map for Published {
     }
 
     fn get(&self, key: u64) -> Option<u64> {
-        self.cells.get(key)
+        value(&self.cells, key)
     }
 
     fn insert(&self, key: u64, value: u64) -> Option<u64> {
         let _writer = self.writer.lock().expect("no holder panics");
-        if let Some(cell) = self.cells.find(key) {
+        if let Some(cell) = find(&self.cells, key) {
             // AcqRel: readers see what we did before; we see what the last writer did.
             return cell.value.swap(value + 1, Ordering::AcqRel).checked_sub(1);
         }
@@ -289,12 +243,12 @@ impl Map for Published {
     fn remove(&self, key: u64) -> Option<u64> {
         let _writer = self.writer.lock().expect("no holder panics");
         // AcqRel: as in `insert`.
-        self.cells.find(key)?.value.swap(0, Ordering::AcqRel).checked_sub(1)
+        find(&self.cells, key)?.value.swap(0, Ordering::AcqRel).checked_sub(1)
     }
 
     fn update(&self, key: u64, change: impl Fn(&u64) -> u64) -> Option<u64> {
         let _writer = self.writer.lock().expect("no holder panics");
-        self.cells.update(key, change)
+        update(&self.cells, key, change)
     }
 
     fn for_each(&self, visit: impl FnMut(u64, &u64)) {
@@ -313,10 +267,8 @@ impl Claimed {
             // AcqRel: between claims of one cell. Acquire: as in `find`.
             let claimed =
                 cell.key.compare_exchange(0, key + 1, Ordering::AcqRel, Ordering::Acquire);
-            match claimed {
-                Ok(_) => return cell,
-                Err(found) if found == key + 1 => return cell,
-                Err(_) => {}
+            if claimed.is_ok() || claimed == Err(key + 1) {
+                return cell;
             }
         }
         panic!("the table has room for {PLACES} keys")
@@ -329,7 +281,7 @@ impl Map for Claimed {
     }
 
     fn get(&self, key: u64) -> Option<u64> {
-        self.0.get(key)
+        value(&self.0, key)
     }
 
     fn insert(&self, key: u64, value: u64) -> Option<u64> {
@@ -339,11 +291,11 @@ impl Map for Claimed {
 
     fn remove(&self, key: u64) -> Option<u64> {
         // AcqRel: as in `insert`.
-        self.0.find(key)?.value.swap(0, Ordering::AcqRel).checked_sub(1)
+        find(&self.0, key)?.value.swap(0, Ordering::AcqRel).checked_sub(1)
     }
 
     fn update(&self, key: u64, change: impl Fn(&u64) -> u64) -> Option<u64> {
-        self.0.update(key, change)
+        update(&self.0, key, change)
     }
 
     fn for_each(&self, visit: impl FnMut(u64, &u64)) {
@@ -351,167 +303,88 @@ impl Map for Claimed {
     }
 }
 
-/// The entries of a bin. Never changed: a writer makes a new one.
-type Bin<V> = Vec<(u64, V)>;
-
-/// The lowest bit of a bin's pointer: no writer replaces it any more.
-const FROZEN: usize = 1;
-
-/// The bins of one size.
-#[derive(Debug)]
-struct Table<V>(Box<[AtomicPtr<Bin<V>>]>);
-
 /// Stages 6 to 8: bins that are replaced as a whole, freed when no reader can see them, and moved
 /// to a larger table without a lock.
 #[derive(Debug)]
-pub struct EpochMap<V> {
-    table: AtomicPtr<Table<V>>,
-    entries: AtomicUsize,
-}
+pub struct EpochMap<V>(Owned<Table<V>>);
 
-/// A pointer as it may be followed.
-fn thawed<V>(bin: *mut Bin<V>) -> *mut Bin<V> {
-    bin.map_addr(|address| address & !FROZEN)
-}
+/// Entries of a bin from which on the table grows.
+const BIN_MAX: usize = 4;
 
-fn is_frozen<V>(bin: *mut Bin<V>) -> bool {
-    bin.addr() & FROZEN != 0
-}
-
-impl<V: Clone + Send + Sync + 'static> Table<V> {
-    fn new(bins: Vec<Bin<V>>) -> Self {
-        Self(bins.into_iter().map(|bin| AtomicPtr::new(Box::into_raw(Box::new(bin)))).collect())
+/// Puts `new` in the place of what was `seen`, unless somebody was faster; whether it did.
+fn swap_in<T: Send + 'static>(owned: &Owned<T>, seen: *mut T, new: T, guard: &Guard) -> bool {
+    let new = Box::into_raw(Box::new(new));
+    // Release: publishes the new value. Relaxed: a failure tells nothing.
+    let won = owned.pointer().compare_exchange(seen, new, Ordering::Release, Ordering::Relaxed);
+    if won.is_ok() {
+        // SAFETY: our exchange took it out, so that nobody finds it any more.
+        unsafe { retire(seen, guard) };
+    } else {
+        // SAFETY: nobody else has seen it.
+        drop(unsafe { Box::from_raw(new) });
     }
-
-    fn bin(&self, key: u64) -> &AtomicPtr<Bin<V>> {
-        &self.0[hash(key) % self.0.len()]
-    }
-
-    /// The entries of a bin as they are now.
-    #[expect(clippy::unused_self, reason = "the table is the proof that the bin is not freed")]
-    fn entries<'g>(&self, bin: &AtomicPtr<Bin<V>>, _guard: &'g Guard) -> &'g Bin<V> {
-        // Acquire: pairs with the Release of whoever put it there.
-        let bin = thawed(bin.load(Ordering::Acquire));
-        // SAFETY: a bin is retired after it was replaced, and freed when all guards from before
-        // that are gone; ours is one of them.
-        unsafe { &*bin }
-    }
-}
-
-impl<V> Drop for Table<V> {
-    fn drop(&mut self) {
-        for bin in &self.0 {
-            // Relaxed: nobody else has the table any more.
-            let bin = thawed(bin.load(Ordering::Relaxed));
-            // SAFETY: the table owns its bins, and each came from a box.
-            drop(unsafe { Box::from_raw(bin) });
-        }
-    }
-}
-
-/// Frees what a pointer led to when no guard of now is left.
-fn retire<T: Send + 'static>(former: *mut T, guard: &Guard) {
-    let former = former.expose_provenance();
-    let free = move || {
-        // SAFETY: it came from a box and was unlinked by one thread, the one that retired it.
-        drop(unsafe { Box::from_raw(std::ptr::with_exposed_provenance_mut::<T>(former)) });
-    };
-    // SAFETY: whoever pins from now on cannot reach it, and the closure owns what it frees.
-    unsafe { guard.defer_unchecked(free) };
+    won.is_ok()
 }
 
 impl<V: Clone + Send + Sync + 'static> EpochMap<V> {
-    fn table<'g>(&self, _guard: &'g Guard) -> &'g Table<V> {
-        // Acquire: pairs with the Release in `grow`.
-        // SAFETY: never null; retired after it was replaced, as bins are.
-        unsafe { &*self.table.load(Ordering::Acquire) }
-    }
-
     /// Replaces what `key` has by what `change` makes of it; what it had and what it has.
     fn change(&self, key: u64, change: impl Fn(Option<&V>) -> Option<V>) -> (Option<V>, Option<V>) {
         let guard = epoch::pin();
         loop {
-            let table = self.table(&guard);
+            let table = self.0.read(&guard);
             let bin = table.bin(key);
-            // Acquire: as in `entries`.
-            let seen = bin.load(Ordering::Acquire);
+            // Acquire: as readers do.
+            let seen = bin.pointer().load(Ordering::Acquire);
             if is_frozen(seen) {
                 self.grow(table, &guard);
                 continue;
             }
-            // SAFETY: as in `entries`.
+            // SAFETY: not frozen, and as in `Owned::read`.
             let entries = unsafe { &*seen };
             let former = entries.iter().find(|entry| entry.0 == key).map(|entry| &entry.1);
             let new = change(former);
             let mut changed: Bin<V> = entries.iter().filter(|it| it.0 != key).cloned().collect();
             changed.extend(new.clone().map(|value| (key, value)));
-            let changed = Box::into_raw(Box::new(changed));
-            // Release: publishes the new bin. Relaxed: a failure tells nothing.
-            let won = bin.compare_exchange(seen, changed, Ordering::Release, Ordering::Relaxed);
-            if won.is_ok() {
-                let former = former.cloned();
-                retire(seen, &guard);
-                self.count(table, former.is_some(), new.is_some(), &guard);
-                return (former, new);
+            let is_long = changed.len() > BIN_MAX;
+            if swap_in(bin, seen, changed, &guard) {
+                if is_long {
+                    self.grow(table, &guard);
+                }
+                return (former.cloned(), new);
             }
-            // SAFETY: nobody else has seen it.
-            drop(unsafe { Box::from_raw(changed) });
             harness::sync::hint::spin_loop();
-        }
-    }
-
-    fn count(&self, table: &Table<V>, was_there: bool, is_there: bool, guard: &Guard) {
-        // Relaxed: a wish to grow.
-        if is_there && !was_there {
-            let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
-            if entries > table.0.len() * 4 {
-                self.grow(table, guard);
-            }
-        } else if was_there && !is_there {
-            self.entries.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// Moves all entries to a table of twice as many bins. Every thread that comes by does the
     /// whole of it; one of them wins.
     fn grow(&self, table: &Table<V>, guard: &Guard) {
-        for bin in &table.0 {
-            // AcqRel: what was written is frozen with it.
-            let freeze = |bin: *mut Bin<V>| Some(bin.map_addr(|address| address | FROZEN));
-            let frozen = bin.fetch_update(Ordering::AcqRel, Ordering::Acquire, freeze);
-            frozen.expect("`freeze` never declines");
-        }
-        let mut bins = vec![Bin::new(); table.0.len() * 2];
-        for bin in &table.0 {
-            for (key, value) in table.entries(bin, guard) {
+        table.bins().iter().for_each(freeze);
+        let mut bins = vec![Bin::new(); table.bins().len() * 2];
+        for bin in table.bins() {
+            for (key, value) in bin.read(guard) {
                 let index = hash(*key) % bins.len();
                 bins[index].push((*key, value.clone()));
             }
         }
-        let larger = Box::into_raw(Box::new(Table::new(bins)));
-        let former = std::ptr::from_ref(table).cast_mut();
-        // Release: publishes the table. Relaxed: a failure tells nothing.
-        let won = self.table.compare_exchange(former, larger, Ordering::Release, Ordering::Relaxed);
-        if won.is_ok() {
-            retire(former, guard);
-        } else {
-            // SAFETY: nobody else has seen it.
-            drop(unsafe { Box::from_raw(larger) });
-        }
+        // SAFETY: `swap_in` puts nothing into a table but its own boxes.
+        let larger = unsafe { Table::new(bins) };
+        swap_in(&self.0, std::ptr::from_ref(table).cast_mut(), larger, guard);
     }
 }
 
 impl<V: Clone + Send + Sync + 'static> Map<V> for EpochMap<V> {
     fn new() -> Self {
-        let table = Box::new(Table::new(vec![Bin::new()]));
-        Self { table: AtomicPtr::new(Box::into_raw(table)), entries: AtomicUsize::new(0) }
+        // SAFETY: `swap_in` puts nothing into a table but its own boxes.
+        let table = unsafe { Table::new(vec![Bin::new()]) };
+        // SAFETY: nor in the place of one.
+        Self(unsafe { Owned::new(table) })
     }
 
     fn get(&self, key: u64) -> Option<V> {
         let guard = epoch::pin();
-        let table = self.table(&guard);
-        let entries = table.entries(table.bin(key), &guard);
-        entries.iter().find(|entry| entry.0 == key).map(|entry| entry.1.clone())
+        let bin = self.0.read(&guard).bin(key).read(&guard);
+        bin.iter().find(|entry| entry.0 == key).map(|entry| entry.1.clone())
     }
 
     fn insert(&self, key: u64, value: V) -> Option<V> {
@@ -528,18 +401,8 @@ impl<V: Clone + Send + Sync + 'static> Map<V> for EpochMap<V> {
 
     fn for_each(&self, mut visit: impl FnMut(u64, &V)) {
         let guard = epoch::pin();
-        let table = self.table(&guard);
-        for bin in &table.0 {
-            table.entries(bin, &guard).iter().for_each(|(key, value)| visit(*key, value));
+        for (key, value) in self.0.read(&guard).bins().iter().flat_map(|bin| bin.read(&guard)) {
+            visit(*key, value);
         }
-    }
-}
-
-impl<V> Drop for EpochMap<V> {
-    fn drop(&mut self) {
-        // Relaxed: nobody else has the map.
-        let table = self.table.load(Ordering::Relaxed);
-        // SAFETY: it came from a box, and nobody else has the map.
-        drop(unsafe { Box::from_raw(table) });
     }
 }

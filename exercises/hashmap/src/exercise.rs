@@ -1,7 +1,8 @@
 //! Your map. This is the only file that you edit; `cargo study` judges it, stage by stage.
 //!
 //! Take atomics and locks from `harness::sync`: in a plain build they are those of the standard
-//! library, and under the explorer of schedules they are its own.
+//! library, and under the explorer of schedules they are its own. What is no stage's point is in
+//! `scaffold.rs`, ready to be used.
 
 use std::marker::PhantomData;
 

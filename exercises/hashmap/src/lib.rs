@@ -1,8 +1,9 @@
 //! Exercise: build a concurrent hash map, from one lock to lock-free growth.
 //!
 //! You edit `exercise.rs` alone. `cargo study` says what to do next, judges it, and gives hints;
-//! the stages are in `exercise.toml`. What judges a stage is in `tests/stages.rs`: the suites that
-//! judge the map of this repository, and a few schedules that are explored.
+//! the stages are in `exercise.toml`, and what you need not write is in [`scaffold`]. What judges a
+//! stage is in `tests/stages.rs`: the suites that judge the map of this repository, and a few
+//! schedules that are explored.
 //!
 //! ```text
 //!   OneLock -> Sharded        Probing        Published -> Claimed        EpochMap
@@ -25,6 +26,7 @@ pub mod exercise {
 pub const SOURCE: &str = include_str!("exercise.rs");
 
 mod judged;
+pub mod scaffold;
 
 pub use judged::Judged;
 

@@ -17,12 +17,12 @@ use crate::judge::{Source, judge};
 pub(crate) fn bench(study: &mut Study, duel: &[String]) -> Result<bool, Error> {
     let exercise = study.exercise()?;
     let source = OsFs.read_to_string(&study.root.join(exercise.source()))?;
-    println!("judging what you call `Yours` ...");
+    say!("judging what you call `Yours` ...");
     let verdict = judge(&study.root, exercise, "yours", Source::Learner)?;
     check::show(study.screen, exercise, &verdict);
     if !verdict.is_passed() {
         gate::close(&study.root, &exercise.build)?;
-        println!("no line yet: what is wrong is not measured");
+        say!("no line yet: what is wrong is not measured");
         return Ok(false);
     }
     gate::open(&study.root, &exercise.build, &source)?;

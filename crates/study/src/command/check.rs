@@ -40,7 +40,7 @@ pub(crate) fn check(study: &mut Study, stage: Option<u32>) -> Result<bool, Error
     };
     let source = OsFs.read_to_string(&study.root.join(exercise.source()))?;
     let module = format!("stage_{}", stage.number);
-    println!("{build}, stage {}: {} ...", stage.number, stage.name);
+    say!("{build}, stage {}: {} ...", stage.number, stage.name);
     let verdict = judge(&study.root, exercise, &module, Source::Learner)?;
     show(study.screen, exercise, &verdict);
     if !verdict.is_passed() {
@@ -56,47 +56,47 @@ fn show_progress(study: &Study, build: &str, stage: &Stage) -> Result<(), Error>
     let exercise = study.catalogue.exercise(build)?;
     let passed = |stage: &&Stage| study.progress.has_passed(exercise, stage.number);
     let done = exercise.stages.iter().filter(passed).count();
-    println!("{}\n\nnow read", Screen::bar(done, exercise.stages.len()));
+    say!("{}\n\nnow read", Screen::bar(done, exercise.stages.len()));
     for reading in &stage.read {
-        println!("  {}\n{}", reading.at, Screen::wrap(&reading.note, 4));
+        say!("  {}\n{}", reading.at, Screen::wrap(&reading.note, 4));
     }
-    println!("\n`cargo study next` goes on; `cargo study diff` shows the teaching solution.");
+    say!("\n`cargo study next` goes on; `cargo study diff` shows the teaching solution.");
     Ok(())
 }
 
 /// Says what was found out.
 pub(crate) fn show(screen: Screen, exercise: &Exercise, verdict: &Verdict) {
-    let bad = |text: &str| println!("{}", screen.paint(Tone::Bad, text));
+    let bad = |text: &str| say!("{}", screen.paint(Tone::Bad, text));
     match verdict {
         Verdict::Passed(tests) => {
-            println!("{}", screen.paint(Tone::Good, &format!("passed: {tests} tests")));
+            say!("{}", screen.paint(Tone::Good, &format!("passed: {tests} tests")));
         }
         Verdict::NotWritten(what) => {
-            println!("{}\nin {}", what, exercise.source().display());
+            say!("{}\nin {}", what, exercise.source().display());
         }
         Verdict::NoProgram(complaints) => {
             bad("it does not compile");
-            println!("{}", complaints.trim_end());
+            say!("{}", complaints.trim_end());
         }
         Verdict::Stopped { how, test } => bad(&stopped(*how, test.as_deref())),
         Verdict::Failed(failures) => {
             failures.iter().take(SHOWN).for_each(|failure| show_failure(screen, failure));
             if failures.len() > SHOWN {
-                println!("and {} more", failures.len() - SHOWN);
+                say!("and {} more", failures.len() - SHOWN);
             }
         }
     }
 }
 
 fn show_failure(screen: Screen, failure: &Failure) {
-    println!("{}", screen.paint(Tone::Bad, &format!("failed: {}", failure.test)));
+    say!("{}", screen.paint(Tone::Bad, &format!("failed: {}", failure.test)));
     let lines: Vec<&str> = failure.message.lines().collect();
     for line in lines.iter().take(LINES) {
-        println!("  {line}");
+        say!("  {line}");
     }
     if lines.len() > LINES {
         // The last line says how to see it again.
-        println!("  ...\n  {}", lines[lines.len() - 1]);
+        say!("  ...\n  {}", lines[lines.len() - 1]);
     }
 }
 
@@ -128,13 +128,13 @@ pub(crate) fn watch(study: &mut Study) -> Result<bool, Error> {
             continue;
         }
         judged = Some(source);
-        println!();
+        say!();
         if check(study, None)? {
             judged = None;
-            println!();
+            say!();
             list::next(study, None)?;
         } else {
-            println!("\nwatching; save the file to try again, or `cargo study hint` elsewhere");
+            say!("\nwatching; save the file to try again, or `cargo study hint` elsewhere");
         }
         if !study.screen.is_terminal {
             // Piped into a file, it would run for ever.

@@ -14,17 +14,17 @@ pub(crate) fn list(study: &Study) -> Result<bool, Error> {
         let here = if exercise.build == current { "  <- you are here" } else { "" };
         let head = study.screen.paint(Tone::Head, &exercise.build);
         let bar = Screen::bar(done, exercise.stages.len());
-        println!("{head}: {}  {bar}{here}", exercise.title);
+        say!("{head}: {}  {bar}{here}", exercise.title);
         for stage in &exercise.stages {
             let sign = if study.progress.has_passed(exercise, stage.number) {
                 study.screen.paint(Tone::Good, "passed")
             } else {
                 study.screen.paint(Tone::Faint, "      ")
             };
-            println!("  {sign}  {}  {} ({} minutes)", stage.number, stage.name, stage.minutes);
+            say!("  {sign}  {}  {} ({} minutes)", stage.number, stage.name, stage.minutes);
         }
     }
-    println!("\n`cargo study next` says what to do; `cargo study next <build>` changes the build.");
+    say!("\n`cargo study next` says what to do; `cargo study next <build>` changes the build.");
     Ok(true)
 }
 
@@ -45,24 +45,24 @@ pub(crate) fn next(study: &mut Study, build: Option<&str>) -> Result<bool, Error
 
 fn show_task(study: &Study, exercise: &Exercise, stage: &Stage) {
     if stage.number == 1 {
-        println!("{}\n{}\n", exercise.title, Screen::wrap(&exercise.about, 0));
+        say!("{}\n{}\n", exercise.title, Screen::wrap(&exercise.about, 0));
     }
     let head = format!("{}, stage {}: {}", exercise.build, stage.number, stage.name);
-    println!("{}  (about {} minutes)", study.screen.paint(Tone::Head, &head), stage.minutes);
-    println!("{}\n", Screen::wrap(&stage.task, 0));
-    println!("edit    {}", exercise.source().display());
-    println!("judge   cargo study check       (or `cargo study`, which judges when you save)");
-    println!("stuck?  cargo study hint");
+    say!("{}  (about {} minutes)", study.screen.paint(Tone::Head, &head), stage.minutes);
+    say!("{}\n", Screen::wrap(&stage.task, 0));
+    say!("edit    {}", exercise.source().display());
+    say!("judge   cargo study check       (or `cargo study`, which judges when you save)");
+    say!("stuck?  cargo study hint");
 }
 
 fn show_end(study: &Study, exercise: &Exercise) {
     let done = format!("All stages of {} have passed.", exercise.build);
-    println!("{}", study.screen.paint(Tone::Good, &done));
-    println!("cargo study bench    measures yours beside ours and the peers");
-    println!("cargo study diff     compares yours with the teaching solution");
+    say!("{}", study.screen.paint(Tone::Good, &done));
+    say!("cargo study bench    measures yours beside ours and the peers");
+    say!("cargo study diff     compares yours with the teaching solution");
     let mut others = study.catalogue.exercises.iter();
     if let Some(open) = others.find(|it| study.progress.current(it).is_some()) {
-        println!("cargo study next {}", open.build);
+        say!("cargo study next {}", open.build);
     }
 }
 
@@ -76,11 +76,11 @@ pub(crate) fn hint(study: &mut Study) -> Result<bool, Error> {
     };
     let shown = study.progress.one_more_hint(exercise, stage);
     for (hint, number) in stage.hints.iter().zip(1..=shown) {
-        println!("{number}. {}", Screen::wrap(hint, 3).trim_start());
+        say!("{number}. {}", Screen::wrap(hint, 3).trim_start());
     }
     match stage.hints.len() - shown {
-        0 => println!("\nThere are no more hints for stage {}.", stage.number),
-        left => println!("\n{left} more: `cargo study hint`."),
+        0 => say!("\nThere are no more hints for stage {}.", stage.number),
+        left => say!("\n{left} more: `cargo study hint`."),
     }
     study.progress.keep()?;
     Ok(true)

@@ -8,7 +8,7 @@ use std::io::{BufRead, Write, stdin, stdout};
 use crate::Study;
 use crate::error::Error;
 use crate::questions::{self, Question};
-use crate::screen::Tone;
+use crate::screen::{Tone, utter};
 
 /// Questions of one quiz.
 const ASKED: usize = 5;
@@ -24,21 +24,21 @@ pub(crate) fn quiz(study: &mut Study, build: Option<&str>) -> Result<bool, Error
         questions.iter().filter(|it| is_due(study.box_of(it), quiz)).take(ASKED).collect();
     study.progress.quizzes = quiz + 1;
     if due.is_empty() {
-        println!("You know them all. Ask again: the ones in the last boxes come back.");
+        say!("You know them all. Ask again: the ones in the last boxes come back.");
     }
     for question in due {
-        println!("{}\n", study.screen.paint(Tone::Head, &question.key()));
+        say!("{}\n", study.screen.paint(Tone::Head, &question.key()));
         if ask("Answer aloud, then press Enter. ").is_none() {
             break;
         }
-        println!("\n{}\n", question.answer);
+        say!("\n{}\n", question.answer);
         let Some(answer) = ask("Did you know it? [y/n, q ends] ") else { break };
         match answer.trim() {
             "q" => break,
             "y" => study.move_to(question, study.box_of(question) + 1),
             _ => study.move_to(question, 0),
         }
-        println!();
+        say!();
     }
     study.progress.keep()?;
     Ok(true)
@@ -46,7 +46,7 @@ pub(crate) fn quiz(study: &mut Study, build: Option<&str>) -> Result<bool, Error
 
 /// Writes all questions for Anki.
 pub(crate) fn export(study: &Study, build: Option<&str>) -> Result<bool, Error> {
-    print!("{}", questions::as_anki(&read(study, build)?));
+    utter(format_args!("{}", questions::as_anki(&read(study, build)?)));
     Ok(true)
 }
 
@@ -76,7 +76,7 @@ impl Study {
 
 /// A line from the learner; `None` at the end of the input.
 fn ask(prompt: &str) -> Option<String> {
-    print!("{prompt}");
+    utter(format_args!("{prompt}"));
     // Failure: nobody reads it.
     let _unheard = stdout().flush();
     let mut line = String::new();

@@ -33,7 +33,7 @@ pub(crate) fn reset(study: &mut Study, is_meant: bool) -> Result<bool, Error> {
     }
     study.progress.forget(exercise);
     study.progress.keep()?;
-    println!("{} is the stub again.", source.display());
+    say!("{} is the stub again.", source.display());
     Ok(true)
 }
 

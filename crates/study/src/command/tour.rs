@@ -27,14 +27,14 @@ pub(crate) fn tour(study: &Study, build: &str) -> Result<bool, Error> {
         let text = OsFs.read_to_string(&study.root.join(path))?;
         let line = line_of(&text, symbol).unwrap_or(1);
         let head = format!("stop {number} of {}: {path}:{line}", stops.len());
-        println!("{}", study.screen.paint(Tone::Head, &head));
-        println!("{}", study.screen.paint(Tone::Faint, &format!("beside stage {}", stage.name)));
-        println!("{}\n", Screen::wrap(&reading.note, 0));
+        say!("{}", study.screen.paint(Tone::Head, &head));
+        say!("{}", study.screen.paint(Tone::Faint, &format!("beside stage {}", stage.name)));
+        say!("{}\n", Screen::wrap(&reading.note, 0));
         let start = start_of(&text, line);
         for (code, number) in text.lines().skip(start - 1).zip(start..).take(LINES) {
-            println!("{number:>5}  {code}");
+            say!("{number:>5}  {code}");
         }
-        println!();
+        say!();
         if study.screen.is_terminal && number < stops.len() && !go_on() {
             break;
         }
@@ -55,7 +55,7 @@ fn start_of(text: &str, line: usize) -> usize {
 }
 
 fn go_on() -> bool {
-    println!("Enter goes on, q ends.");
+    say!("Enter goes on, q ends.");
     let mut answer = String::new();
     // Failure: there is nobody to answer.
     stdin().lock().read_line(&mut answer).is_ok_and(|read| read > 0 && answer.trim() != "q")
