@@ -23,7 +23,6 @@ pub mod rpmalloc;
 pub mod rusty_alloc;
 pub mod rwlock;
 pub mod scc;
-pub mod yours_allocator;
 pub mod yours_limiter;
 pub mod yours_map;
 

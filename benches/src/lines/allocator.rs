@@ -35,7 +35,6 @@ use self::trace::{
 };
 use crate::adapters::{
     allocator, glibc, jemalloc, mimalloc, mimalloc_nothp, rpmalloc, rusty_alloc,
-    yours_allocator as yours,
 };
 
 const BUILD: &str = "allocator";
@@ -97,13 +96,11 @@ fn single() -> Vec<Line> {
 }
 
 fn line(workload: &'static str, threads: usize, contenders: Vec<Contender>) -> Line {
-    let takes_part = |it: &Contender| it.name != yours::Heap::NAME || yours::is_judged();
-    let contenders = contenders.into_iter().filter(takes_part).collect();
     Line::new(BUILD, workload, threads, contenders).separate()
 }
 
 fn contender<A: Allocator>(version: &'static str, make: Make) -> Contender {
-    Contender { name: A::NAME, version, ours: [BUILD, yours::Heap::NAME].contains(&A::NAME), make }
+    Contender { name: A::NAME, version, ours: A::NAME == BUILD, make }
 }
 
 /// Instantiates a function that makes a subject for each allocator.
@@ -120,7 +117,6 @@ macro_rules! for_each {
             contender::<jemalloc::Heap>("0.7.0", $first::$make::<jemalloc::Heap, $($spec)?>),
             contender::<rusty_alloc::Heap>("2.4.0", $first::$make::<rusty_alloc::Heap, $($spec)?>),
             contender::<rpmalloc::Heap>("0.2.2", $first::$make::<rpmalloc::Heap, $($spec)?>),
-            contender::<yours::Heap>(OURS, $first::$make::<yours::Heap, $($spec)?>),
         ]
     };
 }

@@ -150,7 +150,9 @@ pub(crate) fn put_number(into: &mut Vec<u8>, mut number: u64) {
 }
 
 pub(crate) fn put_numbers<const N: usize>(into: &mut Vec<u8>, numbers: [u64; N]) {
-    numbers.into_iter().for_each(|number| put_number(into, number));
+    for number in numbers {
+        put_number(into, number);
+    }
 }
 
 pub(crate) fn put_bytes(into: &mut Vec<u8>, bytes: &[u8]) {
@@ -185,7 +187,9 @@ pub(crate) fn put_entries(into: &mut Vec<u8>, first: Index, entries: &[Entry]) {
 pub(crate) fn put_configuration(into: &mut Vec<u8>, it: &Configuration) {
     for list in [&it.voters, &it.outgoing, &it.learners] {
         put_number(into, list.len() as u64);
-        list.iter().for_each(|id| put_number(into, id.0));
+        for id in list {
+            put_number(into, id.0);
+        }
     }
     put_number(into, it.members.len() as u64);
     it.members.iter().for_each(|(id, disk)| put_numbers(into, [id.0, disk.0]));

@@ -111,7 +111,9 @@ proptest! {
     fn noise_does_no_harm(message in message(), flips in prop::collection::vec(any::<(u16, u8)>(), 1..6)) {
         let mut bytes = encoded(&message);
         let len = bytes.len();
-        flips.into_iter().for_each(|(at, byte)| bytes[usize::from(at) % len] ^= byte);
+        for (at, byte) in flips {
+            bytes[usize::from(at) % len] ^= byte;
+        }
         if let Ok(read) = decode(bytes.into()) {
             prop_assert_eq!(decode(encoded(&read).into()), Ok(read));
         }
