@@ -104,7 +104,7 @@ impl<K: Eq + Hash + Send + Sync + 'static, C: Clock> OwnedKeyLimiter<K, C> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        if let Some(decision) = settled_by_size(&self.scale, cells) {
+        if let Some(decision) = settled_by_size(self.scale.burst, cells) {
             return decision;
         }
         let elapsed = now.as_nanos().saturating_sub(self.origin.as_nanos());

@@ -43,21 +43,21 @@
 //!
 //! # Insertion
 //!
-//! Two inserters of one key must not give it two buckets, so an insertion holds one of
-//! [`LOCKS`] locks, chosen by the home line, and searches again before it takes a slot. Inserters
-//! of different homes may still want the same slot; the exchange to `MARK` decides. Requests of
-//! keys that have their slot never take a lock; one that meets `MARK` waits out two stores, as
-//! does an inserter.
+//! Two inserters of one key must not give it two buckets, so an insertion holds the lock of its
+//! home line (see `lines`), and searches again before it takes a slot. Inserters of different homes
+//! may still want the same slot; the exchange to `MARK` decides. Requests of keys that have their
+//! slot never take a lock; one that meets `MARK` waits out two stores, as does an inserter.
 //!
 //! # What this module does not do
 //!
 //! It never grows, moves or sweeps. It does not know what a quota is, only ticks.
 
+use super::lines::{Lines, Seen};
+use super::{KeyedStats, Level, Outcome, Store, TableError};
 use crate::bucket::AtomicWord;
 use crate::gcra::{Step, Word, step};
-use crate::keyed::{CapacityError, KeyedStats, prefetch};
 use crate::quota::Scale;
-use crate::sync::{AtomicU64, Mutex, Ordering, hint};
+use crate::sync::{AtomicU64, Ordering, hint};
 
 /// Slots in a line.
 const SLOTS: usize = 4;
@@ -87,23 +87,8 @@ impl Filling {
     }
 }
 
-/// Locks that insertions are spread over.
-const LOCKS: usize = 64;
-
 /// The fingerprint of a slot never used.
 const NEVER_USED: u64 = 0;
-
-/// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome<W> {
-    /// The ticks were taken.
-    Admitted,
-    /// The bucket has too few; this is the first tick at which it will not.
-    Denied(W),
-    /// The key has no bucket, and the window holds no slot for it; this is the first tick at which
-    /// it does if nobody asks meanwhile.
-    NoRoom(W),
-}
 
 /// Four slots; see the module's header.
 #[derive(Debug)]
@@ -120,16 +105,32 @@ const _: () = assert!(size_of::<Line<AtomicU64>>() == 64);
 /// The table.
 #[derive(Debug)]
 pub(super) struct Table<A: AtomicWord> {
-    /// Invariant: at least `WINDOW` lines, so that a window never meets itself.
-    lines: Box<[Line<A>]>,
+    lines: Lines<Line<A>, WINDOW>,
     scale: Scale<A::Word>,
-    locks: Box<[Mutex<()>]>,
-    inserted: AtomicU64,
-    overwritten: AtomicU64,
-    turned_away: AtomicU64,
 }
 
 impl<A: AtomicWord> Line<A> {
+    fn empty() -> Self {
+        Self {
+            fingerprints: std::array::from_fn(|_| AtomicU64::new(NEVER_USED)),
+            tats: std::array::from_fn(|_| A::new(A::Word::ZERO)),
+        }
+    }
+
+    /// Looks at all slots and branches at none: which slot a key has is what no processor can
+    /// predict.
+    #[inline(always)]
+    fn search(&self, fingerprint: u64) -> Seen {
+        let mut found = Seen { equal: 0, never_used: 0 };
+        for (slot, it) in self.fingerprints.iter().enumerate() {
+            // Relaxed: a hint; who takes from the slot reads it again behind the TAT.
+            let seen = it.load(Ordering::Relaxed);
+            found.equal |= u32::from(seen == fingerprint) << slot;
+            found.never_used |= u32::from(seen == NEVER_USED) << slot;
+        }
+        found
+    }
+
     /// Makes this slot the caller's if it is free at tick `now`; else says when it will be.
     ///
     /// Waits for a slot that is changing hands. Passing it by would let a key be put behind a
@@ -149,12 +150,10 @@ impl<A: AtomicWord> Line<A> {
     }
 }
 
-/// Where a search ended.
-enum Found<'a, A> {
-    /// The key has this slot.
-    Slot(&'a Line<A>, usize),
-    /// The key has no slot.
-    Nothing,
+/// A slot of the table.
+struct Slot<'a, A> {
+    fingerprint: &'a AtomicU64,
+    tat: &'a A,
 }
 
 impl<A: AtomicWord> Table<A> {
@@ -163,151 +162,60 @@ impl<A: AtomicWord> Table<A> {
         scale: Scale<A::Word>,
         keys: usize,
         filling: Filling,
-    ) -> Result<Self, CapacityError> {
-        if keys == 0 {
-            return Err(CapacityError::Zero);
-        }
-        let too_large = CapacityError::TooLarge { keys };
-        let count = filling.lines(keys).ok_or(too_large)?.max(WINDOW);
-        let bytes = count.checked_mul(size_of::<Line<A>>()).ok_or(too_large)?;
-        if isize::try_from(bytes).is_err() {
-            return Err(too_large);
-        }
-        let mut lines = Vec::new();
-        lines.try_reserve_exact(count).map_err(|_| CapacityError::OutOfMemory { keys, bytes })?;
-        lines.resize_with(count, || Line {
-            fingerprints: std::array::from_fn(|_| AtomicU64::new(NEVER_USED)),
-            tats: std::array::from_fn(|_| A::new(A::Word::ZERO)),
-        });
-        Ok(Self {
-            lines: lines.into_boxed_slice(),
-            scale,
-            locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
-            inserted: AtomicU64::new(0),
-            overwritten: AtomicU64::new(0),
-            turned_away: AtomicU64::new(0),
-        })
+    ) -> Result<Self, TableError> {
+        Ok(Self { lines: Lines::new(keys, filling.lines(keys), Line::empty)?, scale })
     }
 
-    /// The ticks of this table.
+    /// The slot that a key has.
     #[inline(always)]
-    pub(super) fn scale(&self) -> &Scale<A::Word> {
-        &self.scale
-    }
-
-    /// Takes `cost` ticks at tick `now` from the bucket of the key with this hash.
-    #[inline]
-    pub(super) fn take(&self, hash: u64, now: A::Word, cost: A::Word) -> Outcome<A::Word> {
-        let fingerprint = hash.max(NEVER_USED + 1);
-        let home = self.home(hash);
-        loop {
-            let Found::Slot(line, slot) = self.find(fingerprint, home) else {
-                if let Some(outcome) = self.insert(fingerprint, home, now, cost) {
-                    return outcome;
-                }
-                continue;
-            };
-            if let Some(outcome) = self.take_from(line, slot, fingerprint, now, cost) {
-                return outcome;
+    fn find(&self, fingerprint: u64, home: usize) -> Option<Slot<'_, A>> {
+        for line in self.lines.window(home) {
+            let seen = line.search(fingerprint);
+            if seen.equal != 0 {
+                let slot = seen.equal.trailing_zeros() as usize % SLOTS;
+                let (fingerprint, tat) = (&line.fingerprints[slot], &line.tats[slot]);
+                return Some(Slot { fingerprint, tat });
             }
-        }
-    }
-
-    /// Asks for the home line of a key that will be taken from soon.
-    #[inline(always)]
-    pub(super) fn prefetch(&self, hash: u64) {
-        prefetch::line(&raw const self.lines[self.home(hash)]);
-    }
-
-    /// The TAT of a key; zero where it has no bucket, which is full then. Writes nothing.
-    pub(super) fn look(&self, hash: u64) -> A::Word {
-        let fingerprint = hash.max(NEVER_USED + 1);
-        loop {
-            let Found::Slot(line, slot) = self.find(fingerprint, self.home(hash)) else {
-                return A::Word::ZERO;
-            };
-            // Acquire, both: as in `take_from`.
-            let seen = line.tats[slot].load(Ordering::Acquire);
-            let owner = line.fingerprints[slot].load(Ordering::Acquire);
-            if seen == A::Word::MARK {
-                hint::spin_loop();
-            } else if owner == fingerprint {
-                return seen;
-            }
-        }
-    }
-
-    /// The line at which the window of a key begins. The high bits of the hash decide; the
-    /// multiplication maps them evenly to any number of lines (Lemire 2019).
-    #[inline(always)]
-    fn home(&self, hash: u64) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "below the number of lines")]
-        let home = ((u128::from(hash) * self.lines.len() as u128) >> 64) as usize;
-        home
-    }
-
-    /// The lines of a window, in order.
-    #[inline(always)]
-    fn window(&self, home: usize) -> impl Iterator<Item = &Line<A>> {
-        (home..home + WINDOW).map(|index| {
-            let index = if index < self.lines.len() { index } else { index - self.lines.len() };
-            &self.lines[index]
-        })
-    }
-
-    #[inline(always)]
-    fn find(&self, fingerprint: u64, home: usize) -> Found<'_, A> {
-        for line in self.window(home) {
-            let mut end = false;
-            for slot in 0..SLOTS {
-                // Relaxed: a hint; `take_from` reads it again behind the TAT.
-                let seen = line.fingerprints[slot].load(Ordering::Relaxed);
-                if seen == fingerprint {
-                    return Found::Slot(line, slot);
-                }
-                end |= seen == NEVER_USED;
-            }
-            if end {
+            if seen.never_used != 0 {
                 break;
             }
         }
-        Found::Nothing
+        None
     }
 
     /// A request of a key that has this slot; `None` where the slot has changed hands.
     #[inline(always)]
     fn take_from(
         &self,
-        line: &Line<A>,
-        slot: usize,
+        slot: &Slot<'_, A>,
         fingerprint: u64,
         now: A::Word,
         cost: A::Word,
-    ) -> Option<Outcome<A::Word>> {
+    ) -> Option<Outcome> {
         loop {
             // Acquire: pairs with the Release in `settle`; behind a TAT of the next owner we see
             // the fingerprint of the next owner.
-            let seen = line.tats[slot].load(Ordering::Acquire);
+            let seen = slot.tat.load(Ordering::Acquire);
             if seen == A::Word::MARK {
                 hint::spin_loop();
                 continue;
             }
             // Acquire: pairs with the Release in `settle`; if this owner came after `seen` was
             // read, the TAT that is read below is another one.
-            if line.fingerprints[slot].load(Ordering::Acquire) != fingerprint {
+            if slot.fingerprint.load(Ordering::Acquire) != fingerprint {
                 return None;
             }
             match step(&self.scale, seen, now, cost) {
                 Step::Admit(new_tat) => {
                     // Relaxed: a request publishes nothing but the TAT itself.
-                    if line.tats[slot].exchange(seen, new_tat, Ordering::Relaxed).is_ok() {
+                    if slot.tat.exchange(seen, new_tat, Ordering::Relaxed).is_ok() {
                         return Some(Outcome::Admitted);
                     }
                 }
                 Step::Deny(ready) => {
                     // Relaxed: only whether it moved; see fact 3 in the header.
-                    if line.tats[slot].load(Ordering::Relaxed) == seen {
-                        return Some(Outcome::Denied(ready));
+                    if slot.tat.load(Ordering::Relaxed) == seen {
+                        return Some(Outcome::Denied(self.scale.moment_ns(ready)));
                     }
                 }
             }
@@ -323,13 +231,13 @@ impl<A: AtomicWord> Table<A> {
         home: usize,
         now: A::Word,
         cost: A::Word,
-    ) -> Option<Outcome<A::Word>> {
-        let _guard = self.locks[home % LOCKS].lock().expect("no holder of this lock panics");
-        if matches!(self.find(fingerprint, home), Found::Slot(..)) {
+    ) -> Option<Outcome> {
+        let _guard = self.lines.lock(home);
+        if self.find(fingerprint, home).is_some() {
             return None;
         }
         let mut first_expiry = A::Word::MARK;
-        for line in self.window(home) {
+        for line in self.lines.window(home) {
             for slot in 0..SLOTS {
                 match line.claim(slot, now) {
                     Ok(()) => {
@@ -340,35 +248,79 @@ impl<A: AtomicWord> Table<A> {
                 }
             }
         }
-        // Relaxed: a count.
-        self.turned_away.fetch_add(1, Ordering::Relaxed);
-        Some(Outcome::NoRoom(first_expiry))
+        self.lines.count_turned_away();
+        Some(Outcome::NoRoom(self.scale.moment_ns(first_expiry)))
     }
 
     /// Hands a claimed slot to its new owner.
     fn settle(&self, line: &Line<A>, slot: usize, fingerprint: u64, tat: A::Word) {
         // Relaxed: nobody else writes it while the mark stands.
-        if line.fingerprints[slot].load(Ordering::Relaxed) != NEVER_USED {
-            // Relaxed, here and below: counts.
-            self.overwritten.fetch_add(1, Ordering::Relaxed);
-        }
-        self.inserted.fetch_add(1, Ordering::Relaxed);
+        let overwrote = line.fingerprints[slot].load(Ordering::Relaxed) != NEVER_USED;
+        self.lines.count_inserted(overwrote);
         // Release: who sees the new owner sees the mark, so that an old TAT is known as old.
         line.fingerprints[slot].store(fingerprint, Ordering::Release);
         // Release: who sees the new TAT sees the new owner.
         line.tats[slot].store(tat, Ordering::Release);
     }
 
-    /// What the table has been through.
-    pub(super) fn stats(&self) -> KeyedStats {
-        KeyedStats {
-            slots: self.lines.len() * SLOTS,
-            bytes: size_of_val(&*self.lines),
-            // Relaxed: counts, each for itself.
-            inserted: self.inserted.load(Ordering::Relaxed),
-            overwritten: self.overwritten.load(Ordering::Relaxed),
-            turned_away: self.turned_away.load(Ordering::Relaxed),
+    /// The TAT of a key; zero where it has no bucket, which is full then. Writes nothing.
+    fn tat(&self, hash: u64) -> A::Word {
+        let fingerprint = fingerprint(hash);
+        loop {
+            let Some(slot) = self.find(fingerprint, self.lines.home(hash)) else {
+                return A::Word::ZERO;
+            };
+            // Acquire, both: as in `take_from`.
+            let seen = slot.tat.load(Ordering::Acquire);
+            let owner = slot.fingerprint.load(Ordering::Acquire);
+            if seen == A::Word::MARK {
+                hint::spin_loop();
+            } else if owner == fingerprint {
+                return seen;
+            }
         }
+    }
+}
+
+/// What tells a key from others in its window.
+#[inline(always)]
+fn fingerprint(hash: u64) -> u64 {
+    hash.max(NEVER_USED + 1)
+}
+
+impl<A: AtomicWord> Store for Table<A> {
+    #[inline(always)]
+    fn take(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Outcome {
+        let (now, cost) = (self.scale.ticks_at(elapsed_ns), self.scale.cost(cells));
+        let (fingerprint, home) = (fingerprint(hash), self.lines.home(hash));
+        loop {
+            let outcome = match self.find(fingerprint, home) {
+                Some(slot) => self.take_from(&slot, fingerprint, now, cost),
+                None => self.insert(fingerprint, home, now, cost),
+            };
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
+        }
+    }
+
+    fn look(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Level {
+        let (tat, now) = (self.tat(hash), self.scale.ticks_at(elapsed_ns));
+        let ready = match step(&self.scale, tat, now, self.scale.cost(cells)) {
+            Step::Admit(_) => None,
+            Step::Deny(ready) => Some(self.scale.moment_ns(ready)),
+        };
+        let full_at_ns = if tat > now { self.scale.moment_ns(tat) } else { elapsed_ns };
+        Level { remaining: self.scale.remaining(tat, now), full_at_ns, ready_at_ns: ready }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: u64) {
+        self.lines.prefetch(hash);
+    }
+
+    fn stats(&self) -> KeyedStats {
+        self.lines.stats(SLOTS)
     }
 }
 

@@ -9,8 +9,9 @@ use harness::check::schedule::explore;
 use harness::check::schedule::find_failure;
 use harness::sync::{Arc, thread};
 
-use super::{Filling, Outcome, Table};
+use super::{Filling, Table};
 use crate::bucket::{AtomicWord, take};
+use crate::keyed::{Outcome, Store};
 use crate::quota::{Quota, Scale};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -50,7 +51,7 @@ fn a_bucket_is_never_overdrawn<A: AtomicWord<Word = u64> + 'static>() {
 /// Two requests of one new key, one cell: one is admitted, so that the key has one bucket.
 fn a_key_has_one_bucket<A: AtomicWord<Word = u64> + 'static>() {
     let table = Table::<A>::new(scale(1), 1, Filling::Half).expect("a small table");
-    let ask = |table: &Table<A>| table.take(7, 0, SECOND) == Outcome::Admitted;
+    let ask = |table: &Table<A>| table.take(7, 0, 1) == Outcome::Admitted;
     let (here, there) = together(table, ask, ask);
     assert!(here ^ there, "the key has no bucket or two: {here} {there}");
 }
@@ -60,8 +61,8 @@ fn a_slot_that_changes_hands_serves_both<A: AtomicWord<Word = u64> + 'static>() 
     const OLD: u64 = 7;
     const NEW: u64 = 8;
     let table = Table::<A>::new(scale(1), 1, Filling::Half).expect("a small table");
-    assert_eq!(table.take(OLD, 0, SECOND), Outcome::Admitted);
-    let ask = |key: u64| move |table: &Table<A>| table.take(key, SECOND, SECOND);
+    assert_eq!(table.take(OLD, 0, 1), Outcome::Admitted);
+    let ask = |key: u64| move |table: &Table<A>| table.take(key, SECOND, 1);
     let said = together(table, ask(OLD), ask(NEW));
     assert_eq!(said, (Outcome::Admitted, Outcome::Admitted), "a full bucket denied");
 }
