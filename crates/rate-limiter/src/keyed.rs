@@ -99,6 +99,9 @@ trait Store {
     /// Looks whether `cells` cells are there. Takes nothing, and makes no bucket.
     fn look(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Level;
 
+    /// Puts back `cells` cells that were taken, as far as the bucket has room for them.
+    fn give_back(&self, hash: u64, elapsed_ns: u64, cells: u64);
+
     /// Asks for the memory of a bucket that will be taken from soon.
     fn prefetch(&self, hash: u64);
 
@@ -157,13 +160,16 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
     /// that it shares with the keys of the same neighbourhood.
     #[inline]
     pub fn check<K: Hash + ?Sized>(&self, key: &K) -> Decision {
-        self.check_at(self.clock.now(), key, 1)
+        self.check_n(key, 1)
     }
 
     /// Takes `cells` cells from the bucket of `key`, all or none, now.
     #[inline]
     pub fn check_n<K: Hash + ?Sized>(&self, key: &K, cells: u64) -> Decision {
-        self.check_at(self.clock.now(), key, cells)
+        let hash = self.hasher.hash_one(key);
+        // The bucket comes from memory while the clock is read.
+        any!(&self.table, table => table.prefetch(hash));
+        self.check_hashed(self.clock.now(), hash, cells)
     }
 
     /// Takes `cells` cells from the bucket of `key`, all or none, at `now`, a reading of this
@@ -235,6 +241,34 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
         }
     }
 
+    /// Gives back `cells` cells of `key` that were taken and not used, now.
+    ///
+    /// As with [`DirectLimiter::refund`](crate::DirectLimiter::refund), return at once what an
+    /// earlier step took and a later one refused, and never more than was taken. A key whose bucket
+    /// is full, or was admitted for want of room, has nothing to get back.
+    ///
+    /// ```
+    /// use rate_limiter::{KeyedLimiter, Quota};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = KeyedLimiter::new(Quota::per_hour(1)?, 100)?;
+    /// assert!(limiter.check("ada").is_admitted());
+    /// limiter.refund("ada", 1);
+    /// assert!(limiter.check("ada").is_admitted());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn refund<K: Hash + ?Sized>(&self, key: &K, cells: u64) {
+        self.refund_at(self.clock.now(), key, cells);
+    }
+
+    /// The same at `now`, a reading of this limiter's clock.
+    pub fn refund_at<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) {
+        let (hash, elapsed) = (self.hasher.hash_one(key), self.elapsed_ns(now));
+        let cells = cells.min(self.quota.burst());
+        any!(&self.table, table => table.give_back(hash, elapsed, cells));
+    }
+
     fn look<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) -> Level {
         let (hash, elapsed) = (self.hasher.hash_one(key), self.elapsed_ns(now));
         any!(&self.table, table => table.look(hash, elapsed, cells))
@@ -295,3 +329,6 @@ impl<C, S> fmt::Debug for KeyedLimiter<C, S> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -308,6 +308,23 @@ impl Store for Compact {
         }
     }
 
+    fn give_back(&self, hash: u64, elapsed_ns: u64, cells: u64) {
+        let now = self.present(self.parts.at(elapsed_ns));
+        let (tag, cost) = (tag(hash), cells << self.parts.bits);
+        while let Some(slot) = self.find(tag, self.lines.home(hash)) {
+            // Relaxed, all: as in `take_from`.
+            let seen = slot.load(Ordering::Relaxed);
+            let left = self.parts.debt(seen, now).saturating_sub(cost);
+            let new = word(tag, now.wrapping_add(left));
+            let (order, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+            let done =
+                seen >> TAT_BITS == tag && slot.compare_exchange(seen, new, order, failure).is_ok();
+            if done {
+                return;
+            }
+        }
+    }
+
     fn look(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Level {
         let now = self.present(self.parts.at(elapsed_ns));
         let slot = self.find(tag(hash), self.lines.home(hash));

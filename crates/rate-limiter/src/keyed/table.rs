@@ -4,7 +4,9 @@
 //!
 //! A *line* is four slots, for 64-bit words exactly one cache line: four fingerprints, then four
 //! TATs. A key's hash names its *home* line; its slot is in the home line or one of the next
-//! [`WINDOW`]` - 1`, the first that was free when the key came.
+//! [`WINDOW`]` - 1`, the first that was free when the key came. In each line a key begins at the
+//! slot that its hash names, so that it is mostly there: a processor that guesses so reads the
+//! fingerprint and the TAT at once.
 //!
 //! ```text
 //!   home = hash * lines / 2^64
@@ -20,21 +22,23 @@
 //! | fingerprint | TAT      | state      | who may change it                                    |
 //! |-------------|----------|------------|------------------------------------------------------|
 //! | 0           | 0        | never used | an inserter, by exchanging the TAT for `MARK`        |
-//! | key         | > now    | in use     | any request of the key, by exchanging the TAT        |
-//! | key         | <= now   | expired    | the same, or an inserter as above: first one wins    |
+//! | key         | >= now   | in use     | any request of the key, by exchanging the TAT        |
+//! | key         | < now    | expired    | the same, or an inserter as above: first one wins    |
 //! | any         | `MARK`   | changing   | the inserter that exchanged it, nobody else          |
 //!
-//! A fingerprint, once set, never becomes 0 again. That is why a search may stop at a slot never
-//! used: an insertion takes the first slot it can, so that nothing of this key lies behind.
+//! A fingerprint, once set, never becomes 0 again. That is why a search may stop at a line with a
+//! slot never used: an insertion takes the first line it can, so that nothing of this key lies
+//! behind.
 //!
 //! # A request of a key that has its slot
 //!
 //! It reads the TAT, then the fingerprint *again*, then exchanges the TAT. Three facts make that
 //! safe against the slot changing hands in between:
 //!
-//! 1. The TAT of a slot only grows, over all its owners: a request adds to `max(TAT, now)`, and an
-//!    inserter needs an expired TAT and writes one later than now. So an exchange that succeeds
-//!    proves that nothing happened to the slot since the TAT was read.
+//! 1. A slot never holds under one owner a TAT that it held under an earlier one: an inserter needs
+//!    a TAT before now, a request adds to `max(TAT, now)`, and who gives cells back goes no lower
+//!    than the moment at which the slot was taken. So an exchange that succeeds proves that the slot
+//!    has not changed hands since the TAT was read.
 //! 2. An inserter writes the fingerprint before the new TAT; a request that reads the new TAT
 //!    reads the new fingerprint after it, and knows that the slot is lost.
 //! 3. An inserter writes the mark before the fingerprint; a request that read an old TAT and then
@@ -55,7 +59,7 @@
 use super::lines::{Lines, Seen};
 use super::{KeyedStats, Level, Outcome, Store, TableError};
 use crate::bucket::AtomicWord;
-use crate::gcra::{Step, Word, step};
+use crate::gcra::{Step, Word, debt, step};
 use crate::quota::Scale;
 use crate::sync::{AtomicU64, Ordering, hint};
 
@@ -117,8 +121,8 @@ impl<A: AtomicWord> Line<A> {
         }
     }
 
-    /// Looks at all slots and branches at none: which slot a key has is what no processor can
-    /// predict.
+    /// Looks at all slots and branches at none: which of them a key has that is not at its first
+    /// one is what no processor can predict.
     #[inline(always)]
     fn search(&self, fingerprint: u64) -> Seen {
         let mut found = Seen { equal: 0, never_used: 0 };
@@ -139,10 +143,12 @@ impl<A: AtomicWord> Line<A> {
         loop {
             // Acquire: pairs with the Release in `settle`; behind the TAT we see its owner.
             let seen = self.tats[slot].load(Ordering::Acquire);
+            // Relaxed: once it is set it stays so, and until then the exchange decides.
+            let is_free = || self.fingerprints[slot].load(Ordering::Relaxed) == NEVER_USED;
             if seen == A::Word::MARK {
                 hint::spin_loop();
-            } else if seen > now {
-                return Err(seen);
+            } else if seen >= now && !is_free() {
+                return Err(seen + A::Word::ONE);
             } else if self.tats[slot].exchange(seen, A::Word::MARK, Ordering::Acquire).is_ok() {
                 return Ok(());
             }
@@ -170,6 +176,12 @@ impl<A: AtomicWord> Table<A> {
     #[inline(always)]
     fn find(&self, fingerprint: u64, home: usize) -> Option<Slot<'_, A>> {
         for line in self.lines.window(home) {
+            let first = first_slot(fingerprint);
+            // Relaxed: as in `search`.
+            if line.fingerprints[first].load(Ordering::Relaxed) == fingerprint {
+                let (fingerprint, tat) = (&line.fingerprints[first], &line.tats[first]);
+                return Some(Slot { fingerprint, tat });
+            }
             let seen = line.search(fingerprint);
             if seen.equal != 0 {
                 let slot = seen.equal.trailing_zeros() as usize % SLOTS;
@@ -239,6 +251,7 @@ impl<A: AtomicWord> Table<A> {
         let mut first_expiry = A::Word::MARK;
         for line in self.lines.window(home) {
             for slot in 0..SLOTS {
+                let slot = (first_slot(fingerprint) + slot) % SLOTS;
                 match line.claim(slot, now) {
                     Ok(()) => {
                         self.settle(line, slot, fingerprint, now + cost);
@@ -282,6 +295,14 @@ impl<A: AtomicWord> Table<A> {
     }
 }
 
+/// The slot of each line that a key takes if it can.
+#[inline(always)]
+fn first_slot(fingerprint: u64) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "only the low bits are asked for")]
+    let first = fingerprint as usize % SLOTS;
+    first
+}
+
 /// What tells a key from others in its window.
 #[inline(always)]
 fn fingerprint(hash: u64) -> u64 {
@@ -300,6 +321,29 @@ impl<A: AtomicWord> Store for Table<A> {
             };
             if let Some(outcome) = outcome {
                 return outcome;
+            }
+        }
+    }
+
+    fn give_back(&self, hash: u64, elapsed_ns: u64, cells: u64) {
+        let (now, cost) = (self.scale.ticks_at(elapsed_ns), self.scale.cost(cells));
+        let fingerprint = fingerprint(hash);
+        while let Some(slot) = self.find(fingerprint, self.lines.home(hash)) {
+            // Acquire, both: as in `take_from`.
+            let seen = slot.tat.load(Ordering::Acquire);
+            let owner = slot.fingerprint.load(Ordering::Acquire);
+            if seen == A::Word::MARK {
+                hint::spin_loop();
+            } else if owner == fingerprint {
+                // Full is full: no lower than now, which is after the slot was taken.
+                let missing = debt(seen, now);
+                let left = if missing > cost { missing - cost } else { A::Word::ZERO };
+                // Relaxed: as in `take_from`.
+                let done =
+                    seen <= now || slot.tat.exchange(seen, now + left, Ordering::Relaxed).is_ok();
+                if done {
+                    return;
+                }
             }
         }
     }

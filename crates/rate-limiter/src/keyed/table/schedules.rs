@@ -59,12 +59,27 @@ fn a_key_has_one_bucket<A: AtomicWord<Word = u64> + 'static>() {
 /// A key whose bucket has expired asks while another key takes its slot: both are full.
 fn a_slot_that_changes_hands_serves_both<A: AtomicWord<Word = u64> + 'static>() {
     const OLD: u64 = 7;
-    const NEW: u64 = 8;
+    // Its first slot is the same.
+    const NEW: u64 = 11;
     let table = Table::<A>::new(scale(1), 1, Filling::Half).expect("a small table");
     assert_eq!(table.take(OLD, 0, 1), Outcome::Admitted);
-    let ask = |key: u64| move |table: &Table<A>| table.take(key, SECOND, 1);
+    let ask = |key: u64| move |table: &Table<A>| table.take(key, SECOND + 1, 1);
     let said = together(table, ask(OLD), ask(NEW));
     assert_eq!(said, (Outcome::Admitted, Outcome::Admitted), "a full bucket denied");
+}
+
+/// A key gives its one cell back and asks again while another request of it asks: one of the two
+/// gets the cell.
+fn what_is_given_back_is_taken_once<A: AtomicWord<Word = u64> + 'static>() {
+    let table = Table::<A>::new(scale(1), 1, Filling::Half).expect("a small table");
+    assert_eq!(table.take(7, 0, 1), Outcome::Admitted);
+    let ask = |table: &Table<A>| u64::from(table.take(7, 0, 1) == Outcome::Admitted);
+    let gives = move |table: &Table<A>| {
+        table.give_back(7, 0, 1);
+        ask(table)
+    };
+    let (here, there) = together(table, ask, gives);
+    assert_eq!(here + there, 1, "one cell was given back");
 }
 
 #[test]
@@ -75,6 +90,11 @@ fn bucket() {
 #[test]
 fn one_bucket_a_key() {
     explore("schedules::one_bucket_a_key", a_key_has_one_bucket::<AtomicU64>);
+}
+
+#[test]
+fn a_cell_comes_back() {
+    explore("schedules::a_cell_comes_back", what_is_given_back_is_taken_once::<AtomicU64>);
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_window_that_wraps_around_the_end_is_whole() {
     for key in 0..(WINDOW * SLOTS) as u64 {
         assert_eq!(table.take(u64::MAX - key, 0, 1), Outcome::Admitted, "key {key}");
     }
-    assert_eq!(table.take(u64::MAX - 1_000, 0, 1), Outcome::NoRoom(SECOND));
+    assert_eq!(table.take(u64::MAX - 1_000, 0, 1), Outcome::NoRoom(SECOND + 1));
     for key in 0..(WINDOW * SLOTS) as u64 {
         assert_eq!(table.take(u64::MAX - key, 0, 1), Outcome::Denied(SECOND), "key {key}");
     }
@@ -51,11 +51,12 @@ fn an_expired_slot_is_overwritten_and_its_key_comes_back_fresh() {
     for key in 1..=slots {
         assert_eq!(table.take(key, 0, 1), Outcome::Admitted);
     }
-    assert_eq!(table.take(1_000, SECOND - 1, 1), Outcome::NoRoom(SECOND));
-    assert_eq!(table.take(1_000, SECOND, 1), Outcome::Admitted);
-    // Key 1 had the first slot, which is gone; its full bucket is as good as none.
-    assert_eq!(table.take(1, SECOND, 1), Outcome::Admitted);
-    assert_eq!(table.take(1, SECOND, 1), Outcome::Denied(2 * SECOND));
+    let after = SECOND + 1;
+    assert_eq!(table.take(1_000, SECOND, 1), Outcome::NoRoom(after));
+    assert_eq!(table.take(1_000, after, 1), Outcome::Admitted);
+    // Key 4 had the slot, which is gone; its full bucket is as good as none.
+    assert_eq!(table.take(4, after, 1), Outcome::Admitted);
+    assert_eq!(table.take(4, after, 1), Outcome::Denied(after + SECOND));
     assert_eq!(table.stats().overwritten, 2);
     assert_eq!(table.stats().inserted, slots + 2);
 }
