@@ -25,7 +25,8 @@
 //!
 //! A key has its slot near the place that its hash names. Where all slots there hold buckets
 //! still in use, [`WhenFull`] decides. Size the table for the keys that are *in use within the time
-//! that a bucket takes to fill up*, which is all that it ever holds.
+//! that a bucket takes to fill up*, which is all that it ever holds. Where many keys come once and
+//! never again, [`KeyedBuilder::strangers`] keeps those out of it.
 
 mod builder;
 mod compact;
@@ -33,6 +34,7 @@ mod lines;
 mod owned;
 mod pages;
 mod prefetch;
+mod strangers;
 mod table;
 
 use std::fmt;
@@ -58,7 +60,7 @@ const BATCH: usize = 16;
 pub struct KeyedStats {
     /// Slots in the table, in use or not.
     pub slots: usize,
-    /// Bytes that the table occupies.
+    /// Bytes that the table occupies, with what stands before it.
     pub bytes: usize,
     /// Keys that took a slot: new ones, and old ones whose bucket had been overwritten.
     pub inserted: u64,
@@ -66,6 +68,8 @@ pub struct KeyedStats {
     pub overwritten: u64,
     /// Requests of new keys for which there was no room.
     pub turned_away: u64,
+    /// Requests that were admitted without a slot; see [`KeyedBuilder::strangers`].
+    pub passed: u64,
 }
 
 /// What became of a request. Moments are nanoseconds since the table was made.
@@ -128,6 +132,7 @@ macro_rules! any {
         }
     };
 }
+use any;
 
 /// A limiter with a bucket for each key, all under one quota.
 ///

@@ -33,7 +33,8 @@
 //!
 //! It is not for quotas of more than a cell a nanosecond, nor for bursts above 2^24.
 
-use super::lines::{Lines, Seen};
+use super::lines::{Lines, Met, Seen};
+use super::strangers::Strangers;
 use super::{KeyedStats, Level, Outcome, Store, TableError};
 use crate::quota::{Quota, Scale};
 use crate::sync::{AtomicU64, Ordering};
@@ -106,6 +107,12 @@ impl Parts {
         (product >> 64) as u64
     }
 
+    /// Parts from `now` to a nanosecond, at least as many as there are; none to the first one.
+    fn until(&self, elapsed_ns: u64, now: u64) -> u64 {
+        let slack = if elapsed_ns == 0 { 0 } else { 2 };
+        self.at(elapsed_ns).saturating_add(slack).saturating_sub(now)
+    }
+
     /// Nanoseconds after which `parts` more have passed for certain.
     fn nanos(&self, parts: u64) -> u64 {
         let nanos = ((u128::from(parts) + 1) << 64) / u128::from(self.per_ns.max(1)) + 1;
@@ -163,6 +170,11 @@ impl Compact {
         Ok(Self { lines: Lines::new(keys, count, line)?, parts, latest: AtomicU64::new(0) })
     }
 
+    /// Keeps keys that come once out of the table.
+    pub(super) fn keep_out(&mut self, strangers: Strangers) {
+        self.lines.keep_out(strangers);
+    }
+
     /// The nanosecond at which the table's time has come to `wait` parts after `now` for certain.
     fn moment_ns(&self, elapsed_ns: u64, now: u64, wait: u64) -> u64 {
         // Behind a clock that has jumped back lies how far it jumped.
@@ -193,10 +205,10 @@ impl Compact {
         }
     }
 
-    /// Takes `cost` parts, or says how many must pass before it can.
+    /// Takes `cells` cells at `now`, in parts, or says how many parts must pass before it can.
     #[inline(always)]
-    fn take_parts(&self, hash: u64, now: u64, cost: u64) -> Result<(), Refusal> {
-        let (tag, home) = (tag(hash), self.lines.home(hash));
+    fn take_at(&self, hash: u64, elapsed_ns: u64, now: u64, cells: u64) -> Result<(), Refusal> {
+        let (tag, home, cost) = (tag(hash), self.lines.home(hash), cells << self.parts.bits);
         loop {
             if let Some(slot) = self.find(tag, home) {
                 match self.take_from(slot, tag, now, cost) {
@@ -205,7 +217,7 @@ impl Compact {
                     Step::Lost => continue,
                 }
             }
-            if let Some(inserted) = self.insert(tag, home, now, cost) {
+            if let Some(inserted) = self.insert(hash, elapsed_ns, now, cells) {
                 return inserted;
             }
         }
@@ -248,20 +260,41 @@ impl Compact {
 
     /// Gives a key a slot and takes from it; `None` where it turns out to have one.
     #[cold]
-    fn insert(&self, tag: u64, home: usize, now: u64, cost: u64) -> Option<Result<(), Refusal>> {
+    fn insert(
+        &self,
+        hash: u64,
+        elapsed_ns: u64,
+        now: u64,
+        cells: u64,
+    ) -> Option<Result<(), Refusal>> {
+        let (tag, home) = (tag(hash), self.lines.home(hash));
         let _guard = self.lines.lock(home);
         if self.find(tag, home).is_some() {
             return None;
         }
+        let full_at_ns = match self.lines.meet(hash, elapsed_ns, cells) {
+            Met::Passes => return Some(Ok(())),
+            Met::Begins { full_at_ns } => full_at_ns,
+        };
+        let debt = self.parts.until(full_at_ns, now) + (cells << self.parts.bits);
+        if debt > self.parts.tolerance {
+            return Some(Err(Refusal::Denied(debt - self.parts.tolerance)));
+        }
+        Some(self.put(home, now, word(tag, now.wrapping_add(debt))))
+    }
+
+    /// Puts a bucket into the first slot of a window that is free at `now`. The caller holds the
+    /// lock of the home.
+    fn put(&self, home: usize, now: u64, new: u64) -> Result<(), Refusal> {
         let mut first_expiry = u64::MAX;
         for slot in self.lines.window(home).flat_map(|line| &line.slots) {
-            match self.claim(slot, now, word(tag, now.wrapping_add(cost))) {
-                Ok(()) => return Some(Ok(())),
+            match self.claim(slot, now, new) {
+                Ok(()) => return Ok(()),
                 Err(debt) => first_expiry = first_expiry.min(debt),
             }
         }
         self.lines.count_turned_away();
-        Some(Err(Refusal::NoRoom(first_expiry)))
+        Err(Refusal::NoRoom(first_expiry))
     }
 
     /// Writes `new` into this slot if it is free; else says how many parts it will not be.
@@ -301,7 +334,7 @@ impl Store for Compact {
     #[inline(always)]
     fn take(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Outcome {
         let now = self.present(self.parts.at(elapsed_ns));
-        match self.take_parts(hash, now, cells << self.parts.bits) {
+        match self.take_at(hash, elapsed_ns, now, cells) {
             Ok(()) => Outcome::Admitted,
             Err(Refusal::Denied(wait)) => Outcome::Denied(self.moment_ns(elapsed_ns, now, wait)),
             Err(Refusal::NoRoom(wait)) => Outcome::NoRoom(self.moment_ns(elapsed_ns, now, wait)),
@@ -330,7 +363,10 @@ impl Store for Compact {
         let slot = self.find(tag(hash), self.lines.home(hash));
         // Relaxed: as in `take_from`. A slot that was lost meanwhile says what its owner misses,
         // as one with the same tag would.
-        let debt = slot.map_or(0, |slot| self.parts.debt(slot.load(Ordering::Relaxed), now));
+        let debt = match slot {
+            Some(slot) => self.parts.debt(slot.load(Ordering::Relaxed), now),
+            None => self.parts.until(self.lines.full_at_ns(hash, elapsed_ns), now),
+        };
         let wanted = debt + (cells << self.parts.bits);
         let wait = wanted.checked_sub(self.parts.tolerance).filter(|&wait| wait > 0);
         let stored = self.parts.tolerance.saturating_sub(debt);

@@ -8,6 +8,7 @@
 //! one page, so that a large table of small pages costs a walk through the page tables with each
 //! check; it asks for huge pages.
 
+use super::strangers::{Known, Strangers};
 use super::{KeyedStats, TableError, pages, prefetch};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
@@ -20,11 +21,20 @@ pub(super) struct Seen {
     pub(super) never_used: u32,
 }
 
+/// What becomes of a key without a slot.
+pub(super) enum Met {
+    /// It is admitted without one.
+    Passes,
+    /// It gets one, with a bucket that is full at this nanosecond.
+    Begins { full_at_ns: u64 },
+}
+
 /// Lines of type `L`, each key's within `WINDOW` of its home.
 pub(super) struct Lines<L, const WINDOW: usize> {
     /// Invariant: at least `WINDOW` lines, so that a window never meets itself.
     lines: Box<[L]>,
     locks: Box<[Mutex<()>]>,
+    strangers: Option<Strangers>,
     inserted: AtomicU64,
     overwritten: AtomicU64,
     turned_away: AtomicU64,
@@ -56,7 +66,35 @@ impl<L, const WINDOW: usize> Lines<L, WINDOW> {
             inserted: AtomicU64::new(0),
             overwritten: AtomicU64::new(0),
             turned_away: AtomicU64::new(0),
+            strangers: None,
         })
+    }
+
+    /// Keeps keys that come once out of the lines from now on.
+    pub(super) fn keep_out(&mut self, strangers: Strangers) {
+        self.strangers = Some(strangers);
+    }
+
+    /// Who a key without a slot is that asks for `cells`. The caller holds the lock of its home.
+    pub(super) fn meet(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Met {
+        let Some(strangers) = &self.strangers else { return Met::Begins { full_at_ns: 0 } };
+        let known = match cells {
+            1 => strangers.meet(hash, elapsed_ns),
+            _ => strangers.look(hash, elapsed_ns),
+        };
+        match known {
+            Known::Stranger if cells == 1 => Met::Passes,
+            Known::Stranger => Met::Begins { full_at_ns: 0 },
+            Known::FullAt(full_at_ns) => Met::Begins { full_at_ns },
+        }
+    }
+
+    /// When the bucket of a key without a slot is full at the latest.
+    pub(super) fn full_at_ns(&self, hash: u64, elapsed_ns: u64) -> u64 {
+        match self.strangers.as_ref().map(|it| it.look(hash, elapsed_ns)) {
+            Some(Known::FullAt(full_at_ns)) => full_at_ns,
+            Some(Known::Stranger) | None => 0,
+        }
     }
 
     /// The line at which the window of a key begins. The high bits of the hash decide; the
@@ -104,10 +142,11 @@ impl<L, const WINDOW: usize> Lines<L, WINDOW> {
     pub(super) fn stats(&self, slots: usize) -> KeyedStats {
         KeyedStats {
             slots: self.lines.len() * slots,
-            bytes: size_of_val(&*self.lines),
+            bytes: size_of_val(&*self.lines) + self.strangers.as_ref().map_or(0, Strangers::bytes),
             inserted: self.inserted.load(Ordering::Relaxed),
             overwritten: self.overwritten.load(Ordering::Relaxed),
             turned_away: self.turned_away.load(Ordering::Relaxed),
+            passed: self.strangers.as_ref().map_or(0, Strangers::passed),
         }
     }
 }

@@ -37,8 +37,8 @@
 //!
 //! 1. A slot never holds under one owner a TAT that it held under an earlier one: an inserter needs
 //!    a TAT before now, a request adds to `max(TAT, now)`, and who gives cells back goes no lower
-//!    than the moment at which the slot was taken. So an exchange that succeeds proves that the slot
-//!    has not changed hands since the TAT was read.
+//!    than the moment at which the slot was taken. So an exchange that succeeds proves that the
+//!    slot has not changed hands since the TAT was read.
 //! 2. An inserter writes the fingerprint before the new TAT; a request that reads the new TAT
 //!    reads the new fingerprint after it, and knows that the slot is lost.
 //! 3. An inserter writes the mark before the fingerprint; a request that read an old TAT and then
@@ -56,7 +56,8 @@
 //!
 //! It never grows, moves or sweeps. It does not know what a quota is, only ticks.
 
-use super::lines::{Lines, Seen};
+use super::lines::{Lines, Met, Seen};
+use super::strangers::Strangers;
 use super::{KeyedStats, Level, Outcome, Store, TableError};
 use crate::bucket::AtomicWord;
 use crate::gcra::{Step, Word, debt, step};
@@ -172,6 +173,11 @@ impl<A: AtomicWord> Table<A> {
         Ok(Self { lines: Lines::new(keys, filling.lines(keys), Line::empty)?, scale })
     }
 
+    /// Keeps keys that come once out of the table.
+    pub(super) fn keep_out(&mut self, strangers: Strangers) {
+        self.lines.keep_out(strangers);
+    }
+
     /// The slot that a key has.
     #[inline(always)]
     fn find(&self, fingerprint: u64, home: usize) -> Option<Slot<'_, A>> {
@@ -234,35 +240,45 @@ impl<A: AtomicWord> Table<A> {
         }
     }
 
-    /// Gives a key without a bucket a slot and takes `cost` ticks from it; `None` where the key
+    /// Gives a key without a bucket a slot and takes `cells` cells from it; `None` where the key
     /// turns out to have a slot.
     #[cold]
-    fn insert(
-        &self,
-        fingerprint: u64,
-        home: usize,
-        now: A::Word,
-        cost: A::Word,
-    ) -> Option<Outcome> {
+    fn insert(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Option<Outcome> {
+        let (fingerprint, home) = (fingerprint(hash), self.lines.home(hash));
+        let now = self.scale.ticks_at(elapsed_ns);
         let _guard = self.lines.lock(home);
         if self.find(fingerprint, home).is_some() {
             return None;
         }
+        let full_at_ns = match self.lines.meet(hash, elapsed_ns, cells) {
+            Met::Passes => return Some(Outcome::Admitted),
+            Met::Begins { full_at_ns } => full_at_ns,
+        };
+        let tat = self.scale.ticks_at(full_at_ns);
+        match step(&self.scale, tat, now, self.scale.cost(cells)) {
+            Step::Admit(tat) => Some(self.put(fingerprint, home, now, tat)),
+            Step::Deny(ready) => Some(Outcome::Denied(self.scale.moment_ns(ready))),
+        }
+    }
+
+    /// Puts a bucket into the first slot of a window that is free at `now`. The caller holds the
+    /// lock of the home.
+    fn put(&self, fingerprint: u64, home: usize, now: A::Word, tat: A::Word) -> Outcome {
         let mut first_expiry = A::Word::MARK;
         for line in self.lines.window(home) {
             for slot in 0..SLOTS {
                 let slot = (first_slot(fingerprint) + slot) % SLOTS;
                 match line.claim(slot, now) {
                     Ok(()) => {
-                        self.settle(line, slot, fingerprint, now + cost);
-                        return Some(Outcome::Admitted);
+                        self.settle(line, slot, fingerprint, tat);
+                        return Outcome::Admitted;
                     }
                     Err(expiry) => first_expiry = first_expiry.min(expiry),
                 }
             }
         }
         self.lines.count_turned_away();
-        Some(Outcome::NoRoom(self.scale.moment_ns(first_expiry)))
+        Outcome::NoRoom(self.scale.moment_ns(first_expiry))
     }
 
     /// Hands a claimed slot to its new owner.
@@ -276,12 +292,12 @@ impl<A: AtomicWord> Table<A> {
         line.tats[slot].store(tat, Ordering::Release);
     }
 
-    /// The TAT of a key; zero where it has no bucket, which is full then. Writes nothing.
-    fn tat(&self, hash: u64) -> A::Word {
+    /// The TAT of a key; what is known of it where it has no bucket. Writes nothing.
+    fn tat(&self, hash: u64, elapsed_ns: u64) -> A::Word {
         let fingerprint = fingerprint(hash);
         loop {
             let Some(slot) = self.find(fingerprint, self.lines.home(hash)) else {
-                return A::Word::ZERO;
+                return self.scale.ticks_at(self.lines.full_at_ns(hash, elapsed_ns));
             };
             // Acquire, both: as in `take_from`.
             let seen = slot.tat.load(Ordering::Acquire);
@@ -317,7 +333,7 @@ impl<A: AtomicWord> Store for Table<A> {
         loop {
             let outcome = match self.find(fingerprint, home) {
                 Some(slot) => self.take_from(&slot, fingerprint, now, cost),
-                None => self.insert(fingerprint, home, now, cost),
+                None => self.insert(hash, elapsed_ns, cells),
             };
             if let Some(outcome) = outcome {
                 return outcome;
@@ -349,7 +365,7 @@ impl<A: AtomicWord> Store for Table<A> {
     }
 
     fn look(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Level {
-        let (tat, now) = (self.tat(hash), self.scale.ticks_at(elapsed_ns));
+        let (tat, now) = (self.tat(hash, elapsed_ns), self.scale.ticks_at(elapsed_ns));
         let ready = match step(&self.scale, tat, now, self.scale.cost(cells)) {
             Step::Admit(_) => None,
             Step::Deny(ready) => Some(self.scale.moment_ns(ready)),
