@@ -128,9 +128,9 @@ impl<C: Clock, S: BuildHasher> KeyedBuilder<C, S> {
     ///
     /// `count` is how many keys that never come again may come within the time of one cell. About
     /// 4 % of them are mistaken for known ones and take a slot. No key is ever admitted more than
-    /// its quota; one that comes again may begin with a cell less than it would hold, a mistaken one
-    /// with two less. See the error bounds in the header of `strangers`. Best where the burst
-    /// is three cells or more.
+    /// its quota; one that comes again may begin with a cell less than it would hold, and one that
+    /// was mistaken with two less. See the error bounds in the header of `strangers`. Best where
+    /// the burst is three cells or more.
     ///
     /// ```
     /// use rate_limiter::{KeyedLimiter, Quota};

@@ -389,4 +389,6 @@ impl Store for Compact {
 }
 
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! What all kinds of tables have in common, on a clock that the test sets.
 
+mod histories;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
