@@ -107,10 +107,11 @@ impl Parts {
         (product >> 64) as u64
     }
 
-    /// Parts from `now` to a nanosecond, at least as many as there are; none to the first one.
-    fn until(&self, elapsed_ns: u64, now: u64) -> u64 {
-        let slack = if elapsed_ns == 0 { 0 } else { 2 };
-        self.at(elapsed_ns).saturating_add(slack).saturating_sub(now)
+    /// Parts that a bucket misses at `now`, at least as many as it does, that is full or from which
+    /// a cell was taken at `took_at_ns`.
+    fn first_debt(&self, took_at_ns: Option<u64>, now: u64) -> u64 {
+        let back = |nanos| self.at(nanos).saturating_add(2).saturating_add(1 << self.bits);
+        took_at_ns.map_or(0, |nanos| back(nanos).saturating_sub(now))
     }
 
     /// Nanoseconds after which `parts` more have passed for certain.
@@ -272,11 +273,11 @@ impl Compact {
         if self.find(tag, home).is_some() {
             return None;
         }
-        let full_at_ns = match self.lines.meet(hash, elapsed_ns, cells) {
+        let first = match self.lines.meet(hash, elapsed_ns, cells) {
             Met::Passes => return Some(Ok(())),
-            Met::Begins { full_at_ns } => full_at_ns,
+            Met::Begins { took_at_ns } => self.parts.first_debt(took_at_ns, now),
         };
-        let debt = self.parts.until(full_at_ns, now) + (cells << self.parts.bits);
+        let debt = first + (cells << self.parts.bits);
         if debt > self.parts.tolerance {
             return Some(Err(Refusal::Denied(debt - self.parts.tolerance)));
         }
@@ -365,7 +366,7 @@ impl Store for Compact {
         // as one with the same tag would.
         let debt = match slot {
             Some(slot) => self.parts.debt(slot.load(Ordering::Relaxed), now),
-            None => self.parts.until(self.lines.full_at_ns(hash, elapsed_ns), now),
+            None => self.parts.first_debt(self.lines.took_at_ns(hash, elapsed_ns), now),
         };
         let wanted = debt + (cells << self.parts.bits);
         let wait = wanted.checked_sub(self.parts.tolerance).filter(|&wait| wait > 0);

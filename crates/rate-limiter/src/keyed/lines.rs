@@ -25,8 +25,8 @@ pub(super) struct Seen {
 pub(super) enum Met {
     /// It is admitted without one.
     Passes,
-    /// It gets one, with a bucket that is full at this nanosecond.
-    Begins { full_at_ns: u64 },
+    /// It gets one, with a full bucket, or one from which a cell was taken at this nanosecond.
+    Begins { took_at_ns: Option<u64> },
 }
 
 /// Lines of type `L`, each key's within `WINDOW` of its home.
@@ -77,23 +77,23 @@ impl<L, const WINDOW: usize> Lines<L, WINDOW> {
 
     /// Who a key without a slot is that asks for `cells`. The caller holds the lock of its home.
     pub(super) fn meet(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Met {
-        let Some(strangers) = &self.strangers else { return Met::Begins { full_at_ns: 0 } };
+        let Some(strangers) = &self.strangers else { return Met::Begins { took_at_ns: None } };
         let known = match cells {
             1 => strangers.meet(hash, elapsed_ns),
             _ => strangers.look(hash, elapsed_ns),
         };
         match known {
             Known::Stranger if cells == 1 => Met::Passes,
-            Known::Stranger => Met::Begins { full_at_ns: 0 },
-            Known::FullAt(full_at_ns) => Met::Begins { full_at_ns },
+            Known::Stranger => Met::Begins { took_at_ns: None },
+            Known::TookAt(nanos) => Met::Begins { took_at_ns: Some(nanos) },
         }
     }
 
-    /// When the bucket of a key without a slot is full at the latest.
-    pub(super) fn full_at_ns(&self, hash: u64, elapsed_ns: u64) -> u64 {
-        match self.strangers.as_ref().map(|it| it.look(hash, elapsed_ns)) {
-            Some(Known::FullAt(full_at_ns)) => full_at_ns,
-            Some(Known::Stranger) | None => 0,
+    /// When a key without a slot may have taken a cell, at the latest.
+    pub(super) fn took_at_ns(&self, hash: u64, elapsed_ns: u64) -> Option<u64> {
+        match self.strangers.as_ref()?.look(hash, elapsed_ns) {
+            Known::TookAt(nanos) => Some(nanos),
+            Known::Stranger => None,
         }
     }
 

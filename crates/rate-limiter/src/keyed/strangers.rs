@@ -91,8 +91,8 @@ struct Block {
 pub(super) enum Known {
     /// It did not come lately. Its bucket is full.
     Stranger,
-    /// It may have taken a cell: its bucket is full again at this nanosecond at the latest.
-    FullAt(u64),
+    /// It may have taken a cell, at this nanosecond at the latest.
+    TookAt(u64),
 }
 
 /// The bits of a key.
@@ -176,8 +176,8 @@ impl Strangers {
         } else {
             return Known::Stranger;
         };
-        // A number is one ahead, so that this is the end of the generation, and a cell after it.
-        Known::FullAt(latest.saturating_add(1).saturating_mul(self.interval_ns))
+        // A number is one ahead, so that this is where the generation ends.
+        Known::TookAt(latest.saturating_mul(self.interval_ns))
     }
 }
 

@@ -250,15 +250,20 @@ impl<A: AtomicWord> Table<A> {
         if self.find(fingerprint, home).is_some() {
             return None;
         }
-        let full_at_ns = match self.lines.meet(hash, elapsed_ns, cells) {
+        let tat = match self.lines.meet(hash, elapsed_ns, cells) {
             Met::Passes => return Some(Outcome::Admitted),
-            Met::Begins { full_at_ns } => full_at_ns,
+            Met::Begins { took_at_ns } => self.first_tat(took_at_ns),
         };
-        let tat = self.scale.ticks_at(full_at_ns);
         match step(&self.scale, tat, now, self.scale.cost(cells)) {
             Step::Admit(tat) => Some(self.put(fingerprint, home, now, tat)),
             Step::Deny(ready) => Some(Outcome::Denied(self.scale.moment_ns(ready))),
         }
+    }
+
+    /// The TAT of a bucket that is full, or from which a cell was taken at `took_at_ns`.
+    fn first_tat(&self, took_at_ns: Option<u64>) -> A::Word {
+        took_at_ns
+            .map_or(A::Word::ZERO, |nanos| self.scale.ticks_at(nanos) + self.scale.ticks_per_cell)
     }
 
     /// Puts a bucket into the first slot of a window that is free at `now`. The caller holds the
@@ -297,7 +302,7 @@ impl<A: AtomicWord> Table<A> {
         let fingerprint = fingerprint(hash);
         loop {
             let Some(slot) = self.find(fingerprint, self.lines.home(hash)) else {
-                return self.scale.ticks_at(self.lines.full_at_ns(hash, elapsed_ns));
+                return self.first_tat(self.lines.took_at_ns(hash, elapsed_ns));
             };
             // Acquire, both: as in `take_from`.
             let seen = slot.tat.load(Ordering::Acquire);

@@ -23,7 +23,7 @@ fn who_came_is_known_until_the_cell_is_back() {
     assert_eq!(sketch.look(7, SECOND / 2), Known::Stranger);
     assert_eq!(sketch.meet(7, SECOND / 2), Known::Stranger);
     for seen in [SECOND / 2, SECOND, 2 * SECOND - 1] {
-        assert_eq!(sketch.look(7, seen), Known::FullAt(2 * SECOND), "at {seen}");
+        assert_eq!(sketch.look(7, seen), Known::TookAt(SECOND), "at {seen}");
         assert_eq!(sketch.look(8, seen), Known::Stranger, "another key, at {seen}");
     }
     assert_eq!(sketch.look(7, 2 * SECOND), Known::Stranger);
@@ -35,11 +35,11 @@ fn who_came_is_known_until_the_cell_is_back() {
 fn a_clock_that_jumps_back_forgets_nobody() {
     let sketch = Strangers::new(1, SECOND).unwrap();
     assert_eq!(sketch.meet(7, 100 * SECOND), Known::Stranger);
-    assert_eq!(sketch.look(7, 0), Known::FullAt(102 * SECOND));
+    assert_eq!(sketch.look(7, 0), Known::TookAt(101 * SECOND));
     assert_eq!(sketch.meet(8, 0), Known::Stranger);
-    assert_eq!(sketch.look(8, 0), Known::FullAt(102 * SECOND));
+    assert_eq!(sketch.look(8, 0), Known::TookAt(101 * SECOND));
     assert_eq!(sketch.meet(9, u64::MAX), Known::Stranger);
-    assert!(matches!(sketch.look(9, u64::MAX), Known::FullAt(_)));
+    assert!(matches!(sketch.look(9, u64::MAX), Known::TookAt(_)));
 }
 
 #[test]
@@ -122,6 +122,19 @@ fn regulars_find_room_in_a_flood() {
     let (without, with) = (served(0), served(100_000));
     assert_eq!(with, 50_000, "with the sketch");
     assert!(without <= 15_000, "{without} of 50,000 without it");
+}
+
+/// A cell in a generation, and years of them: what a clock counts ends before the sum of both.
+#[test]
+fn decades_between_two_cells_do_not_add_up_to_more() {
+    let years = Duration::from_hours(8_760);
+    for (period, burst, started) in [(34, 8, 10), (140, 1, 1), (140, 60, 400)] {
+        let quota = Quota::new(1, years * period).unwrap().with_burst(burst).unwrap();
+        let limiter = limiter(quota, 100, 10);
+        limiter.clock().set(Timestamp::ZERO + years * started);
+        let admitted = (0..burst + 2).filter(|_| limiter.check("ada").is_admitted()).count() as u64;
+        assert!((burst.saturating_sub(1)..=burst).contains(&admitted), "{admitted} of {burst}");
+    }
 }
 
 #[test]
