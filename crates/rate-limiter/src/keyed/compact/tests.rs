@@ -116,6 +116,22 @@ fn a_bucket_that_rests_for_ages_denies_for_one_burst_at_most() {
     }
 }
 
+/// The word of a slot never used is a TAT like any other where the clock wraps.
+#[test]
+fn a_slot_never_used_is_free_at_every_time() {
+    let quota = Quota::per_second(1_000_000).unwrap();
+    let parts = Parts::new(&quota).unwrap();
+    for before in [1, parts.tolerance / 2, parts.tolerance] {
+        let limiter = limiter(quota, 100);
+        let wraps = Duration::from_nanos(parts.nanos((1 << 40) - before));
+        limiter.clock().advance(wraps);
+        assert!(limiter.check("key").is_admitted(), "{before} parts before the clock wraps");
+        let now = limiter.clock().now();
+        assert_eq!(limiter.standing_at(now, "key").remaining(), quota.burst() - 1);
+        assert_eq!(limiter.stats().inserted, 1);
+    }
+}
+
 #[test]
 fn ten_bytes_a_key_and_room_for_nearly_all() {
     let keys = 200_000;
