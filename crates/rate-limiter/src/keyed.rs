@@ -29,6 +29,7 @@
 //! never again, [`KeyedBuilder::strangers`] keeps those out of it.
 
 mod builder;
+mod change;
 mod compact;
 mod lines;
 mod owned;

@@ -47,6 +47,9 @@ pub enum TableError {
          limiter without `compact`"
     )]
     NotCompact,
+    /// A sketch of strangers stands before the table whose quota was to change.
+    #[error("a limiter that keeps strangers out cannot change its quota; make a new one")]
+    Strangers,
 }
 
 /// How a table is laid out.

@@ -33,11 +33,14 @@
 //!
 //! It is not for quotas of more than a cell a nanosecond, nor for bursts above 2^24.
 
+mod parts;
+
 use super::lines::{Lines, Met, Seen};
 use super::strangers::Strangers;
 use super::{KeyedStats, Level, Outcome, Store, TableError};
 use crate::quota::{Quota, Scale};
 use crate::sync::{AtomicU64, Ordering};
+use parts::Parts;
 
 /// Bits of a TAT.
 const TAT_BITS: u32 = 40;
@@ -74,58 +77,6 @@ pub(super) struct Compact {
 #[repr(align(64))]
 struct Line {
     slots: [AtomicU64; SLOTS],
-}
-
-/// A quota in parts of a cell.
-#[derive(Clone, Copy, Debug)]
-struct Parts {
-    /// `k`: a cell has `2^k`.
-    bits: u32,
-    /// Parts a nanosecond, times 2^64, rounded down. Below one, so that it fits.
-    per_ns: u64,
-    tolerance: u64,
-}
-
-impl Parts {
-    fn new(quota: &Quota) -> Option<Self> {
-        let scale = Scale::wide(quota);
-        let burst = quota.burst();
-        let fits = |bits: &u32| {
-            burst.checked_mul(1 << bits).is_some_and(|parts| parts <= TOLERANCE_MAX)
-                && scale.ticks_per_ns << bits < scale.ticks_per_cell
-        };
-        let bits = (0..=20).rev().find(fits)?;
-        let per_ns = (scale.ticks_per_ns << bits << 64) / scale.ticks_per_cell;
-        let per_ns = u64::try_from(per_ns).expect("less than a part a nanosecond");
-        Some(Self { bits, per_ns, tolerance: burst << bits })
-    }
-
-    /// At most two parts behind the true number, and never ahead of it.
-    #[inline(always)]
-    fn at(&self, elapsed_ns: u64) -> u64 {
-        let product = u128::from(elapsed_ns) * u128::from(self.per_ns);
-        (product >> 64) as u64
-    }
-
-    /// Parts that a bucket misses at `now`, at least as many as it does, that is full or from which
-    /// a cell was taken at `took_at_ns`.
-    fn first_debt(&self, took_at_ns: Option<u64>, now: u64) -> u64 {
-        let back = |nanos| self.at(nanos).saturating_add(2).saturating_add(1 << self.bits);
-        took_at_ns.map_or(0, |nanos| back(nanos).saturating_sub(now))
-    }
-
-    /// Nanoseconds after which `parts` more have passed for certain.
-    fn nanos(&self, parts: u64) -> u64 {
-        let nanos = ((u128::from(parts) + 1) << 64) / u128::from(self.per_ns.max(1)) + 1;
-        u64::try_from(nanos).unwrap_or(u64::MAX)
-    }
-
-    /// Parts that a TAT lies ahead of `now`; none where it has passed.
-    #[inline(always)]
-    fn debt(&self, slot: u64, now: u64) -> u64 {
-        let ahead = (slot & TAT_MASK).wrapping_sub(now) & TAT_MASK;
-        if ahead <= self.tolerance + 2 * SLACK { ahead } else { 0 }
-    }
 }
 
 impl Line {
@@ -174,6 +125,40 @@ impl Compact {
     /// Keeps keys that come once out of the table.
     pub(super) fn keep_out(&mut self, strangers: Strangers) {
         self.lines.keep_out(strangers);
+    }
+
+    /// Whether keys that come once are kept out.
+    pub(super) fn has_strangers(&self) -> bool {
+        self.lines.has_strangers()
+    }
+
+    /// The same buckets under another quota, as those of `table`; `turn` speaks of wide ticks.
+    pub(super) fn under(
+        &self,
+        old: &Quota,
+        new: &Quota,
+        elapsed_ns: u64,
+        turn: impl Fn(u128) -> u128,
+    ) -> Result<Self, TableError> {
+        let parts = Parts::new(new).ok_or(TableError::NotCompact)?;
+        let (now, then) = (self.present(self.parts.at(elapsed_ns)), parts.at(elapsed_ns));
+        let cells = [old, new].map(|quota| Scale::wide(quota).ticks_per_cell);
+        let line = || Line { slots: std::array::from_fn(|_| AtomicU64::new(NEVER_USED)) };
+        let lines = self.lines.anew(line)?;
+        for (from, to) in self.lines.iter().zip(lines.iter()) {
+            for (from, to) in from.slots.iter().zip(&to.slots) {
+                // Relaxed, all: nobody else has either table.
+                let seen = from.load(Ordering::Relaxed);
+                if seen != NEVER_USED {
+                    let debt = match self.parts.debt(seen, now) {
+                        0 => 0,
+                        debt => parts.turned(debt, &self.parts, cells, &turn),
+                    };
+                    to.store(word(seen >> TAT_BITS, then.wrapping_add(debt)), Ordering::Relaxed);
+                }
+            }
+        }
+        Ok(Self { lines, parts, latest: AtomicU64::new(then) })
     }
 
     /// The nanosecond at which the table's time has come to `wait` parts after `now` for certain.

@@ -70,6 +70,31 @@ impl<L, const WINDOW: usize> Lines<L, WINDOW> {
         })
     }
 
+    /// As many lines that are made by `line`, and the same counts.
+    pub(super) fn anew<M>(&self, line: impl FnMut() -> M) -> Result<Lines<M, WINDOW>, TableError> {
+        let lines = Lines::new(self.lines.len(), Some(self.lines.len()), line)?;
+        let counts = [
+            (&self.inserted, &lines.inserted),
+            (&self.overwritten, &lines.overwritten),
+            (&self.turned_away, &lines.turned_away),
+        ];
+        for (old, new) in counts {
+            // Relaxed, both: counts, each for itself.
+            new.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        Ok(lines)
+    }
+
+    /// All lines, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &L> {
+        self.lines.iter()
+    }
+
+    /// Whether keys that come once are kept out.
+    pub(super) fn has_strangers(&self) -> bool {
+        self.strangers.is_some()
+    }
+
     /// Keeps keys that come once out of the lines from now on.
     pub(super) fn keep_out(&mut self, strangers: Strangers) {
         self.strangers = Some(strangers);

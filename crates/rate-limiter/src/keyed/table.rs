@@ -56,16 +56,16 @@
 //!
 //! It never grows, moves or sweeps. It does not know what a quota is, only ticks.
 
-use super::lines::{Lines, Met, Seen};
+mod line;
+
+use super::lines::{Lines, Met};
 use super::strangers::Strangers;
 use super::{KeyedStats, Level, Outcome, Store, TableError};
 use crate::bucket::AtomicWord;
 use crate::gcra::{Step, Word, debt, step};
 use crate::quota::Scale;
 use crate::sync::{AtomicU64, Ordering, hint};
-
-/// Slots in a line.
-const SLOTS: usize = 4;
+use line::{Line, NEVER_USED, SLOTS};
 
 /// Lines that a key may be found in. In a table half full none of three million random keys found
 /// no room in as many; of eight lines, 7 in a million did; at three quarters full, 300 in a
@@ -92,69 +92,11 @@ impl Filling {
     }
 }
 
-/// The fingerprint of a slot never used.
-const NEVER_USED: u64 = 0;
-
-/// Four slots; see the module's header.
-#[derive(Debug)]
-#[repr(align(64))]
-struct Line<A> {
-    fingerprints: [AtomicU64; SLOTS],
-    tats: [A; SLOTS],
-}
-
-// The point of the layout: a key that is at home costs one cache miss.
-#[cfg(not(any(loom, shuttle)))]
-const _: () = assert!(size_of::<Line<AtomicU64>>() == 64);
-
 /// The table.
 #[derive(Debug)]
 pub(super) struct Table<A: AtomicWord> {
     lines: Lines<Line<A>, WINDOW>,
     scale: Scale<A::Word>,
-}
-
-impl<A: AtomicWord> Line<A> {
-    fn empty() -> Self {
-        Self {
-            fingerprints: std::array::from_fn(|_| AtomicU64::new(NEVER_USED)),
-            tats: std::array::from_fn(|_| A::new(A::Word::ZERO)),
-        }
-    }
-
-    /// Looks at all slots and branches at none: which of them a key has that is not at its first
-    /// one is what no processor can predict.
-    #[inline(always)]
-    fn search(&self, fingerprint: u64) -> Seen {
-        let mut found = Seen { equal: 0, never_used: 0 };
-        for (slot, it) in self.fingerprints.iter().enumerate() {
-            // Relaxed: a hint; who takes from the slot reads it again behind the TAT.
-            let seen = it.load(Ordering::Relaxed);
-            found.equal |= u32::from(seen == fingerprint) << slot;
-            found.never_used |= u32::from(seen == NEVER_USED) << slot;
-        }
-        found
-    }
-
-    /// Makes this slot the caller's if it is free at tick `now`; else says when it will be.
-    ///
-    /// Waits for a slot that is changing hands. Passing it by would let a key be put behind a
-    /// slot that still looks never used, where a search would not find it.
-    fn claim(&self, slot: usize, now: A::Word) -> Result<(), A::Word> {
-        loop {
-            // Acquire: pairs with the Release in `settle`; behind the TAT we see its owner.
-            let seen = self.tats[slot].load(Ordering::Acquire);
-            // Relaxed: once it is set it stays so, and until then the exchange decides.
-            let is_free = || self.fingerprints[slot].load(Ordering::Relaxed) == NEVER_USED;
-            if seen == A::Word::MARK {
-                hint::spin_loop();
-            } else if seen >= now && !is_free() {
-                return Err(seen + A::Word::ONE);
-            } else if self.tats[slot].exchange(seen, A::Word::MARK, Ordering::Acquire).is_ok() {
-                return Ok(());
-            }
-        }
-    }
 }
 
 /// A slot of the table.
@@ -176,6 +118,41 @@ impl<A: AtomicWord> Table<A> {
     /// Keeps keys that come once out of the table.
     pub(super) fn keep_out(&mut self, strangers: Strangers) {
         self.lines.keep_out(strangers);
+    }
+
+    /// Whether keys that come once are kept out.
+    pub(super) fn has_strangers(&self) -> bool {
+        self.lines.has_strangers()
+    }
+
+    /// The same buckets in ticks of another quota, of which each misses `turn` of what it misses
+    /// now. Nobody else has the table.
+    ///
+    /// Every bucket keeps its place, also a full one: a search stops at a slot never used.
+    pub(super) fn under<B: AtomicWord>(
+        &self,
+        scale: Scale<B::Word>,
+        elapsed_ns: u64,
+        turn: impl Fn(u128) -> u128,
+    ) -> Result<Table<B>, TableError> {
+        let (now, then) = (self.scale.ticks_at(elapsed_ns), scale.ticks_at(elapsed_ns));
+        let table = Table { lines: self.lines.anew(Line::<B>::empty)?, scale };
+        for (old, new) in self.lines.iter().zip(table.lines.iter()) {
+            for slot in 0..SLOTS {
+                // Relaxed, all: nobody else has either table.
+                let owner = old.fingerprints[slot].load(Ordering::Relaxed);
+                let missing = debt(old.tats[slot].load(Ordering::Relaxed), now);
+                let tat = if missing == A::Word::ZERO {
+                    B::Word::ZERO
+                } else {
+                    let missing = B::Word::try_from(turn(missing.into())).ok();
+                    then + missing.expect("a debt is at most the tolerance, which fits")
+                };
+                new.fingerprints[slot].store(owner, Ordering::Relaxed);
+                new.tats[slot].store(tat, Ordering::Relaxed);
+            }
+        }
+        Ok(table)
     }
 
     /// The slot that a key has.
