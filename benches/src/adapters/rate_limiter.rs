@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use harness::contract::{Limiter, LimiterSpec, SteeredLimiter, Unsupported, Verdict};
 use rate_limiter::{
-    Clock, CompactLimiter, Decision, DirectLimiter, FastClock, KeyedLimiter, Lease, LeasedLimiter,
-    ManualClock, Quota, Timestamp, WhenFull,
+    Clock, Decision, DirectLimiter, FastClock, KeyedLimiter, Lease, LeasedLimiter, ManualClock,
+    Quota, Timestamp, WhenFull,
 };
 
 /// Keys that a keyed limiter has room for, twice what any line uses: a user does not know the
@@ -158,19 +158,20 @@ impl<const KEYS: usize> Limiter for Fitting<KEYS> {
 
 /// A bucket of eight bytes for each key, with room for the million keys that will come.
 #[derive(Debug)]
-pub struct Compact(CompactLimiter<FastClock>);
+pub struct Compact(KeyedLimiter<FastClock>);
 
 impl Limiter for Compact {
     const NAME: &'static str = "rate-limiter-compact";
 
     fn new(spec: &LimiterSpec) -> Result<Self, Unsupported> {
-        let limiter = CompactLimiter::new(quota(spec)?, 1_000_000, WhenFull::Admit);
+        let builder = KeyedLimiter::builder(quota(spec)?, 1_000_000).compact();
+        let limiter = builder.when_full(WhenFull::Admit).build();
         limiter.map(Self).map_err(|error| Unsupported(error.to_string()))
     }
 
     #[inline(always)]
     fn check(&self, key: u64, cost: u32) -> Verdict {
-        verdict(self.0.check_at(self.0.clock().now(), &key, cost.into()))
+        verdict(self.0.check_n(&key, cost.into()))
     }
 }
 

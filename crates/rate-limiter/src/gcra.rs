@@ -125,6 +125,14 @@ impl<W: Word> Scale<W> {
         };
         nanos.try_into().unwrap_or(u64::MAX)
     }
+
+    /// As [`nanos_at`](Self::nanos_at); the end of time where the clock never comes there: a narrow
+    /// bucket's stands still before, and nothing happens from then on.
+    #[inline]
+    pub(crate) fn moment_ns(&self, tick: W) -> u64 {
+        let nanos = self.nanos_at(tick);
+        if nanos > self.elapsed_ns_max { u64::MAX } else { nanos }
+    }
 }
 
 #[cfg(test)]

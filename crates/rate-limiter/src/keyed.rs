@@ -11,12 +11,13 @@
 //! bucket, which denies early and never admits more; among ten million live keys the chance that
 //! any two do is about 3 in a million. Who chooses the keys does not know the seed.
 //!
-//! # Two tables
+//! # Three tables
 //!
-//! | limiter            | a slot   | a key    | error                                              |
-//! |--------------------|----------|----------|----------------------------------------------------|
-//! | [`KeyedLimiter`]   | 16 bytes | 32 bytes, or 20 `dense` | none                                |
-//! | [`CompactLimiter`] | 8 bytes  | 10 bytes | two parts of an interval, keys with equal tags; see there |
+//! | setting                              | a slot   | a key    | error                            |
+//! |--------------------------------------|----------|----------|----------------------------------|
+//! | as it comes                          | 16 bytes | 32 bytes | none                             |
+//! | [`dense`](KeyedBuilder::dense)       | 16 bytes | 20 bytes | none                             |
+//! | [`compact`](KeyedBuilder::compact)   | 8 bytes  | 10 bytes | two parts of an interval, keys with equal tags; see `compact` |
 //!
 //! [`OwnedKeyLimiter`] keeps the keys themselves, in the workspace's hash map, up to a number.
 //!
@@ -24,11 +25,17 @@
 //!
 //! A key has its slot near the place that its hash names. Where all slots there hold buckets
 //! still in use, [`WhenFull`] decides. Size the table for the keys that are *in use within the time
-//! that a bucket takes to fill up*, which is all that it ever holds.
+//! that a bucket takes to fill up*, which is all that it ever holds. Where many keys come once and
+//! never again, [`KeyedBuilder::strangers`] keeps those out of it.
 
+mod builder;
+mod change;
 mod compact;
+mod lines;
 mod owned;
+mod pages;
 mod prefetch;
+mod strangers;
 mod table;
 
 use std::fmt;
@@ -37,55 +44,24 @@ use std::hash::{BuildHasher, Hash};
 use env::clock::{Clock, FastClock, Timestamp};
 use foldhash::quality::RandomState;
 
-use crate::decision::{Decision, Standing};
-use crate::quota::{Quota, Scale};
-use crate::single::{denial, settled_by_size, standing};
+use crate::decision::{Decision, Denial, Standing};
+use crate::quota::Quota;
+use crate::single::settled_by_size;
 use crate::sync::{AtomicU64, AtomicU128};
-pub use compact::{CompactError, CompactLimiter};
+pub use builder::{KeyedBuilder, TableError, WhenFull};
+use compact::Compact;
 pub use owned::OwnedKeyLimiter;
-use table::{Filling, Outcome, Table};
+use table::Table;
 
 /// Keys whose memory is fetched side by side.
 const BATCH: usize = 16;
-
-/// What becomes of a new key for which the table has no room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WhenFull {
-    /// It is denied until a slot near its place expires. The quota holds for every key.
-    #[default]
-    Deny,
-    /// It is admitted and not counted. Legitimate new keys pass while an attack fills the table.
-    Admit,
-}
-
-/// Why a table of buckets cannot be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CapacityError {
-    /// Room for no keys.
-    #[error("a table for zero keys admits none; ask for room for at least one")]
-    Zero,
-    /// More than the machine can address.
-    #[error("a table for {keys} keys exceeds the address space; ask for fewer")]
-    TooLarge {
-        /// What was asked for.
-        keys: usize,
-    },
-    /// More than the machine would give.
-    #[error("a table for {keys} keys needs {bytes} bytes, which the system refused")]
-    OutOfMemory {
-        /// What was asked for.
-        keys: usize,
-        /// What that takes.
-        bytes: usize,
-    },
-}
 
 /// What a table has been through. All counts are since construction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyedStats {
     /// Slots in the table, in use or not.
     pub slots: usize,
-    /// Bytes that the table occupies.
+    /// Bytes that the table occupies, with what stands before it.
     pub bytes: usize,
     /// Keys that took a slot: new ones, and old ones whose bucket had been overwritten.
     pub inserted: u64,
@@ -93,18 +69,71 @@ pub struct KeyedStats {
     pub overwritten: u64,
     /// Requests of new keys for which there was no room.
     pub turned_away: u64,
+    /// Requests that were admitted without a slot; see [`KeyedBuilder::strangers`].
+    pub passed: u64,
 }
 
-/// Settings of a [`KeyedLimiter`]; made by [`KeyedLimiter::builder`].
-#[derive(Clone, Debug)]
-pub struct KeyedBuilder<C = FastClock, S = RandomState> {
-    quota: Quota,
-    keys: usize,
-    filling: Filling,
-    when_full: WhenFull,
-    clock: C,
-    hasher: S,
+/// What became of a request. Moments are nanoseconds since the table was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The cells were taken.
+    Admitted,
+    /// The bucket has too few until this moment.
+    Denied(u64),
+    /// The key has no bucket, and its window holds no slot for it until this moment, if nobody asks
+    /// meanwhile.
+    NoRoom(u64),
 }
+
+/// What a look at a bucket shows. Moments are nanoseconds since the table was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Level {
+    /// Whole cells.
+    remaining: u64,
+    /// When it is full again; the moment of the look where it is.
+    full_at_ns: u64,
+    /// When it holds what was asked about; `None` where it does.
+    ready_at_ns: Option<u64>,
+}
+
+/// A table of buckets, by the hashes of their keys. `cells` is never zero nor above the burst.
+trait Store {
+    /// Takes `cells` cells, all or none, `elapsed_ns` after the table was made.
+    fn take(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Outcome;
+
+    /// Looks whether `cells` cells are there. Takes nothing, and makes no bucket.
+    fn look(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Level;
+
+    /// Puts back `cells` cells that were taken, as far as the bucket has room for them.
+    fn give_back(&self, hash: u64, elapsed_ns: u64, cells: u64);
+
+    /// Asks for the memory of a bucket that will be taken from soon.
+    fn prefetch(&self, hash: u64);
+
+    /// What the table has been through.
+    fn stats(&self) -> KeyedStats;
+}
+
+/// The tables.
+#[derive(Debug)]
+enum AnyTable {
+    /// In the narrowest words that keep the quota exactly.
+    Narrow(Table<AtomicU64>),
+    Wide(Table<AtomicU128>),
+    Compact(Compact),
+}
+
+/// Does the same to a table of any kind.
+macro_rules! any {
+    ($any:expr, $table:ident => $does:expr) => {
+        match $any {
+            AnyTable::Narrow($table) => $does,
+            AnyTable::Wide($table) => $does,
+            AnyTable::Compact($table) => $does,
+        }
+    };
+}
+use any;
 
 /// A limiter with a bucket for each key, all under one quota.
 ///
@@ -124,75 +153,10 @@ pub struct KeyedLimiter<C = FastClock, S = RandomState> {
     origin: Timestamp,
     when_full: WhenFull,
     quota: Quota,
+    /// Nanoseconds in which an empty bucket fills up.
+    fill_ns: u64,
     clock: C,
     hasher: S,
-}
-
-/// The table with the narrowest words that keep its quota exactly.
-enum AnyTable {
-    Narrow(Table<AtomicU64>),
-    Wide(Table<AtomicU128>),
-}
-
-impl KeyedLimiter<FastClock, RandomState> {
-    /// A limiter with room for `keys` buckets in use at once, on the machine's fastest sound
-    /// clock; a new key without room is denied.
-    ///
-    /// Takes 32 bytes a key, all of them now.
-    pub fn new(quota: Quota, keys: usize) -> Result<Self, CapacityError> {
-        Self::builder(quota, keys).build()
-    }
-
-    /// Starts from the settings of [`new`](Self::new).
-    pub fn builder(quota: Quota, keys: usize) -> KeyedBuilder {
-        KeyedBuilder {
-            quota,
-            keys,
-            filling: Filling::Half,
-            when_full: WhenFull::default(),
-            clock: FastClock::new(),
-            hasher: RandomState::default(),
-        }
-    }
-}
-
-impl<C: Clock, S: BuildHasher> KeyedBuilder<C, S> {
-    /// What becomes of a new key for which the table has no room.
-    #[must_use]
-    pub fn when_full(self, when_full: WhenFull) -> Self {
-        Self { when_full, ..self }
-    }
-
-    /// Packs the table: 20 bytes a key instead of 32. While it holds as many keys as it was made
-    /// for, a few of a thousand new ones find no room.
-    #[must_use]
-    pub fn dense(self) -> Self {
-        Self { filling: Filling::Dense, ..self }
-    }
-
-    /// Reads another clock.
-    pub fn clock<D: Clock>(self, clock: D) -> KeyedBuilder<D, S> {
-        let Self { quota, keys, filling, when_full, clock: _, hasher } = self;
-        KeyedBuilder { quota, keys, filling, when_full, clock, hasher }
-    }
-
-    /// Hashes keys another way. The hasher should be seeded, or whoever chooses the keys can make
-    /// them collide.
-    pub fn hasher<T: BuildHasher>(self, hasher: T) -> KeyedBuilder<C, T> {
-        let Self { quota, keys, filling, when_full, clock, hasher: _ } = self;
-        KeyedBuilder { quota, keys, filling, when_full, clock, hasher }
-    }
-
-    /// Allocates the table.
-    pub fn build(self) -> Result<KeyedLimiter<C, S>, CapacityError> {
-        let Self { quota, keys, filling, when_full, clock, hasher } = self;
-        let table = match Scale::narrow(&quota) {
-            Some(scale) => AnyTable::Narrow(Table::new(scale, keys, filling)?),
-            None => AnyTable::Wide(Table::new(Scale::wide(&quota), keys, filling)?),
-        };
-        let origin = clock.now();
-        Ok(KeyedLimiter { table, origin, when_full, quota, clock, hasher })
-    }
 }
 
 impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
@@ -202,13 +166,16 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
     /// that it shares with the keys of the same neighbourhood.
     #[inline]
     pub fn check<K: Hash + ?Sized>(&self, key: &K) -> Decision {
-        self.check_at(self.clock.now(), key, 1)
+        self.check_n(key, 1)
     }
 
     /// Takes `cells` cells from the bucket of `key`, all or none, now.
     #[inline]
     pub fn check_n<K: Hash + ?Sized>(&self, key: &K, cells: u64) -> Decision {
-        self.check_at(self.clock.now(), key, cells)
+        let hash = self.hasher.hash_one(key);
+        // The bucket comes from memory while the clock is read.
+        any!(&self.table, table => table.prefetch(hash));
+        self.check_hashed(self.clock.now(), hash, cells)
     }
 
     /// Takes `cells` cells from the bucket of `key`, all or none, at `now`, a reading of this
@@ -247,10 +214,7 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
         for (batch, keys) in keys.chunks(BATCH).enumerate() {
             for (hash, key) in hashes.iter_mut().zip(keys) {
                 *hash = self.hasher.hash_one(key);
-                match &self.table {
-                    AnyTable::Narrow(table) => table.prefetch(*hash),
-                    AnyTable::Wide(table) => table.prefetch(*hash),
-                }
+                any!(&self.table, table => table.prefetch(*hash));
             }
             for (index, &hash) in hashes[..keys.len()].iter().enumerate() {
                 answer(batch * BATCH + index, self.check_hashed(now, hash, 1));
@@ -258,51 +222,92 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
         }
     }
 
+    /// What a request for `cells` cells of `key` would be answered at `now`. Takes nothing, and
+    /// makes no bucket. It does not look for room: where a key has no bucket, a request may still
+    /// be turned away.
+    pub fn peek_at<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) -> Decision {
+        if let Some(decision) = settled_by_size(self.quota.burst(), cells) {
+            return decision;
+        }
+        match self.look(now, key, cells).ready_at_ns {
+            None => Decision::Admitted,
+            Some(ready) => self.deny(now, ready),
+        }
+    }
+
     /// What the bucket of `key` holds at `now`. Takes nothing, and makes no bucket.
     pub fn standing_at<K: Hash + ?Sized>(&self, now: Timestamp, key: &K) -> Standing {
-        let hash = self.hasher.hash_one(key);
-        match &self.table {
-            AnyTable::Narrow(it) => standing(it.scale(), self.origin, now, it.look(hash)),
-            AnyTable::Wide(it) => standing(it.scale(), self.origin, now, it.look(hash)),
+        let level = self.look(now, key, 1);
+        Standing {
+            burst: self.quota.burst(),
+            remaining: level.remaining,
+            full_at: self.moment(level.full_at_ns),
+            asked_at: now,
+            fill_ns: self.fill_ns,
         }
+    }
+
+    /// Gives back `cells` cells of `key` that were taken and not used, now.
+    ///
+    /// As with [`DirectLimiter::refund`](crate::DirectLimiter::refund), return at once what an
+    /// earlier step took and a later one refused, and never more than was taken. A key whose bucket
+    /// is full, or was admitted for want of room, has nothing to get back.
+    ///
+    /// ```
+    /// use rate_limiter::{KeyedLimiter, Quota};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = KeyedLimiter::new(Quota::per_hour(1)?, 100)?;
+    /// assert!(limiter.check("ada").is_admitted());
+    /// limiter.refund("ada", 1);
+    /// assert!(limiter.check("ada").is_admitted());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn refund<K: Hash + ?Sized>(&self, key: &K, cells: u64) {
+        self.refund_at(self.clock.now(), key, cells);
+    }
+
+    /// The same at `now`, a reading of this limiter's clock.
+    pub fn refund_at<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) {
+        let (hash, elapsed) = (self.hasher.hash_one(key), self.elapsed_ns(now));
+        let cells = cells.min(self.quota.burst());
+        any!(&self.table, table => table.give_back(hash, elapsed, cells));
+    }
+
+    fn look<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) -> Level {
+        let (hash, elapsed) = (self.hasher.hash_one(key), self.elapsed_ns(now));
+        any!(&self.table, table => table.look(hash, elapsed, cells))
     }
 
     #[inline(always)]
     fn check_hashed(&self, now: Timestamp, hash: u64, cells: u64) -> Decision {
-        let elapsed = now.as_nanos().saturating_sub(self.origin.as_nanos());
-        match &self.table {
-            AnyTable::Narrow(table) => {
-                let scale = table.scale();
-                settled_by_size(scale, cells).unwrap_or_else(|| {
-                    let outcome = table.take(hash, scale.ticks_at(elapsed), scale.cost(cells));
-                    self.decide(scale, now, outcome)
-                })
-            }
-            AnyTable::Wide(table) => {
-                let scale = table.scale();
-                settled_by_size(scale, cells).unwrap_or_else(|| {
-                    let outcome = table.take(hash, scale.ticks_at(elapsed), scale.cost(cells));
-                    self.decide(scale, now, outcome)
-                })
-            }
+        if let Some(decision) = settled_by_size(self.quota.burst(), cells) {
+            return decision;
+        }
+        let elapsed = self.elapsed_ns(now);
+        match any!(&self.table, table => table.take(hash, elapsed, cells)) {
+            Outcome::Admitted => Decision::Admitted,
+            Outcome::Denied(ready) => self.deny(now, ready),
+            Outcome::NoRoom(first_expiry) => match self.when_full {
+                WhenFull::Admit => Decision::Admitted,
+                WhenFull::Deny => self.deny(now, first_expiry),
+            },
         }
     }
 
     #[inline(always)]
-    fn decide<W: crate::gcra::Word>(
-        &self,
-        scale: &Scale<W>,
-        now: Timestamp,
-        outcome: Outcome<W>,
-    ) -> Decision {
-        match outcome {
-            Outcome::Admitted => Decision::Admitted,
-            Outcome::Denied(ready) => Decision::Denied(denial(scale, self.origin, now, ready)),
-            Outcome::NoRoom(first_expiry) => match self.when_full {
-                WhenFull::Admit => Decision::Admitted,
-                WhenFull::Deny => Decision::Denied(denial(scale, self.origin, now, first_expiry)),
-            },
-        }
+    fn elapsed_ns(&self, now: Timestamp) -> u64 {
+        now.as_nanos().saturating_sub(self.origin.as_nanos())
+    }
+
+    fn moment(&self, elapsed_ns: u64) -> Timestamp {
+        Timestamp::from_nanos(self.origin.as_nanos().saturating_add(elapsed_ns))
+    }
+
+    #[inline]
+    fn deny(&self, now: Timestamp, ready_ns: u64) -> Decision {
+        Decision::Denied(Denial::new(now, self.moment(ready_ns)))
     }
 
     /// The clock that the limiter reads.
@@ -317,23 +322,19 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
 
     /// What the table has been through.
     pub fn stats(&self) -> KeyedStats {
-        match &self.table {
-            AnyTable::Narrow(table) => table.stats(),
-            AnyTable::Wide(table) => table.stats(),
-        }
+        any!(&self.table, table => table.stats())
     }
 }
 
 impl<C, S> fmt::Debug for KeyedLimiter<C, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slots = match &self.table {
-            AnyTable::Narrow(table) => table.stats().slots,
-            AnyTable::Wide(table) => table.stats().slots,
-        };
         f.debug_struct("KeyedLimiter")
             .field("quota", &self.quota)
-            .field("slots", &slots)
+            .field("table", &self.table)
             .field("when_full", &self.when_full)
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

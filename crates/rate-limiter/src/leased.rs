@@ -66,7 +66,7 @@ pub enum LeaseError {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct LeasedLimiter<C = FastClock> {
     shared: Arc<Shared<C>>,
 }
@@ -96,6 +96,13 @@ impl LeasedLimiter<FastClock> {
     /// sound clock.
     pub fn new(quota: Quota, leases: u64, cells: u64) -> Result<Self, LeaseError> {
         Self::with_clock(quota, leases, cells, FastClock::new())
+    }
+}
+
+// Not derived: a clone shares the clock and need not clone it.
+impl<C> Clone for LeasedLimiter<C> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -184,5 +191,7 @@ impl<C> Drop for Lease<C> {
     }
 }
 
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests;

@@ -35,7 +35,7 @@
 //! | [`DirectLimiter`]                                 | one bucket: GCRA, which is a token bucket        |
 //! | [`LeasedLimiter`]                                 | one bucket, asked by threads all the time        |
 //! | [`LiveLimiter`]                                   | one bucket whose quota changes                   |
-//! | [`KeyedLimiter`], [`CompactLimiter`]              | a bucket for each key, in fixed memory           |
+//! | [`KeyedLimiter`]                                  | a bucket for each key, in fixed memory           |
 //! | [`OwnedKeyLimiter`]                               | the same, where no two keys may share a bucket   |
 //! | [`FairLimiter`]                                   | to wait for a turn, first come, first served     |
 //! | [`LeakyQueue`]                                    | to be told when to go                            |
@@ -102,10 +102,7 @@ pub use env::clock::{Clock, FastClock, ManualClock, MonotonicClock, Timestamp, T
 pub use fair::TokioTimer;
 pub use fair::{Acquire, AcquireError, FairLimiter, Timer};
 pub use jitter::Jitter;
-pub use keyed::{
-    CapacityError, CompactError, CompactLimiter, KeyedBuilder, KeyedLimiter, KeyedStats,
-    OwnedKeyLimiter, WhenFull,
-};
+pub use keyed::{KeyedBuilder, KeyedLimiter, KeyedStats, OwnedKeyLimiter, TableError, WhenFull};
 pub use leased::{Lease, LeaseError, LeasedLimiter};
 pub use live::{Carry, LiveLimiter};
 pub use queue::LeakyQueue;

@@ -136,7 +136,7 @@ impl<C: Clock> LiveLimiter<C> {
 }
 
 /// A debt in ticks of the old quota as one in ticks of the new.
-fn carried(carry: Carry, old: &Quota, new: &Quota, debt: u128) -> u128 {
+pub(crate) fn carried(carry: Carry, old: &Quota, new: &Quota, debt: u128) -> u128 {
     // A narrow bucket has the same ticks, in a narrower word.
     let (old, new) = (Scale::wide(old), Scale::wide(new));
     let debt = debt.min(old.tolerance);

@@ -75,7 +75,7 @@ impl<C: Clock> SeveralQuotas<C> {
     pub fn check_at(&self, now: Timestamp, cells: u64) -> Decision {
         let smallest = self.scales.iter().min_by_key(|scale| scale.burst);
         let Some(smallest) = smallest else { return Decision::Admitted };
-        if let Some(decision) = settled_by_size(smallest, cells) {
+        if let Some(decision) = settled_by_size(smallest.burst, cells) {
             return decision;
         }
         let elapsed = now.as_nanos().saturating_sub(self.origin.as_nanos());

@@ -148,7 +148,7 @@ impl<A: AtomicWord> Cell<A, A::Word> {
 
     #[inline(always)]
     fn check(&self, now: Timestamp, cells: u64) -> Decision {
-        if let Some(decision) = settled_by_size(&self.scale, cells) {
+        if let Some(decision) = settled_by_size(self.scale.burst, cells) {
             return decision;
         }
         match take(&self.scale, &self.tat, self.ticks_at(now), self.scale.cost(cells)) {
@@ -158,7 +158,7 @@ impl<A: AtomicWord> Cell<A, A::Word> {
     }
 
     fn peek(&self, now: Timestamp, cells: u64) -> Decision {
-        if let Some(decision) = settled_by_size(&self.scale, cells) {
+        if let Some(decision) = settled_by_size(self.scale.burst, cells) {
             return decision;
         }
         // Relaxed: see the header of `bucket`.
@@ -175,7 +175,7 @@ impl<A: AtomicWord> Cell<A, A::Word> {
     }
 
     fn queue(&self, now: Timestamp, cells: u64) -> Result<Timestamp, Decision> {
-        match settled_by_size(&self.scale, cells) {
+        match settled_by_size(self.scale.burst, cells) {
             Some(Decision::Admitted) => return Ok(now),
             Some(decision) => return Err(decision),
             None => {}
@@ -262,10 +262,10 @@ pub(crate) fn standing<W: Word>(
 
 /// What can be said of a request for `cells` without looking at the bucket.
 #[inline(always)]
-pub(crate) fn settled_by_size<W>(scale: &Scale<W>, cells: u64) -> Option<Decision> {
+pub(crate) fn settled_by_size(burst: u64, cells: u64) -> Option<Decision> {
     match cells {
         0 => Some(Decision::Admitted),
-        _ if cells > scale.burst => Some(Decision::Impossible { burst: scale.burst }),
+        _ if cells > burst => Some(Decision::Impossible { burst }),
         _ => None,
     }
 }
@@ -284,8 +284,5 @@ pub(crate) fn denial<W: Word>(
 /// The first moment that is not before `tick`.
 #[inline]
 pub(crate) fn moment<W: Word>(scale: &Scale<W>, origin: Timestamp, tick: W) -> Timestamp {
-    let nanos = scale.nanos_at(tick);
-    // A narrow bucket's clock stands still at its end; nothing happens from there on.
-    let nanos = if nanos > scale.elapsed_ns_max { u64::MAX } else { nanos };
-    Timestamp::from_nanos(origin.as_nanos().saturating_add(nanos))
+    Timestamp::from_nanos(origin.as_nanos().saturating_add(scale.moment_ns(tick)))
 }

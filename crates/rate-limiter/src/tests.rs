@@ -154,6 +154,106 @@ fn like_ratelimit_losing_remainders() {
     assert_eq!(admitted_over(minutely, SECOND * 600, Duration::from_micros(100)), 10);
 }
 
+/// governor's default clock may show a processor less than another one saw (its issue 299), and the
+/// difference of the two wraps to ages: who asks is denied although the bucket is full.
+#[test]
+fn like_governor_denying_after_a_step_back() {
+    let step = Duration::from_micros(1);
+    let limiter = manual(Quota::per_second(1_000).unwrap().with_burst(100).unwrap());
+    limiter.clock().set(Timestamp::ZERO + SECOND);
+    assert!(limiter.check().is_admitted());
+    limiter.clock().set(Timestamp::ZERO + SECOND - step);
+    for _ in 0..98 {
+        assert!(limiter.check().is_admitted(), "cells were there");
+    }
+    let Decision::Denied(denial) = limiter.check() else { panic!("a step back is no gift") };
+    assert_eq!(denial.retry_after(), step, "denied longer than the clock jumped");
+}
+
+/// ratelimit 2.0.0 moves the time of the last refill, and then adds the tokens: a thread that is
+/// stalled in between adds them late, on top of a burst that was full. Here threads ask while the
+/// clock moves, and together they never get more than the whole time is worth.
+#[test]
+fn like_ratelimit_refilling_late() {
+    for round in 0..50 {
+        let limiter = manual(Quota::per_second(1_000_000).unwrap().with_burst(10).unwrap());
+        let step = Duration::from_micros(1 + round % 7);
+        let admitted: u64 = std::thread::scope(|scope| {
+            let ask = || (0..2_000).filter(|_| limiter.check().is_admitted()).count() as u64;
+            let workers: Vec<_> = (0..3).map(|_| scope.spawn(ask)).collect();
+            for _ in 0..100 {
+                limiter.clock().advance(step);
+                std::thread::yield_now();
+            }
+            workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+        });
+        let worth = limiter.clock().now().as_nanos() / 1_000;
+        assert!(admitted <= 10 + worth, "{admitted} in {worth} microseconds");
+    }
+}
+
+/// limitador 0.14 looks whether there is room and then adds, in two passes: sixteen threads get one
+/// more than the limit.
+#[test]
+fn like_limitador_looking_and_then_adding() {
+    for (limit, threads) in [(100, 4), (100, 16), (1_000, 4), (1_000, 16)] {
+        let quota = Quota::per_hour(limit).unwrap();
+        let builder = KeyedLimiter::builder(quota, 10).clock(ManualClock::default());
+        let limiter = builder.build().unwrap();
+        let admitted: u64 = std::thread::scope(|scope| {
+            let ask = || (0..limit).filter(|_| limiter.check("ada").is_admitted()).count() as u64;
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(ask)).collect();
+            workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+        });
+        assert_eq!(admitted, limit, "{threads} threads");
+    }
+}
+
+/// governor 0.10.4 keeps every key until `retain_recent` walks over all of them, for 33 ms where
+/// there are ten million. Here a new key takes over one bucket and looks at no more than its
+/// window: of a hundred thousand that have expired the others stay.
+#[test]
+fn like_governor_pausing_to_clean_up() {
+    let keys = 100_000;
+    let quota = Quota::per_second(1).unwrap();
+    let builder = KeyedLimiter::builder(quota, keys).dense().clock(ManualClock::default());
+    let limiter = builder.build().unwrap();
+    for key in 0..keys {
+        let _: Decision = limiter.check(&key);
+    }
+    limiter.clock().advance(SECOND * 2);
+    for key in keys..keys + 1_000 {
+        let before = limiter.stats();
+        assert!(limiter.check(&key).is_admitted());
+        let after = limiter.stats();
+        assert_eq!(after.inserted, before.inserted + 1);
+        assert!(after.overwritten <= before.overwritten + 1, "a check swept the table");
+    }
+}
+
+/// governor 0.10.4 grows with every key that was ever seen: a table of fixed memory does not, and
+/// forgets nothing that it needs.
+#[test]
+fn like_governor_growing_with_ten_million_keys() {
+    let quota = Quota::per_second(1).unwrap().with_burst(3).unwrap();
+    let builder = KeyedLimiter::builder(quota, 20_000).strangers(10_000);
+    let limiter = builder.clock(ManualClock::default()).build().unwrap();
+    let bytes = limiter.stats().bytes;
+    let mut regular = 0_u64;
+    for key in 0..10_000_000_u64 {
+        let _: Decision = limiter.check(&key);
+        if key % 1_000 == 0 {
+            regular += u64::from(limiter.check("regular").is_admitted());
+            limiter.clock().advance(Duration::from_millis(100));
+        }
+    }
+    let stats = limiter.stats();
+    assert_eq!(stats.bytes, bytes);
+    assert_eq!(stats.turned_away, 0, "{stats:?}");
+    // A thousand seconds, and two or three cells to begin with.
+    assert!((1_001..=1_003).contains(&regular), "{regular}");
+}
+
 #[test]
 fn keys_do_not_share_buckets() {
     let quota = Quota::per_second(2).unwrap();

@@ -33,16 +33,14 @@
 //!
 //! It is not for quotas of more than a cell a nanosecond, nor for bursts above 2^24.
 
-use std::fmt;
-use std::hash::{BuildHasher, Hash};
+mod parts;
 
-use env::clock::{Clock, FastClock, Timestamp};
-use foldhash::quality::RandomState;
-
-use super::{BATCH, CapacityError, KeyedStats, WhenFull, prefetch};
-use crate::decision::{Decision, Denial};
+use super::lines::{Lines, Met, Seen};
+use super::strangers::Strangers;
+use super::{KeyedStats, Level, Outcome, Store, TableError};
 use crate::quota::{Quota, Scale};
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Ordering};
+use parts::Parts;
 
 /// Bits of a TAT.
 const TAT_BITS: u32 = 40;
@@ -54,54 +52,25 @@ const TOLERANCE_MAX: u64 = 1 << 24;
 /// Parts by which the remembered moment may be behind.
 const SLACK: u64 = 1 << 16;
 
+/// The word of a slot never used.
+const NEVER_USED: u64 = 0;
+
 /// Slots in a line.
 const SLOTS: usize = 8;
 
 /// Lines that a key may be found in.
 const WINDOW: usize = 8;
 
-/// Locks that insertions are spread over.
-const LOCKS: usize = 64;
-
 // A TAT in use and one that has passed are far apart.
 const _: () = assert!(TOLERANCE_MAX + 2 * SLACK < 1 << (TAT_BITS - 8));
 
-/// Why a quota or a number of keys has no compact table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CompactError {
-    /// The quota needs finer time or more of it than eight bytes have.
-    #[error("a burst above 2^24 or a rate above a cell a nanosecond needs a `KeyedLimiter`")]
-    Quota,
-    /// The table cannot be made.
-    #[error(transparent)]
-    Capacity(#[from] CapacityError),
-}
-
-/// A limiter with a bucket of eight bytes for each key: ten bytes a key in all.
-///
-/// ```
-/// use rate_limiter::{CompactLimiter, Quota, WhenFull};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let limiter = CompactLimiter::new(Quota::per_minute(60)?, 1_000_000, WhenFull::Deny)?;
-/// assert!(limiter.check("203.0.113.9").is_admitted());
-/// # Ok(())
-/// # }
-/// ```
-pub struct CompactLimiter<C = FastClock, S = RandomState> {
-    /// Invariant: at least `WINDOW` lines.
-    lines: Box<[Line]>,
+/// The table.
+#[derive(Debug)]
+pub(super) struct Compact {
+    lines: Lines<Line, WINDOW>,
     parts: Parts,
     /// Within `SLACK` of the latest moment that was seen, in parts. Never decreases.
     latest: AtomicU64,
-    locks: Box<[Mutex<()>]>,
-    inserted: AtomicU64,
-    overwritten: AtomicU64,
-    turned_away: AtomicU64,
-    when_full: WhenFull,
-    origin: Timestamp,
-    clock: C,
-    hasher: S,
 }
 
 #[derive(Debug)]
@@ -110,50 +79,27 @@ struct Line {
     slots: [AtomicU64; SLOTS],
 }
 
-/// A quota in parts of a cell.
-#[derive(Clone, Copy, Debug)]
-struct Parts {
-    /// `k`: a cell has `2^k`.
-    bits: u32,
-    /// Parts a nanosecond, times 2^64, rounded down. Below one, so that it fits.
-    per_ns: u64,
-    tolerance: u64,
-    burst: u64,
+impl Line {
+    /// Looks at all slots and branches at none, as in `table`.
+    #[inline(always)]
+    fn search(&self, tag: u64) -> Seen {
+        let mut found = Seen { equal: 0, never_used: 0 };
+        for (slot, it) in self.slots.iter().enumerate() {
+            // Relaxed: a slot is one word, and who takes from it reads it again.
+            let seen = it.load(Ordering::Relaxed);
+            found.equal |= u32::from(seen >> TAT_BITS == tag) << slot;
+            found.never_used |= u32::from(seen == NEVER_USED) << slot;
+        }
+        found
+    }
 }
 
-impl Parts {
-    fn new(quota: &Quota) -> Option<Self> {
-        let scale = Scale::wide(quota);
-        let burst = quota.burst();
-        let fits = |bits: &u32| {
-            burst.checked_mul(1 << bits).is_some_and(|parts| parts <= TOLERANCE_MAX)
-                && scale.ticks_per_ns << bits < scale.ticks_per_cell
-        };
-        let bits = (0..=20).rev().find(fits)?;
-        let per_ns = (scale.ticks_per_ns << bits << 64) / scale.ticks_per_cell;
-        let per_ns = u64::try_from(per_ns).expect("less than a part a nanosecond");
-        Some(Self { bits, per_ns, tolerance: burst << bits, burst })
-    }
-
-    /// At most two parts behind the true number, and never ahead of it.
-    #[inline(always)]
-    fn at(&self, elapsed_ns: u64) -> u64 {
-        let product = u128::from(elapsed_ns) * u128::from(self.per_ns);
-        (product >> 64) as u64
-    }
-
-    /// Nanoseconds after which `parts` more have passed for certain.
-    fn nanos(&self, parts: u64) -> u64 {
-        let nanos = ((u128::from(parts) + 1) << 64) / u128::from(self.per_ns.max(1)) + 1;
-        u64::try_from(nanos).unwrap_or(u64::MAX)
-    }
-
-    /// Parts that a TAT lies ahead of `now`; none where it has passed.
-    #[inline(always)]
-    fn debt(&self, slot: u64, now: u64) -> u64 {
-        let ahead = (slot & TAT_MASK).wrapping_sub(now) & TAT_MASK;
-        if ahead <= self.tolerance + 2 * SLACK { ahead } else { 0 }
-    }
+/// Why parts cannot be taken, and how many must pass before they can.
+enum Refusal {
+    /// The bucket has too few.
+    Denied(u64),
+    /// The key has no bucket, and there is no slot for it.
+    NoRoom(u64),
 }
 
 /// Where a request found the bucket of its key.
@@ -165,130 +111,61 @@ enum Step {
     Lost,
 }
 
-impl CompactLimiter<FastClock, RandomState> {
-    /// A limiter with room for `keys` buckets in use at once, on the machine's fastest sound clock.
-    pub fn new(quota: Quota, keys: usize, when_full: WhenFull) -> Result<Self, CompactError> {
-        Self::with_clock(quota, keys, when_full, FastClock::new())
-    }
-}
-
-impl<C: Clock> CompactLimiter<C, RandomState> {
-    /// The same on another clock.
-    pub fn with_clock(
-        quota: Quota,
-        keys: usize,
-        when_full: WhenFull,
-        clock: C,
-    ) -> Result<Self, CompactError> {
-        let parts = Parts::new(&quota).ok_or(CompactError::Quota)?;
-        let count = || AtomicU64::new(0);
-        Ok(Self {
-            lines: allocate(keys)?,
-            parts,
-            latest: count(),
-            locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
-            inserted: count(),
-            overwritten: count(),
-            turned_away: count(),
-            when_full,
-            origin: clock.now(),
-            clock,
-            hasher: RandomState::default(),
-        })
-    }
-}
-
-/// Lines for `keys` keys, which fill four fifths of them.
-fn allocate(keys: usize) -> Result<Box<[Line]>, CapacityError> {
-    if keys == 0 {
-        return Err(CapacityError::Zero);
-    }
-    let too_large = CapacityError::TooLarge { keys };
-    let count = keys.checked_mul(5).ok_or(too_large)?.div_ceil(4 * SLOTS).max(WINDOW);
-    let bytes = count.checked_mul(size_of::<Line>()).ok_or(too_large)?;
-    if isize::try_from(bytes).is_err() {
-        return Err(too_large);
-    }
-    let mut lines = Vec::new();
-    lines.try_reserve_exact(count).map_err(|_| CapacityError::OutOfMemory { keys, bytes })?;
-    lines.resize_with(count, || Line { slots: std::array::from_fn(|_| AtomicU64::new(0)) });
-    Ok(lines.into_boxed_slice())
-}
-
-impl<C: Clock, S: BuildHasher> CompactLimiter<C, S> {
-    /// Takes one cell from the bucket of `key`, now.
-    #[inline]
-    pub fn check<K: Hash + ?Sized>(&self, key: &K) -> Decision {
-        self.check_at(self.clock.now(), key, 1)
+impl Compact {
+    /// A table with room for `keys` keys; an error where `quota` needs finer time or more of it
+    /// than eight bytes have.
+    pub(super) fn new(quota: &Quota, keys: usize) -> Result<Self, TableError> {
+        let parts = Parts::new(quota).ok_or(TableError::NotCompact)?;
+        // Four fifths of eight slots are in use when the table holds what it was made for.
+        let count = keys.checked_mul(5).map(|fifths| fifths.div_ceil(4 * SLOTS));
+        let line = || Line { slots: std::array::from_fn(|_| AtomicU64::new(NEVER_USED)) };
+        Ok(Self { lines: Lines::new(keys, count, line)?, parts, latest: AtomicU64::new(0) })
     }
 
-    /// Takes `cells` cells from the bucket of `key`, all or none, at `now`, a reading of this
-    /// limiter's clock.
-    #[inline]
-    pub fn check_at<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) -> Decision {
-        self.check_hashed(now, self.hasher.hash_one(key), cells)
+    /// Keeps keys that come once out of the table.
+    pub(super) fn keep_out(&mut self, strangers: Strangers) {
+        self.lines.keep_out(strangers);
     }
 
-    /// As [`KeyedLimiter::check_many_at`](super::KeyedLimiter::check_many_at).
-    pub fn check_many_at<K: Hash>(
+    /// Whether keys that come once are kept out.
+    pub(super) fn has_strangers(&self) -> bool {
+        self.lines.has_strangers()
+    }
+
+    /// The same buckets under another quota, as those of `table`; `turn` speaks of wide ticks.
+    pub(super) fn under(
         &self,
-        now: Timestamp,
-        keys: &[K],
-        mut answer: impl FnMut(usize, Decision),
-    ) {
-        let mut hashes = [0; BATCH];
-        for (batch, keys) in keys.chunks(BATCH).enumerate() {
-            for (hash, key) in hashes.iter_mut().zip(keys) {
-                *hash = self.hasher.hash_one(key);
-                prefetch::line(&raw const self.lines[self.home(*hash)]);
+        old: &Quota,
+        new: &Quota,
+        elapsed_ns: u64,
+        turn: impl Fn(u128) -> u128,
+    ) -> Result<Self, TableError> {
+        let parts = Parts::new(new).ok_or(TableError::NotCompact)?;
+        let (now, then) = (self.present(self.parts.at(elapsed_ns)), parts.at(elapsed_ns));
+        let cells = [old, new].map(|quota| Scale::wide(quota).ticks_per_cell);
+        let line = || Line { slots: std::array::from_fn(|_| AtomicU64::new(NEVER_USED)) };
+        let lines = self.lines.anew(line)?;
+        for (from, to) in self.lines.iter().zip(lines.iter()) {
+            for (from, to) in from.slots.iter().zip(&to.slots) {
+                // Relaxed, all: nobody else has either table.
+                let seen = from.load(Ordering::Relaxed);
+                if seen != NEVER_USED {
+                    let debt = match self.parts.debt(seen, now) {
+                        0 => 0,
+                        debt => parts.turned(debt, &self.parts, cells, &turn),
+                    };
+                    to.store(word(seen >> TAT_BITS, then.wrapping_add(debt)), Ordering::Relaxed);
+                }
             }
-            for (index, &hash) in hashes[..keys.len()].iter().enumerate() {
-                answer(batch * BATCH + index, self.check_hashed(now, hash, 1));
-            }
         }
+        Ok(Self { lines, parts, latest: AtomicU64::new(then) })
     }
 
-    /// The clock that the limiter reads.
-    pub const fn clock(&self) -> &C {
-        &self.clock
-    }
-
-    /// What the table has been through.
-    pub fn stats(&self) -> KeyedStats {
-        KeyedStats {
-            slots: self.lines.len() * SLOTS,
-            bytes: size_of_val(&*self.lines),
-            // Relaxed: counts, each for itself.
-            inserted: self.inserted.load(Ordering::Relaxed),
-            overwritten: self.overwritten.load(Ordering::Relaxed),
-            turned_away: self.turned_away.load(Ordering::Relaxed),
-        }
-    }
-
-    #[inline(always)]
-    fn check_hashed(&self, now: Timestamp, hash: u64, cells: u64) -> Decision {
-        match cells {
-            0 => return Decision::Admitted,
-            _ if cells > self.parts.burst => {
-                return Decision::Impossible { burst: self.parts.burst };
-            }
-            _ => {}
-        }
-        let elapsed = now.as_nanos().saturating_sub(self.origin.as_nanos());
-        let (parts, cost) = (self.present(self.parts.at(elapsed)), cells << self.parts.bits);
-        match self.take(hash, parts, cost) {
-            Ok(()) => Decision::Admitted,
-            Err(wait) => self.deny(now, elapsed, parts, wait),
-        }
-    }
-
-    /// The denial that ends when the table's time has come to `wait` parts after `parts`.
-    #[cold]
-    fn deny(&self, now: Timestamp, elapsed: u64, parts: u64, wait: u64) -> Decision {
+    /// The nanosecond at which the table's time has come to `wait` parts after `now` for certain.
+    fn moment_ns(&self, elapsed_ns: u64, now: u64, wait: u64) -> u64 {
         // Behind a clock that has jumped back lies how far it jumped.
-        let behind = parts - self.parts.at(elapsed);
-        let retry_at = now.as_nanos().saturating_add(self.parts.nanos(behind + wait));
-        Decision::Denied(Denial::new(now, Timestamp::from_nanos(retry_at)))
+        let behind = now - self.parts.at(elapsed_ns);
+        elapsed_ns.saturating_add(self.parts.nanos(behind + wait))
     }
 
     /// `parts`, or the latest moment that is remembered where the clock has jumped back behind it.
@@ -314,37 +191,19 @@ impl<C: Clock, S: BuildHasher> CompactLimiter<C, S> {
         }
     }
 
+    /// Takes `cells` cells at `now`, in parts, or says how many parts must pass before it can.
     #[inline(always)]
-    fn home(&self, hash: u64) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "below the number of lines")]
-        let home = ((u128::from(hash) * self.lines.len() as u128) >> 64) as usize;
-        home
-    }
-
-    #[inline(always)]
-    fn window(&self, home: usize) -> impl Iterator<Item = &AtomicU64> {
-        let lines = (home..home + WINDOW).map(|index| {
-            let index = if index < self.lines.len() { index } else { index - self.lines.len() };
-            &self.lines[index]
-        });
-        lines.flat_map(|line| &line.slots)
-    }
-
-    /// Takes `cost` parts, or says how many must pass before it can.
-    #[inline(always)]
-    fn take(&self, hash: u64, now: u64, cost: u64) -> Result<(), u64> {
-        // The low bits; the high ones decide the line. Zero is a slot never used.
-        let tag = (hash & ((1 << (64 - TAT_BITS)) - 1)).max(1);
-        let home = self.home(hash);
+    fn take_at(&self, hash: u64, elapsed_ns: u64, now: u64, cells: u64) -> Result<(), Refusal> {
+        let (tag, home, cost) = (tag(hash), self.lines.home(hash), cells << self.parts.bits);
         loop {
             if let Some(slot) = self.find(tag, home) {
                 match self.take_from(slot, tag, now, cost) {
                     Step::Admitted => return Ok(()),
-                    Step::Denied(wait) => return Err(wait),
+                    Step::Denied(wait) => return Err(Refusal::Denied(wait)),
                     Step::Lost => continue,
                 }
             }
-            if let Some(inserted) = self.insert(tag, home, now, cost) {
+            if let Some(inserted) = self.insert(hash, elapsed_ns, now, cells) {
                 return inserted;
             }
         }
@@ -352,8 +211,17 @@ impl<C: Clock, S: BuildHasher> CompactLimiter<C, S> {
 
     #[inline(always)]
     fn find(&self, tag: u64, home: usize) -> Option<&AtomicU64> {
-        // Relaxed: a slot is one word, and `take_from` reads it again.
-        self.window(home).find(|slot| slot.load(Ordering::Relaxed) >> TAT_BITS == tag)
+        for line in self.lines.window(home) {
+            let seen = line.search(tag);
+            if seen.equal != 0 {
+                return Some(&line.slots[seen.equal.trailing_zeros() as usize % SLOTS]);
+            }
+            // An insertion takes the first slot it can: nothing of this key lies behind.
+            if seen.never_used != 0 {
+                break;
+            }
+        }
+        None
     }
 
     #[inline(always)]
@@ -378,45 +246,135 @@ impl<C: Clock, S: BuildHasher> CompactLimiter<C, S> {
 
     /// Gives a key a slot and takes from it; `None` where it turns out to have one.
     #[cold]
-    fn insert(&self, tag: u64, home: usize, now: u64, cost: u64) -> Option<Result<(), u64>> {
-        let _guard = self.locks[home % LOCKS].lock().expect("no holder of this lock panics");
+    fn insert(
+        &self,
+        hash: u64,
+        elapsed_ns: u64,
+        now: u64,
+        cells: u64,
+    ) -> Option<Result<(), Refusal>> {
+        let (tag, home) = (tag(hash), self.lines.home(hash));
+        let _guard = self.lines.lock(home);
         if self.find(tag, home).is_some() {
             return None;
         }
+        let first = match self.lines.meet(hash, elapsed_ns, cells) {
+            Met::Passes => return Some(Ok(())),
+            Met::Begins { took_at_ns } => self.parts.first_debt(took_at_ns, now),
+        };
+        let debt = first + (cells << self.parts.bits);
+        if debt > self.parts.tolerance {
+            return Some(Err(Refusal::Denied(debt - self.parts.tolerance)));
+        }
+        Some(self.put(home, now, word(tag, now.wrapping_add(debt))))
+    }
+
+    /// Puts a bucket into the first slot of a window that is free at `now`. The caller holds the
+    /// lock of the home.
+    fn put(&self, home: usize, now: u64, new: u64) -> Result<(), Refusal> {
         let mut first_expiry = u64::MAX;
-        for slot in self.window(home) {
-            // Relaxed, all: as in `take_from`; the lock orders insertions of one key.
-            let seen = slot.load(Ordering::Relaxed);
-            let debt = self.parts.debt(seen, now);
-            first_expiry = first_expiry.min(debt);
-            let new = word(tag, now.wrapping_add(cost));
-            let (order, failure) = (Ordering::Relaxed, Ordering::Relaxed);
-            if debt == 0 && slot.compare_exchange(seen, new, order, failure).is_ok() {
-                self.inserted.fetch_add(1, Ordering::Relaxed);
-                self.overwritten.fetch_add(u64::from(seen != 0), Ordering::Relaxed);
-                return Some(Ok(()));
+        for slot in self.lines.window(home).flat_map(|line| &line.slots) {
+            match self.claim(slot, now, new) {
+                Ok(()) => return Ok(()),
+                Err(debt) => first_expiry = first_expiry.min(debt),
             }
         }
-        self.turned_away.fetch_add(1, Ordering::Relaxed);
-        Some(match self.when_full {
-            WhenFull::Admit => Ok(()),
-            WhenFull::Deny => Err(first_expiry.max(1)),
-        })
+        self.lines.count_turned_away();
+        Err(Refusal::NoRoom(first_expiry))
     }
+
+    /// Writes `new` into this slot if it is free; else says how many parts it will not be.
+    ///
+    /// A slot never used is not passed by: a search would stop there.
+    fn claim(&self, slot: &AtomicU64, now: u64, new: u64) -> Result<(), u64> {
+        // Relaxed, all: as in `take_from`; the lock orders insertions of one key.
+        let mut seen = slot.load(Ordering::Relaxed);
+        loop {
+            let debt = if seen == NEVER_USED { 0 } else { self.parts.debt(seen, now) };
+            if debt > 0 {
+                return Err(debt);
+            }
+            match slot.compare_exchange(seen, new, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => {
+                    self.lines.count_inserted(seen != NEVER_USED);
+                    return Ok(());
+                }
+                Err(found) => seen = found,
+            }
+        }
+    }
+}
+
+/// What tells a key from others in its window: the low bits of its hash, since the high ones
+/// decide the line. Zero is a slot never used.
+#[inline(always)]
+fn tag(hash: u64) -> u64 {
+    (hash & ((1 << (64 - TAT_BITS)) - 1)).max(1)
 }
 
 fn word(tag: u64, tat: u64) -> u64 {
     tag << TAT_BITS | tat & TAT_MASK
 }
 
-impl<C, S> fmt::Debug for CompactLimiter<C, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CompactLimiter")
-            .field("slots", &(self.lines.len() * SLOTS))
-            .field("parts", &self.parts)
-            .finish_non_exhaustive()
+impl Store for Compact {
+    #[inline(always)]
+    fn take(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Outcome {
+        let now = self.present(self.parts.at(elapsed_ns));
+        match self.take_at(hash, elapsed_ns, now, cells) {
+            Ok(()) => Outcome::Admitted,
+            Err(Refusal::Denied(wait)) => Outcome::Denied(self.moment_ns(elapsed_ns, now, wait)),
+            Err(Refusal::NoRoom(wait)) => Outcome::NoRoom(self.moment_ns(elapsed_ns, now, wait)),
+        }
+    }
+
+    fn give_back(&self, hash: u64, elapsed_ns: u64, cells: u64) {
+        let now = self.present(self.parts.at(elapsed_ns));
+        let (tag, cost) = (tag(hash), cells << self.parts.bits);
+        while let Some(slot) = self.find(tag, self.lines.home(hash)) {
+            // Relaxed, all: as in `take_from`.
+            let seen = slot.load(Ordering::Relaxed);
+            let left = self.parts.debt(seen, now).saturating_sub(cost);
+            let new = word(tag, now.wrapping_add(left));
+            let (order, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+            let done =
+                seen >> TAT_BITS == tag && slot.compare_exchange(seen, new, order, failure).is_ok();
+            if done {
+                return;
+            }
+        }
+    }
+
+    fn look(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Level {
+        let now = self.present(self.parts.at(elapsed_ns));
+        let slot = self.find(tag(hash), self.lines.home(hash));
+        // Relaxed: as in `take_from`. A slot that was lost meanwhile says what its owner misses,
+        // as one with the same tag would.
+        let debt = match slot {
+            Some(slot) => self.parts.debt(slot.load(Ordering::Relaxed), now),
+            None => self.parts.first_debt(self.lines.took_at_ns(hash, elapsed_ns), now),
+        };
+        let wanted = debt + (cells << self.parts.bits);
+        let wait = wanted.checked_sub(self.parts.tolerance).filter(|&wait| wait > 0);
+        let stored = self.parts.tolerance.saturating_sub(debt);
+        let at = |wait| self.moment_ns(elapsed_ns, now, wait);
+        Level {
+            remaining: stored >> self.parts.bits,
+            full_at_ns: if debt == 0 { elapsed_ns } else { at(debt) },
+            ready_at_ns: wait.map(at),
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: u64) {
+        self.lines.prefetch(hash);
+    }
+
+    fn stats(&self) -> KeyedStats {
+        self.lines.stats(SLOTS)
     }
 }
 
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests;

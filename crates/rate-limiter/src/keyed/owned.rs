@@ -37,10 +37,10 @@ use env::clock::{Clock, FastClock, Timestamp};
 use hashmap::HashMap;
 
 use super::WhenFull;
-use crate::decision::{Decision, Denial};
+use crate::decision::{Decision, Denial, Standing};
 use crate::gcra::{Step, Word, step};
 use crate::quota::{Quota, Scale};
-use crate::single::{denial, settled_by_size};
+use crate::single::{denial, settled_by_size, standing};
 use crate::sync::{AtomicU64, AtomicU128, Ordering};
 
 /// A limiter with a bucket for each key, which it keeps.
@@ -97,6 +97,15 @@ impl<K: Eq + Hash + Send + Sync + 'static, C: Clock> OwnedKeyLimiter<K, C> {
         self.check_at(self.clock.now(), key, 1)
     }
 
+    /// Takes `cells` cells from the bucket of `key`, all or none, now.
+    pub fn check_n<Q>(&self, key: &Q, cells: u64) -> Decision
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        self.check_at(self.clock.now(), key, cells)
+    }
+
     /// Takes `cells` cells from the bucket of `key`, all or none, at `now`, a reading of this
     /// limiter's clock.
     pub fn check_at<Q>(&self, now: Timestamp, key: &Q, cells: u64) -> Decision
@@ -104,7 +113,7 @@ impl<K: Eq + Hash + Send + Sync + 'static, C: Clock> OwnedKeyLimiter<K, C> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        if let Some(decision) = settled_by_size(&self.scale, cells) {
+        if let Some(decision) = settled_by_size(self.scale.burst, cells) {
             return decision;
         }
         let elapsed = now.as_nanos().saturating_sub(self.origin.as_nanos());
@@ -133,9 +142,72 @@ impl<K: Eq + Hash + Send + Sync + 'static, C: Clock> OwnedKeyLimiter<K, C> {
         }
     }
 
+    /// What a request for `cells` cells of `key` would be answered at `now`, if there is room for
+    /// the key. Takes nothing, and makes no bucket.
+    pub fn peek_at<Q>(&self, now: Timestamp, key: &Q, cells: u64) -> Decision
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        if let Some(decision) = settled_by_size(self.scale.burst, cells) {
+            return decision;
+        }
+        let ticks = self.ticks_at(now);
+        match step(&self.scale, self.tat(key), ticks, self.scale.cost(cells)) {
+            Step::Admit(_) => Decision::Admitted,
+            Step::Deny(ready) => Decision::Denied(denial(&self.scale, self.origin, now, ready)),
+        }
+    }
+
+    /// What the bucket of `key` holds at `now`. Takes nothing, and makes no bucket.
+    pub fn standing_at<Q>(&self, now: Timestamp, key: &Q) -> Standing
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        standing(&self.scale, self.origin, now, self.tat(key))
+    }
+
+    /// Gives back `cells` cells of `key` that were taken and not used, at `now`; see
+    /// [`KeyedLimiter::refund`](crate::KeyedLimiter::refund).
+    pub fn refund_at<Q>(&self, now: Timestamp, key: &Q, cells: u64)
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let (ticks, cost) = (self.ticks_at(now), self.scale.cost(cells.min(self.scale.burst)));
+        let pinned = self.buckets.pin();
+        let Some(tat) = pinned.get(key) else { return };
+        // Relaxed, here and below: see the header of `bucket`.
+        let mut seen = tat.load(Ordering::Relaxed);
+        while seen != u128::MARK && seen > ticks {
+            let less = seen.saturating_sub(cost).max(ticks);
+            match tat.compare_exchange(seen, less, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(found) => seen = found,
+            }
+        }
+    }
+
+    /// The TAT of a key; zero where it has no bucket, which is full then.
+    fn tat<Q>(&self, key: &Q) -> u128
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let pinned = self.buckets.pin();
+        // Relaxed: see the header of `bucket`.
+        let tat = pinned.get(key).map_or(0, |tat| tat.load(Ordering::Relaxed));
+        if tat == u128::MARK { 0 } else { tat }
+    }
+
+    fn ticks_at(&self, now: Timestamp) -> u128 {
+        self.scale.ticks_at(now.as_nanos().saturating_sub(self.origin.as_nanos()))
+    }
+
     /// Forgets every bucket that is full at `now`.
     pub fn forget_full(&self, now: Timestamp) {
-        let ticks = self.scale.ticks_at(now.as_nanos().saturating_sub(self.origin.as_nanos()));
+        let ticks = self.ticks_at(now);
         self.buckets.pin().retain(|_, tat| {
             // Relaxed, both: the word publishes nothing but itself.
             let seen = tat.load(Ordering::Relaxed);

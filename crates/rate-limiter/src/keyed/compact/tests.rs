@@ -6,13 +6,17 @@ use harness::rng::SplitMix64;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{CompactError, CompactLimiter, Parts};
-use crate::{Clock, Decision, ManualClock, Quota, Timestamp, WhenFull};
+use super::Parts;
+use crate::{Clock, Decision, KeyedLimiter, ManualClock, Quota, TableError, Timestamp};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn limiter(quota: Quota, keys: usize) -> CompactLimiter<ManualClock> {
-    CompactLimiter::with_clock(quota, keys, WhenFull::Deny, ManualClock::default()).unwrap()
+fn limiter(quota: Quota, keys: usize) -> KeyedLimiter<ManualClock> {
+    try_limiter(quota, keys).unwrap()
+}
+
+fn try_limiter(quota: Quota, keys: usize) -> Result<KeyedLimiter<ManualClock>, TableError> {
+    KeyedLimiter::builder(quota, keys).compact().clock(ManualClock::default()).build()
 }
 
 proptest! {
@@ -41,7 +45,7 @@ proptest! {
                 Decision::Denied(denial) => {
                     let before = at.saturating_sub(early);
                     prop_assert!(!bucket.verdict(before, cost).is_admit(), "too late");
-                    prop_assert!(limiter.parts.at(denial.retry_at().as_nanos()) > 0);
+                    prop_assert!(denial.retry_at() > now);
                 }
                 Decision::Impossible { .. } => prop_assert!(cost > burst),
             }
@@ -97,8 +101,9 @@ fn a_clock_that_jumps_back_only_denies() {
 
 #[test]
 fn a_bucket_that_rests_for_ages_denies_for_one_burst_at_most() {
-    let limiter = limiter(Quota::per_second(1_000_000).unwrap(), 100);
-    let wrap = Duration::from_nanos(limiter.parts.nanos(1 << 40));
+    let quota = Quota::per_second(1_000_000).unwrap();
+    let limiter = limiter(quota, 100);
+    let wrap = Duration::from_nanos(Parts::new(&quota).unwrap().nanos(1 << 40));
     assert!(limiter.check_at(limiter.clock().now(), "key", 1_000).is_admitted());
     for _ in 0..1_000 {
         limiter.clock().advance(wrap / 100 * 37);
@@ -108,6 +113,22 @@ fn a_bucket_that_rests_for_ages_denies_for_one_burst_at_most() {
             let now = limiter.clock().now();
             assert!(limiter.check_at(now, "key", 1).is_admitted());
         }
+    }
+}
+
+/// The word of a slot never used is a TAT like any other where the clock wraps.
+#[test]
+fn a_slot_never_used_is_free_at_every_time() {
+    let quota = Quota::per_second(1_000_000).unwrap();
+    let parts = Parts::new(&quota).unwrap();
+    for before in [1, parts.tolerance / 2, parts.tolerance] {
+        let limiter = limiter(quota, 100);
+        let wraps = Duration::from_nanos(parts.nanos((1 << 40) - before));
+        limiter.clock().advance(wraps);
+        assert!(limiter.check("key").is_admitted(), "{before} parts before the clock wraps");
+        let now = limiter.clock().now();
+        assert_eq!(limiter.standing_at(now, "key").remaining(), quota.burst() - 1);
+        assert_eq!(limiter.stats().inserted, 1);
     }
 }
 
@@ -143,15 +164,11 @@ fn like_a_flood_of_ten_million_keys() {
 
 #[test]
 fn quotas_beyond_eight_bytes_are_refused() {
-    let refused = |quota: Quota| {
-        CompactLimiter::with_clock(quota, 1, WhenFull::Deny, ManualClock::default()).unwrap_err()
-    };
+    let refused = |quota: Quota| try_limiter(quota, 1).unwrap_err();
     let per_second = |cells| Quota::per_second(cells).unwrap();
-    assert_eq!(refused(per_second(2_000_000_000).with_burst(1).unwrap()), CompactError::Quota);
-    assert_eq!(refused(per_second(1).with_burst((1 << 24) + 1).unwrap()), CompactError::Quota);
-    let no_keys =
-        CompactLimiter::with_clock(per_second(1), 0, WhenFull::Deny, ManualClock::default());
-    assert!(matches!(no_keys, Err(CompactError::Capacity(_))));
+    assert_eq!(refused(per_second(2_000_000_000).with_burst(1).unwrap()), TableError::NotCompact);
+    assert_eq!(refused(per_second(1).with_burst((1 << 24) + 1).unwrap()), TableError::NotCompact);
+    assert_eq!(try_limiter(per_second(1), 0).unwrap_err(), TableError::Zero);
 }
 
 #[test]

@@ -9,8 +9,9 @@ use harness::check::schedule::explore;
 use harness::check::schedule::find_failure;
 use harness::sync::{Arc, thread};
 
-use super::{Filling, Outcome, Table};
+use super::{Filling, Table};
 use crate::bucket::{AtomicWord, take};
+use crate::keyed::{Outcome, Store};
 use crate::quota::{Quota, Scale};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -50,7 +51,7 @@ fn a_bucket_is_never_overdrawn<A: AtomicWord<Word = u64> + 'static>() {
 /// Two requests of one new key, one cell: one is admitted, so that the key has one bucket.
 fn a_key_has_one_bucket<A: AtomicWord<Word = u64> + 'static>() {
     let table = Table::<A>::new(scale(1), 1, Filling::Half).expect("a small table");
-    let ask = |table: &Table<A>| table.take(7, 0, SECOND) == Outcome::Admitted;
+    let ask = |table: &Table<A>| table.take(7, 0, 1) == Outcome::Admitted;
     let (here, there) = together(table, ask, ask);
     assert!(here ^ there, "the key has no bucket or two: {here} {there}");
 }
@@ -58,12 +59,27 @@ fn a_key_has_one_bucket<A: AtomicWord<Word = u64> + 'static>() {
 /// A key whose bucket has expired asks while another key takes its slot: both are full.
 fn a_slot_that_changes_hands_serves_both<A: AtomicWord<Word = u64> + 'static>() {
     const OLD: u64 = 7;
-    const NEW: u64 = 8;
+    // Its first slot is the same.
+    const NEW: u64 = 11;
     let table = Table::<A>::new(scale(1), 1, Filling::Half).expect("a small table");
-    assert_eq!(table.take(OLD, 0, SECOND), Outcome::Admitted);
-    let ask = |key: u64| move |table: &Table<A>| table.take(key, SECOND, SECOND);
+    assert_eq!(table.take(OLD, 0, 1), Outcome::Admitted);
+    let ask = |key: u64| move |table: &Table<A>| table.take(key, SECOND + 1, 1);
     let said = together(table, ask(OLD), ask(NEW));
     assert_eq!(said, (Outcome::Admitted, Outcome::Admitted), "a full bucket denied");
+}
+
+/// A key gives its one cell back and asks again while another request of it asks: one of the two
+/// gets the cell.
+fn what_is_given_back_is_taken_once<A: AtomicWord<Word = u64> + 'static>() {
+    let table = Table::<A>::new(scale(1), 1, Filling::Half).expect("a small table");
+    assert_eq!(table.take(7, 0, 1), Outcome::Admitted);
+    let ask = |table: &Table<A>| u64::from(table.take(7, 0, 1) == Outcome::Admitted);
+    let gives = move |table: &Table<A>| {
+        table.give_back(7, 0, 1);
+        ask(table)
+    };
+    let (here, there) = together(table, ask, gives);
+    assert_eq!(here + there, 1, "one cell was given back");
 }
 
 #[test]
@@ -74,6 +90,11 @@ fn bucket() {
 #[test]
 fn one_bucket_a_key() {
     explore("schedules::one_bucket_a_key", a_key_has_one_bucket::<AtomicU64>);
+}
+
+#[test]
+fn a_cell_comes_back() {
+    explore("schedules::a_cell_comes_back", what_is_given_back_is_taken_once::<AtomicU64>);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-use super::{Filling, NEVER_USED, Outcome, SLOTS, Table, WINDOW};
-use crate::keyed::CapacityError;
+use super::{Filling, NEVER_USED, SLOTS, Table, WINDOW};
+use crate::keyed::{Outcome, Store, TableError};
 use crate::quota::{Quota, Scale};
 use crate::sync::AtomicU64;
 
@@ -18,28 +18,28 @@ fn impossible_sizes_are_refused() {
     let scale = Scale::narrow(&Quota::per_second(1).unwrap()).unwrap();
     let refused =
         |keys| Table::<AtomicU64>::new(scale, keys, Filling::Half).map(|_| ()).unwrap_err();
-    assert_eq!(refused(0), CapacityError::Zero);
-    assert_eq!(refused(usize::MAX), CapacityError::TooLarge { keys: usize::MAX });
+    assert_eq!(refused(0), TableError::Zero);
+    assert_eq!(refused(usize::MAX), TableError::TooLarge { keys: usize::MAX });
 }
 
 #[test]
 fn hash_zero_is_a_key_like_any_other() {
     let table = table(100);
-    assert_eq!(table.take(NEVER_USED, 0, SECOND), Outcome::Admitted);
-    assert_eq!(table.take(NEVER_USED, 0, SECOND), Outcome::Denied(SECOND));
+    assert_eq!(table.take(NEVER_USED, 0, 1), Outcome::Admitted);
+    assert_eq!(table.take(NEVER_USED, 0, 1), Outcome::Denied(SECOND));
 }
 
 #[test]
 fn a_window_that_wraps_around_the_end_is_whole() {
     let table = table(1);
-    assert_eq!(table.lines.len(), WINDOW);
+    assert_eq!(table.stats().slots / SLOTS, WINDOW);
     // All homes are the last line: every slot of the table is in the window.
     for key in 0..(WINDOW * SLOTS) as u64 {
-        assert_eq!(table.take(u64::MAX - key, 0, SECOND), Outcome::Admitted, "key {key}");
+        assert_eq!(table.take(u64::MAX - key, 0, 1), Outcome::Admitted, "key {key}");
     }
-    assert_eq!(table.take(u64::MAX - 1_000, 0, SECOND), Outcome::NoRoom(SECOND));
+    assert_eq!(table.take(u64::MAX - 1_000, 0, 1), Outcome::NoRoom(SECOND + 1));
     for key in 0..(WINDOW * SLOTS) as u64 {
-        assert_eq!(table.take(u64::MAX - key, 0, SECOND), Outcome::Denied(SECOND), "key {key}");
+        assert_eq!(table.take(u64::MAX - key, 0, 1), Outcome::Denied(SECOND), "key {key}");
     }
     assert_eq!(table.stats().turned_away, 1);
 }
@@ -49,13 +49,14 @@ fn an_expired_slot_is_overwritten_and_its_key_comes_back_fresh() {
     let table = table(1);
     let slots = (WINDOW * SLOTS) as u64;
     for key in 1..=slots {
-        assert_eq!(table.take(key, 0, SECOND), Outcome::Admitted);
+        assert_eq!(table.take(key, 0, 1), Outcome::Admitted);
     }
-    assert_eq!(table.take(1_000, SECOND - 1, SECOND), Outcome::NoRoom(SECOND));
-    assert_eq!(table.take(1_000, SECOND, SECOND), Outcome::Admitted);
-    // Key 1 had the first slot, which is gone; its full bucket is as good as none.
-    assert_eq!(table.take(1, SECOND, SECOND), Outcome::Admitted);
-    assert_eq!(table.take(1, SECOND, SECOND), Outcome::Denied(2 * SECOND));
+    let after = SECOND + 1;
+    assert_eq!(table.take(1_000, SECOND, 1), Outcome::NoRoom(after));
+    assert_eq!(table.take(1_000, after, 1), Outcome::Admitted);
+    // Key 4 had the slot, which is gone; its full bucket is as good as none.
+    assert_eq!(table.take(4, after, 1), Outcome::Admitted);
+    assert_eq!(table.take(4, after, 1), Outcome::Denied(after + SECOND));
     assert_eq!(table.stats().overwritten, 2);
     assert_eq!(table.stats().inserted, slots + 2);
 }
@@ -66,7 +67,7 @@ fn a_table_that_holds_what_it_was_made_for_turns_nobody_away() {
     let table = table(keys);
     let mut rng = SplitMix64::new(1);
     for _ in 0..keys {
-        assert_eq!(table.take(rng.next_u64(), 0, SECOND), Outcome::Admitted);
+        assert_eq!(table.take(rng.next_u64(), 0, 1), Outcome::Admitted);
     }
     let stats = table.stats();
     assert_eq!((stats.turned_away, stats.inserted), (0, keys as u64));
@@ -80,13 +81,13 @@ fn a_flood_of_keys_changes_neither_memory_nor_the_buckets_in_use() {
     let mut rng = SplitMix64::new(2);
     let known: Vec<u64> = (0..100).map(|_| rng.next_u64()).collect();
     for &key in &known {
-        assert_eq!(table.take(key, 0, SECOND), Outcome::Admitted);
+        assert_eq!(table.take(key, 0, 1), Outcome::Admitted);
     }
     for _ in 0..1_000_000 {
-        table.take(rng.next_u64(), 0, SECOND);
+        table.take(rng.next_u64(), 0, 1);
     }
     for &key in &known {
-        assert_eq!(table.take(key, SECOND - 1, SECOND), Outcome::Denied(SECOND), "key {key}");
+        assert_eq!(table.take(key, SECOND - 1, 1), Outcome::Denied(SECOND), "key {key}");
     }
     assert_eq!(table.stats().bytes, bytes);
     assert!(table.stats().turned_away > 0, "the flood was meant to fill the table");
@@ -100,7 +101,7 @@ fn a_dense_table_has_room_for_nearly_all() {
     let table = Table::<AtomicU64>::new(scale, keys, Filling::Dense).unwrap();
     let mut rng = SplitMix64::new(1);
     for _ in 0..keys {
-        table.take(rng.next_u64(), 0, SECOND);
+        table.take(rng.next_u64(), 0, 1);
     }
     let stats = table.stats();
     assert_eq!(stats.bytes, keys * 20);
@@ -110,7 +111,7 @@ fn a_dense_table_has_room_for_nearly_all() {
 #[test]
 fn a_look_sees_what_was_taken_and_makes_no_bucket() {
     let table = table(100);
-    assert_eq!((table.look(7), table.stats().inserted), (0, 0));
-    assert_eq!(table.take(7, 5, SECOND), Outcome::Admitted);
-    assert_eq!(table.look(7), 5 + SECOND);
+    assert_eq!((table.tat(7, 0), table.stats().inserted), (0, 0));
+    assert_eq!(table.take(7, 5, 1), Outcome::Admitted);
+    assert_eq!(table.tat(7, 0), 5 + SECOND);
 }

@@ -1,0 +1,97 @@
+//! An axum server that keeps a quota for each client address.
+//!
+//! ```text
+//! cargo run --release -p rate-limiter --features tower --example server -- 127.0.0.1:8080 20 5
+//! ```
+//!
+//! The arguments are the address to listen on, requests a second, and how many may come at once.
+//! The example `load` asks it from several addresses of the loopback network.
+
+#![expect(clippy::print_stdout, reason = "an example shows what happens")]
+
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use axum::routing::get;
+use rate_limiter::http::{ClientNet, Fields, KeyExtractor, RateLimitLayer};
+use rate_limiter::{Decision, KeyedLimiter, Quota};
+use tokio::net::TcpListener;
+use tokio::time::interval;
+
+/// Clients that are remembered at once.
+const CLIENTS: usize = 100_000;
+
+/// How often the server says what it did.
+const REPORT: Duration = Duration::from_secs(5);
+
+/// The address that axum saw the connection come from. Behind a proxy it would be `ClientIp`.
+#[derive(Clone, Copy, Debug)]
+struct Connected;
+
+impl KeyExtractor for Connected {
+    type Key = ClientNet;
+
+    fn key<B>(&self, request: &Request<B>) -> Option<ClientNet> {
+        let ConnectInfo(peer): &ConnectInfo<SocketAddr> = request.extensions().get()?;
+        let address: IpAddr = peer.ip();
+        Some(address.into())
+    }
+}
+
+/// What was decided since the start.
+#[derive(Debug, Default)]
+struct Counts {
+    admitted: AtomicU64,
+    denied: AtomicU64,
+}
+
+impl Counts {
+    fn count(&self, decision: &Decision) {
+        let counter = if decision.is_admitted() { &self.admitted } else { &self.denied };
+        // Relaxed: a count.
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+async fn report(counts: Arc<Counts>) {
+    let mut ticks = interval(REPORT);
+    let mut before = (0, 0);
+    loop {
+        ticks.tick().await;
+        // Relaxed, both: counts, each for itself.
+        let admitted = counts.admitted.load(Ordering::Relaxed);
+        let denied = counts.denied.load(Ordering::Relaxed);
+        if (admitted, denied) != before {
+            println!("{admitted} admitted, {denied} denied");
+        }
+        before = (admitted, denied);
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let rate = arguments.next().map_or(Ok(20), |it| it.parse())?;
+    let burst = arguments.next().map_or(Ok(5), |it| it.parse())?;
+
+    let quota = Quota::per_second(rate)?.with_burst(burst)?;
+    let counts = Arc::new(Counts::default());
+    let counter = Arc::clone(&counts);
+    let layer = RateLimitLayer::new(KeyedLimiter::new(quota, CLIENTS)?, Connected)
+        .fields(Fields::Both)
+        .on_decision(move |decision| counter.count(decision));
+    let app = Router::new().route("/", get(|| async { "hello\n" })).layer(layer);
+
+    let listener = TcpListener::bind(&address).await?;
+    println!("{rate} a second and {burst} at once for each client of {}", listener.local_addr()?);
+    tokio::spawn(report(counts));
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! Settings of a keyed limiter, and what can be wrong with them.
+
+use std::hash::BuildHasher;
+
+use env::clock::{Clock, FastClock};
+use foldhash::quality::RandomState;
+
+use super::compact::Compact;
+use super::strangers::Strangers;
+use super::table::{Filling, Table};
+use super::{AnyTable, KeyedLimiter, any};
+use crate::quota::{Quota, Scale};
+
+/// What becomes of a new key for which the table has no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It is denied until a slot near its place expires. The quota holds for every key.
+    #[default]
+    Deny,
+    /// It is admitted and not counted. Legitimate new keys pass while an attack fills the table.
+    Admit,
+}
+
+/// Why a table of buckets cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// Room for no keys.
+    #[error("a table for zero keys admits none; ask for room for at least one")]
+    Zero,
+    /// More than the machine can address.
+    #[error("a table for {keys} keys exceeds the address space; ask for fewer")]
+    TooLarge {
+        /// What was asked for.
+        keys: usize,
+    },
+    /// More than the machine would give.
+    #[error("a table for {keys} keys needs {bytes} bytes, which the system refused")]
+    OutOfMemory {
+        /// What was asked for.
+        keys: usize,
+        /// What that takes.
+        bytes: usize,
+    },
+    /// The quota needs finer time, or more of it, than a compact slot has.
+    #[error(
+        "a burst above 2^24 or a rate above a cell a nanosecond has no compact table; make the \
+         limiter without `compact`"
+    )]
+    NotCompact,
+    /// A sketch of strangers stands before the table whose quota was to change.
+    #[error("a limiter that keeps strangers out cannot change its quota; make a new one")]
+    Strangers,
+}
+
+/// How a table is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    Exact(Filling),
+    Compact,
+}
+
+/// Settings of a [`KeyedLimiter`]; made by [`KeyedLimiter::builder`].
+#[derive(Clone, Debug)]
+pub struct KeyedBuilder<C = FastClock, S = RandomState> {
+    quota: Quota,
+    keys: usize,
+    layout: Layout,
+    strangers: usize,
+    when_full: WhenFull,
+    clock: C,
+    hasher: S,
+}
+
+impl KeyedLimiter<FastClock, RandomState> {
+    /// A limiter with room for `keys` buckets in use at once, on the machine's fastest sound
+    /// clock; a new key without room is denied.
+    ///
+    /// Takes 32 bytes a key, all of them now.
+    pub fn new(quota: Quota, keys: usize) -> Result<Self, TableError> {
+        Self::builder(quota, keys).build()
+    }
+
+    /// Starts from the settings of [`new`](Self::new).
+    pub fn builder(quota: Quota, keys: usize) -> KeyedBuilder {
+        KeyedBuilder {
+            quota,
+            keys,
+            layout: Layout::Exact(Filling::Half),
+            strangers: 0,
+            when_full: WhenFull::default(),
+            clock: FastClock::new(),
+            hasher: RandomState::default(),
+        }
+    }
+}
+
+impl<C: Clock, S: BuildHasher> KeyedBuilder<C, S> {
+    /// What becomes of a new key for which the table has no room.
+    #[must_use]
+    pub fn when_full(self, when_full: WhenFull) -> Self {
+        Self { when_full, ..self }
+    }
+
+    /// Packs the table: 20 bytes a key instead of 32. While it holds as many keys as it was made
+    /// for, a few of a thousand new ones find no room.
+    #[must_use]
+    pub fn dense(self) -> Self {
+        Self { layout: Layout::Exact(Filling::Dense), ..self }
+    }
+
+    /// Keeps a bucket in eight bytes: 10 bytes a key. See the error bounds in the header of
+    /// `compact`; a burst above 2^24 and a rate above a cell a nanosecond are refused.
+    ///
+    /// ```
+    /// use rate_limiter::{KeyedLimiter, Quota};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = KeyedLimiter::builder(Quota::per_minute(60)?, 1_000_000).compact().build()?;
+    /// assert!(limiter.check("203.0.113.9").is_admitted());
+    /// assert!(limiter.stats().bytes <= 10_000_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn compact(self) -> Self {
+        Self { layout: Layout::Compact, ..self }
+    }
+
+    /// Keeps keys that come once out of the table: a key gets a slot when it comes for the second
+    /// time. Before, a sketch of three and a half bytes for each of `count` strangers remembers it.
+    ///
+    /// `count` is how many keys that never come again may come within the time of one cell. About
+    /// 4 % of them are mistaken for known ones and take a slot. No key is ever admitted more than
+    /// its quota; one that comes again may begin with a cell less than it would hold, and one that
+    /// was mistaken with two less. See the error bounds in the header of `strangers`. Best where
+    /// the burst is three cells or more.
+    ///
+    /// ```
+    /// use rate_limiter::{KeyedLimiter, Quota};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let quota = Quota::per_minute(60)?;
+    /// let limiter = KeyedLimiter::builder(quota, 1_000).strangers(100_000).build()?;
+    /// for key in 0..50_000 {
+    ///     assert!(limiter.check(&key).is_admitted());
+    /// }
+    /// assert!(limiter.check("regular").is_admitted());
+    /// assert!(limiter.check("regular").is_admitted(), "the table has room for it");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn strangers(self, count: usize) -> Self {
+        Self { strangers: count, ..self }
+    }
+
+    /// Reads another clock.
+    pub fn clock<D: Clock>(self, clock: D) -> KeyedBuilder<D, S> {
+        let Self { quota, keys, layout, strangers, when_full, clock: _, hasher } = self;
+        KeyedBuilder { quota, keys, layout, strangers, when_full, clock, hasher }
+    }
+
+    /// Hashes keys another way. The hasher should be seeded, or whoever chooses the keys can make
+    /// them collide.
+    pub fn hasher<T: BuildHasher>(self, hasher: T) -> KeyedBuilder<C, T> {
+        let Self { quota, keys, layout, strangers, when_full, clock, hasher: _ } = self;
+        KeyedBuilder { quota, keys, layout, strangers, when_full, clock, hasher }
+    }
+
+    /// Allocates the table.
+    pub fn build(self) -> Result<KeyedLimiter<C, S>, TableError> {
+        let Self { quota, keys, layout, strangers, when_full, clock, hasher } = self;
+        let wide = Scale::wide(&quota);
+        let sketch = || {
+            // A cell comes back in this time, rounded up.
+            let interval_ns = wide.nanos_at(wide.ticks_per_cell);
+            (strangers > 0).then(|| Strangers::new(strangers, interval_ns)).transpose()
+        };
+        let mut table = match (layout, Scale::narrow(&quota)) {
+            (Layout::Compact, _) => AnyTable::Compact(Compact::new(&quota, keys)?),
+            (Layout::Exact(filling), Some(narrow)) => {
+                AnyTable::Narrow(Table::new(narrow, keys, filling)?)
+            }
+            (Layout::Exact(filling), None) => AnyTable::Wide(Table::new(wide, keys, filling)?),
+        };
+        if let Some(sketch) = sketch()? {
+            any!(&mut table, table => table.keep_out(sketch));
+        }
+        let (origin, fill_ns) = (clock.now(), wide.nanos_at(wide.tolerance));
+        Ok(KeyedLimiter { table, origin, when_full, quota, fill_ns, clock, hasher })
+    }
+}

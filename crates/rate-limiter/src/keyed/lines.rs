@@ -1,0 +1,183 @@
+//! The memory of a table: lines that a hash leads to, locks for those who insert, and counts.
+//!
+//! A key's hash names its *home* line; its slot is in the home line or one of the next
+//! `WINDOW - 1`, which begin anew at the end of the table. What a line holds is the table's
+//! business.
+//!
+//! All memory is taken, and touched, when the table is made. Two lines of one table seldom lie in
+//! one page, so that a large table of small pages costs a walk through the page tables with each
+//! check; it asks for huge pages.
+
+use super::strangers::{Known, Strangers};
+use super::{KeyedStats, TableError, pages, prefetch};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+
+/// Locks that insertions are spread over.
+const LOCKS: usize = 64;
+
+/// The slots of a line that answer to a search, a bit each.
+pub(super) struct Seen {
+    pub(super) equal: u32,
+    pub(super) never_used: u32,
+}
+
+/// What becomes of a key without a slot.
+pub(super) enum Met {
+    /// It is admitted without one.
+    Passes,
+    /// It gets one, with a full bucket, or one from which a cell was taken at this nanosecond.
+    Begins { took_at_ns: Option<u64> },
+}
+
+/// Lines of type `L`, each key's within `WINDOW` of its home.
+pub(super) struct Lines<L, const WINDOW: usize> {
+    /// Invariant: at least `WINDOW` lines, so that a window never meets itself.
+    lines: Box<[L]>,
+    locks: Box<[Mutex<()>]>,
+    strangers: Option<Strangers>,
+    inserted: AtomicU64,
+    overwritten: AtomicU64,
+    turned_away: AtomicU64,
+}
+
+impl<L, const WINDOW: usize> Lines<L, WINDOW> {
+    /// `count` lines for `keys` keys; `None` where there is no such number.
+    pub(super) fn new(
+        keys: usize,
+        count: Option<usize>,
+        line: impl FnMut() -> L,
+    ) -> Result<Self, TableError> {
+        if keys == 0 {
+            return Err(TableError::Zero);
+        }
+        let too_large = TableError::TooLarge { keys };
+        let count = count.ok_or(too_large)?.max(WINDOW);
+        let bytes = count.checked_mul(size_of::<L>()).ok_or(too_large)?;
+        if isize::try_from(bytes).is_err() {
+            return Err(too_large);
+        }
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(count).map_err(|_| TableError::OutOfMemory { keys, bytes })?;
+        pages::ask_for_huge(lines.spare_capacity_mut());
+        lines.resize_with(count, line);
+        Ok(Self {
+            lines: lines.into_boxed_slice(),
+            locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
+            inserted: AtomicU64::new(0),
+            overwritten: AtomicU64::new(0),
+            turned_away: AtomicU64::new(0),
+            strangers: None,
+        })
+    }
+
+    /// As many lines that are made by `line`, and the same counts.
+    pub(super) fn anew<M>(&self, line: impl FnMut() -> M) -> Result<Lines<M, WINDOW>, TableError> {
+        let lines = Lines::new(self.lines.len(), Some(self.lines.len()), line)?;
+        let counts = [
+            (&self.inserted, &lines.inserted),
+            (&self.overwritten, &lines.overwritten),
+            (&self.turned_away, &lines.turned_away),
+        ];
+        for (old, new) in counts {
+            // Relaxed, both: counts, each for itself.
+            new.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        Ok(lines)
+    }
+
+    /// All lines, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &L> {
+        self.lines.iter()
+    }
+
+    /// Whether keys that come once are kept out.
+    pub(super) fn has_strangers(&self) -> bool {
+        self.strangers.is_some()
+    }
+
+    /// Keeps keys that come once out of the lines from now on.
+    pub(super) fn keep_out(&mut self, strangers: Strangers) {
+        self.strangers = Some(strangers);
+    }
+
+    /// Who a key without a slot is that asks for `cells`. The caller holds the lock of its home.
+    pub(super) fn meet(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Met {
+        let Some(strangers) = &self.strangers else { return Met::Begins { took_at_ns: None } };
+        let known = match cells {
+            1 => strangers.meet(hash, elapsed_ns),
+            _ => strangers.look(hash, elapsed_ns),
+        };
+        match known {
+            Known::Stranger if cells == 1 => Met::Passes,
+            Known::Stranger => Met::Begins { took_at_ns: None },
+            Known::TookAt(nanos) => Met::Begins { took_at_ns: Some(nanos) },
+        }
+    }
+
+    /// When a key without a slot may have taken a cell, at the latest.
+    pub(super) fn took_at_ns(&self, hash: u64, elapsed_ns: u64) -> Option<u64> {
+        match self.strangers.as_ref()?.look(hash, elapsed_ns) {
+            Known::TookAt(nanos) => Some(nanos),
+            Known::Stranger => None,
+        }
+    }
+
+    /// The line at which the window of a key begins. The high bits of the hash decide; the
+    /// multiplication maps them evenly to any number of lines (Lemire 2019).
+    #[inline(always)]
+    pub(super) fn home(&self, hash: u64) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "below the number of lines")]
+        let home = ((u128::from(hash) * self.lines.len() as u128) >> 64) as usize;
+        home
+    }
+
+    /// The lines of a window, in order.
+    #[inline(always)]
+    pub(super) fn window(&self, home: usize) -> impl Iterator<Item = &L> {
+        (home..home + WINDOW).map(|index| {
+            let index = if index < self.lines.len() { index } else { index - self.lines.len() };
+            &self.lines[index]
+        })
+    }
+
+    /// Asks for the home line of a key that will be taken from soon.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, hash: u64) {
+        prefetch::line(&raw const self.lines[self.home(hash)]);
+    }
+
+    /// Keeps out all others who insert a key of this home.
+    pub(super) fn lock(&self, home: usize) -> MutexGuard<'_, ()> {
+        self.locks[home % LOCKS].lock().expect("no holder of this lock panics")
+    }
+
+    /// Counts a key that took a slot.
+    pub(super) fn count_inserted(&self, overwrote: bool) {
+        // Relaxed, here and below: counts, each for itself.
+        self.inserted.fetch_add(1, Ordering::Relaxed);
+        self.overwritten.fetch_add(u64::from(overwrote), Ordering::Relaxed);
+    }
+
+    /// Counts a request for which there was no room.
+    pub(super) fn count_turned_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What the table has been through; a line has `slots` slots.
+    pub(super) fn stats(&self, slots: usize) -> KeyedStats {
+        KeyedStats {
+            slots: self.lines.len() * slots,
+            bytes: size_of_val(&*self.lines) + self.strangers.as_ref().map_or(0, Strangers::bytes),
+            inserted: self.inserted.load(Ordering::Relaxed),
+            overwritten: self.overwritten.load(Ordering::Relaxed),
+            turned_away: self.turned_away.load(Ordering::Relaxed),
+            passed: self.strangers.as_ref().map_or(0, Strangers::passed),
+        }
+    }
+}
+
+impl<L, const WINDOW: usize> std::fmt::Debug for Lines<L, WINDOW> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("lines", &self.lines.len()).finish_non_exhaustive()
+    }
+}
