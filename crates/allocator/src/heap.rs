@@ -37,7 +37,7 @@ use self::spans::Spans;
 use crate::block::Block;
 use crate::handover::{Handover, Posted};
 use crate::planted::{self, Bug};
-use crate::segment::{Segment, first, slab_of};
+use crate::segment::{HEAD, SLICES, Segment, first, slab_of};
 use crate::size_class::{
     CLASSES, LARGEST, SMALL, SMALL_WORDS, aligned_size, class_of, size_of_class, slices_of_class,
 };
@@ -54,6 +54,8 @@ pub(crate) enum Role {
     Nobody,
     /// The blocks of a thread.
     Thread,
+    /// A heap of one's own: see `object`.
+    Object,
 }
 
 /// A slab that may be put in a static.
@@ -325,7 +327,8 @@ impl Heap {
 
     #[inline(never)]
     fn free_remote(&'static self, slab: &'static Slab, block: Block) {
-        if self.is_nobody() {
+        // What is freed for a heap of one's own must not wait: it may be destroyed.
+        if self.is_nobody() || owner_of(slab).role.get() == Role::Object {
             block.set_next(Some(block));
             block.set_count(1);
             post(slab, block);
@@ -441,6 +444,35 @@ impl Heap {
             if self.handover.0.leave() {
                 return;
             }
+        }
+    }
+
+    /// A heap of one's own is dropped: it is left as the heap of a thread is.
+    pub(crate) fn retire(&'static self) {
+        self.role.set(Role::Thread);
+        self.leave();
+    }
+
+    /// Gives all slabs and spans back, whatever is out.
+    pub(crate) fn forget_all(&'static self) {
+        self.release_spans();
+        self.handover.0.take();
+        for class in 0..CLASSES {
+            self.lasts[class].set(&NO_SLAB.0);
+            self.set_current(class, &NO_SLAB.0);
+        }
+        self.kept.set(0);
+        let mut mine: Option<&'static Slab> = None;
+        self.world().pool.each_segment(|segment| {
+            for slab in (HEAD..SLICES).map(|index| segment.slab(index)) {
+                if slab.owner() & !FLAGS == self.address() {
+                    slab.next.set(mine.replace(slab));
+                }
+            }
+        });
+        while let Some(slab) = mine {
+            mine = slab.next.take();
+            self.release(slab);
         }
     }
 

@@ -68,6 +68,8 @@ mod local;
 #[cfg(not(any(loom, shuttle)))]
 mod lock;
 #[cfg(not(any(loom, shuttle)))]
+mod object;
+#[cfg(not(any(loom, shuttle)))]
 mod options;
 #[cfg(not(any(loom, shuttle)))]
 mod os;
@@ -91,6 +93,8 @@ mod world;
 
 #[cfg(not(any(loom, shuttle)))]
 pub use global::Strata;
+#[cfg(not(any(loom, shuttle)))]
+pub use object::Heap;
 #[cfg(not(any(loom, shuttle)))]
 pub use options::Options;
 #[cfg(not(any(loom, shuttle)))]

@@ -18,6 +18,8 @@
 //! | [`KeyedLimiter`]   | 16 bytes | 32 bytes, or 20 `dense` | none                                |
 //! | [`CompactLimiter`] | 8 bytes  | 10 bytes | two parts of an interval, keys with equal tags; see there |
 //!
+//! [`OwnedKeyLimiter`] keeps the keys themselves, in the workspace's hash map, up to a number.
+//!
 //! # When there is no room
 //!
 //! A key has its slot near the place that its hash names. Where all slots there hold buckets
@@ -25,6 +27,7 @@
 //! that a bucket takes to fill up*, which is all that it ever holds.
 
 mod compact;
+mod owned;
 mod prefetch;
 mod table;
 
@@ -39,6 +42,7 @@ use crate::quota::{Quota, Scale};
 use crate::single::{denial, settled_by_size, standing};
 use crate::sync::{AtomicU64, AtomicU128};
 pub use compact::{CompactError, CompactLimiter};
+pub use owned::OwnedKeyLimiter;
 use table::{Filling, Outcome, Table};
 
 /// Keys whose memory is fetched side by side.

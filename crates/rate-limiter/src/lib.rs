@@ -36,6 +36,7 @@
 //! | [`LeasedLimiter`]                                 | one bucket, asked by threads all the time        |
 //! | [`LiveLimiter`]                                   | one bucket whose quota changes                   |
 //! | [`KeyedLimiter`], [`CompactLimiter`]              | a bucket for each key, in fixed memory           |
+//! | [`OwnedKeyLimiter`]                               | the same, where no two keys may share a bucket   |
 //! | [`FairLimiter`]                                   | to wait for a turn, first come, first served     |
 //! | [`LeakyQueue`]                                    | to be told when to go                            |
 //! | [`FixedWindow`], [`SlidingCounter`], [`SlidingLog`] | contracts that are written in windows          |
@@ -102,7 +103,8 @@ pub use fair::TokioTimer;
 pub use fair::{Acquire, AcquireError, FairLimiter, Timer};
 pub use jitter::Jitter;
 pub use keyed::{
-    CapacityError, CompactError, CompactLimiter, KeyedBuilder, KeyedLimiter, KeyedStats, WhenFull,
+    CapacityError, CompactError, CompactLimiter, KeyedBuilder, KeyedLimiter, KeyedStats,
+    OwnedKeyLimiter, WhenFull,
 };
 pub use leased::{Lease, LeaseError, LeasedLimiter};
 pub use live::{Carry, LiveLimiter};

@@ -15,8 +15,8 @@
 //! # What this module does not do
 //!
 //! It pools no connections and does not connect again: a connection that has failed must be
-//! dropped, since what is still in it belongs to an earlier request. How exact the bucket is, is up to the
-//! server.
+//! dropped, since what is still in it belongs to an earlier request. How exact the bucket is, is up
+//! to the server.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;

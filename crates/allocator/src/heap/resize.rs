@@ -44,7 +44,7 @@ impl Heap {
         }
         let grows = size > old;
         if grows && size >= MOVES_PAGES && slab.kind.get() == Kind::Span {
-            let moved = self.move_span(slab, size);
+            let moved = self.move_span(slab, size, align);
             if !moved.is_null() {
                 return moved;
             }

@@ -10,7 +10,7 @@ use super::{Fresh, Heap};
 use crate::pool::{Pool, SPAN_MAX};
 use crate::segment::{HEAD, SEGMENT, Segment};
 use crate::size_class::SLICE;
-use crate::slab::{Kind, Slab};
+use crate::slab::{Kind, SPAN, Slab};
 
 /// The largest span that is kept, in slices.
 const KEEP_MAX: usize = (4 << 20) / SLICE;
@@ -34,13 +34,14 @@ impl Spans {
         Some(slab)
     }
 
-    fn keep(&self, slab: &'static Slab) -> bool {
+    fn keep(&self, slab: &'static Slab, owner: usize) -> bool {
         let slices = slab.slices.get() as usize;
         let Some(place) = self.kept.get(slices - 1) else { return false };
         let total = self.total.get() + slices;
         if place.get().is_some() || total > KEEP_TOTAL {
             return false;
         }
+        slab.set_owner(owner | SPAN);
         place.set(Some(slab));
         self.total.set(total);
         true
@@ -88,7 +89,7 @@ impl Heap {
         let (segment, _) = Segment::of_slab(slab);
         if slab.kind.get() == Kind::Huge {
             segment.world().pool.give_huge(segment);
-        } else if self.is_nobody() || !self.spans.keep(slab) {
+        } else if self.is_nobody() || !self.spans.keep(slab, self.address()) {
             let world = segment.world();
             world.pool.give(world, slab, slab.slices.get() as usize);
         }
@@ -120,9 +121,14 @@ impl Heap {
     }
 
     /// Moves a span that grows to a mapping of its own, pages and all; null where that fails.
-    pub(super) fn move_span(&'static self, slab: &'static Slab, size: usize) -> *mut u8 {
+    pub(super) fn move_span(
+        &'static self,
+        slab: &'static Slab,
+        size: usize,
+        align: usize,
+    ) -> *mut u8 {
         let slices = size.div_ceil(SLICE);
-        let to = self.allocate_huge(slices, SLICE, slices);
+        let to = self.allocate_huge(slices, align.max(SLICE), slices);
         if to.start.is_null() || !Pool::relocate(slab, to.start) {
             return std::ptr::null_mut();
         }

@@ -296,7 +296,7 @@ impl<C: Clock, S: BuildHasher> CompactLimiter<C, S> {
     fn present(&self, parts: u64) -> u64 {
         // Relaxed, both: a bound on time, which publishes nothing.
         let latest = self.latest.load(Ordering::Relaxed);
-        if parts > latest + SLACK {
+        if parts.saturating_sub(latest) > SLACK {
             self.remember(parts);
         }
         parts.max(latest)
@@ -368,7 +368,7 @@ impl<C: Clock, S: BuildHasher> CompactLimiter<C, S> {
             if debt > self.parts.tolerance {
                 return Step::Denied(debt - self.parts.tolerance);
             }
-            let new = word(tag, now + debt);
+            let new = word(tag, now.wrapping_add(debt));
             match slot.compare_exchange(seen, new, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Step::Admitted,
                 Err(found) => seen = found,
@@ -389,7 +389,7 @@ impl<C: Clock, S: BuildHasher> CompactLimiter<C, S> {
             let seen = slot.load(Ordering::Relaxed);
             let debt = self.parts.debt(seen, now);
             first_expiry = first_expiry.min(debt);
-            let new = word(tag, now + cost);
+            let new = word(tag, now.wrapping_add(cost));
             let (order, failure) = (Ordering::Relaxed, Ordering::Relaxed);
             if debt == 0 && slot.compare_exchange(seen, new, order, failure).is_ok() {
                 self.inserted.fetch_add(1, Ordering::Relaxed);

@@ -129,3 +129,21 @@ fn a_server_over_a_socket_keeps_a_bucket_for_each_key() {
         }
     });
 }
+
+/// A real server with the module, at the address in `REDIS_CELL`; skipped, and said so, where there
+/// is none.
+#[test]
+fn a_real_server_says_the_same() {
+    let Ok(address) = std::env::var("REDIS_CELL") else {
+        println!("skipped: set REDIS_CELL=host:port to a redis-server with the module redis-cell");
+        return;
+    };
+    let stream = TcpStream::connect(&address).expect("REDIS_CELL names a server that listens");
+    let quota = Quota::per_minute(30).unwrap().with_burst(3).unwrap();
+    let mut limiter = RedisLimiter::new(stream, &quota).unwrap();
+    let key = format!("rate-limiter-test-{}", std::process::id());
+    let first = limiter.check_n(key.as_bytes(), 2).expect("the module is loaded");
+    assert_eq!((first.admitted, first.burst, first.remaining), (true, 3, 1));
+    let second = limiter.check_n(key.as_bytes(), 2).unwrap();
+    assert!(!second.admitted && second.retry_after.is_some_and(|wait| wait.as_secs() <= 2));
+}

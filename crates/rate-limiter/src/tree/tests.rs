@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{NodeId, QuotaTree, Share, TreeError};
-use crate::{Clock, Decision, ManualClock, Quota, QuotaError};
+use crate::{Clock, Decision, ManualClock, Quota, QuotaError, Timestamp};
 
 /// A bucket in parts of `1 / period` cell that counts down.
 #[derive(Clone, Debug)]
@@ -176,4 +176,19 @@ fn like_lending_away_what_is_guaranteed() {
     }
     assert!(!tree.check(sleepy).is_admitted());
     assert!(!tree.check(greedy).is_admitted());
+}
+
+#[test]
+fn a_clock_that_jumps_anywhere_neither_wraps_nor_panics() {
+    let largest = Quota::new(1 << 60, Duration::from_nanos(1 << 62)).unwrap();
+    let mut tree = QuotaTree::with_clock(largest, ManualClock::default());
+    let share = Share { cells: 1 << 59, burst: 1 << 59, ceiling: Some((1 << 58, 1 << 58)) };
+    let node = tree.add(tree.root(), share).unwrap();
+    let mut total = 0;
+    for now in [Timestamp::ZERO, Timestamp::MAX, Timestamp::ZERO, Timestamp::MAX] {
+        let decision = tree.check_at(now, node, 1 << 58);
+        total += u64::from(decision.is_admitted());
+        assert!(matches!(tree.check_at(now, node, u64::MAX), Decision::Impossible { .. }));
+    }
+    assert_eq!(total, 2, "the ceiling at first, and at the end; nothing for going back");
 }

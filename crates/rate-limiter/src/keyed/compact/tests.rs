@@ -167,3 +167,18 @@ fn threads_together_give_one_key_one_bucket() {
         assert_eq!(admitted, 1_000);
     }
 }
+
+#[test]
+fn the_end_of_the_clock_neither_wraps_nor_panics() {
+    // Nearly a part a nanosecond, so that the parts come to the end of 64 bits as well.
+    let quota = Quota::per_second(999_999_999).unwrap().with_burst(2).unwrap();
+    let limiter = limiter(quota, 100);
+    for now in [Timestamp::ZERO, Timestamp::MAX - SECOND, Timestamp::MAX, Timestamp::MAX] {
+        let drained = (0..5).filter(|_| limiter.check_at(now, "key", 1).is_admitted()).count();
+        assert!(drained <= 2, "{drained} at {now}");
+    }
+    let Decision::Denied(denial) = limiter.check_at(Timestamp::MAX, "key", 1) else {
+        panic!("the bucket is empty")
+    };
+    assert_eq!(denial.retry_at(), Timestamp::MAX);
+}

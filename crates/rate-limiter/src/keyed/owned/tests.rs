@@ -1,0 +1,78 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use harness::contract::{LimiterSpec, Verdict};
+use harness::model::ExactBucket;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::OwnedKeyLimiter;
+use crate::{Clock, Decision, ManualClock, Quota, Timestamp, WhenFull};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn limiter(quota: Quota, keys: usize) -> OwnedKeyLimiter<u64, ManualClock> {
+    OwnedKeyLimiter::with_clock(quota, keys, WhenFull::Deny, ManualClock::default())
+}
+
+proptest! {
+    /// A run that forgets all the time decides as one that never does.
+    #[test]
+    fn forgetting_cannot_be_noticed(
+        (cells, period, burst) in (1..12_u64, 1..40_u64, 1..7_u32),
+        requests in vec((-5..20_i64, 0..4_u64, 1..5_u32, any::<bool>()), 1..80),
+    ) {
+        let spec = LimiterSpec { cells, period: Duration::from_nanos(period), burst };
+        let quota = Quota::new(cells, spec.period).unwrap().with_burst(burst.into()).unwrap();
+        let limiter = limiter(quota, 100);
+        let mut buckets = HashMap::new();
+        let mut now = 0_u64;
+        for (step, key, cost, forgets) in requests {
+            // Forgetting believes the clock, so that here it does not go back.
+            now = now.saturating_add_signed(step.max(0));
+            let at = Duration::from_nanos(now);
+            if forgets {
+                limiter.forget_full(Timestamp::from_nanos(now));
+            }
+            let bucket = buckets.entry(key).or_insert_with(|| ExactBucket::new(&spec));
+            let verdict = match limiter.check_at(Timestamp::from_nanos(now), &key, cost.into()) {
+                Decision::Admitted => Verdict::Admit,
+                Decision::Denied(it) => Verdict::Deny { retry_after: Some(it.retry_after()) },
+                Decision::Impossible { .. } => Verdict::TooLarge,
+            };
+            prop_assert_eq!(verdict, bucket.check(at, cost));
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_keys_stays_within_the_number() {
+    let limiter = limiter(Quota::per_second(1).unwrap(), 1_000);
+    let mut admitted = 0;
+    for key in 0..200_000 {
+        admitted += u64::from(limiter.check(&key).is_admitted());
+        assert!(limiter.keys() <= 1_000);
+        limiter.clock().advance(Duration::from_micros(100));
+    }
+    // Filled in a tenth of a second, and walked over in vain; a second later, with success.
+    assert!((10_000..=21_000).contains(&admitted), "{admitted}");
+    let Decision::Denied(denial) = limiter.check(&u64::MAX) else { panic!("the map is full") };
+    assert!(denial.retry_after() <= SECOND);
+    limiter.clock().set(denial.retry_at() + SECOND);
+    assert!(limiter.check(&u64::MAX).is_admitted());
+}
+
+/// A key is forgotten again and again while its owner takes: no admission is lost in between.
+#[test]
+fn threads_that_forget_lose_no_admission() {
+    let limiter = limiter(Quota::per_hour(2_000).unwrap(), 100);
+    let admitted: usize = std::thread::scope(|scope| {
+        let count = || (0..2_000).filter(|_| limiter.check(&7).is_admitted()).count();
+        let workers: Vec<_> = (0..3).map(|_| scope.spawn(count)).collect();
+        for _ in 0..500 {
+            limiter.forget_full(limiter.clock().now());
+        }
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    assert_eq!(admitted, 2_000);
+}
