@@ -178,13 +178,12 @@ impl Log {
     }
 
     /// Calls `visit` for every record in order. For the time after [`Log::open`], which has checked
-    /// them; it holds one segment in memory, and appends wait for it.
+    /// them; it holds one segment in memory. Records that are appended meanwhile are not among them.
     pub fn replay(&self, mut visit: impl FnMut(Position, &[u8])) -> Result<()> {
-        let tail = lock(&self.tail);
+        let end = self.end();
         for segment in recovery::segments(&*self.fs, &self.folder)? {
             let bytes = self.fs.read(&format::path(&self.folder, segment))?;
-            let len =
-                if segment == tail.end.segment { tail.end.offset as usize } else { bytes.len() };
+            let len = if segment == end.segment { end.offset as usize } else { bytes.len() };
             recovery::records(segment, &bytes[..len], |at, _, bytes| visit(at, bytes));
         }
         Ok(())
