@@ -59,6 +59,11 @@ pub(crate) fn spare_path(folder: &Path, segment: u64) -> PathBuf {
     folder.join(format!("{segment:016x}.spare"))
 }
 
+/// The file of a spare segment that was never used, made while `segment` was the next one.
+pub(crate) fn fresh_path(folder: &Path, segment: u64) -> PathBuf {
+    folder.join(format!("{segment:016x}-new.spare"))
+}
+
 /// The segment of a file name, `None` for other files.
 pub(crate) fn number(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".wal").filter(|digits| digits.len() == 16)?;

@@ -52,6 +52,8 @@ pub struct Log {
     syncing: Mutex<()>,
     /// Segments that wait to be used. Taken after `tail`, or alone.
     spares: Mutex<Vec<Spare>>,
+    /// Held while a spare segment is made. Taken before all others.
+    preparing: Mutex<()>,
 }
 
 /// The last segment, and what is not durable before it.
@@ -90,8 +92,9 @@ impl Log {
         sync_others(&*fs, folder, end.segment)?;
         let tail = Mutex::new(Tail::new(segment, end));
         let folder = folder.to_owned();
-        let (syncing, spares) = (Mutex::new(()), Mutex::new(Vec::new()));
-        Ok(Self { fs, folder, options, tail, syncing, spares })
+        let (syncing, preparing) = (Mutex::new(()), Mutex::new(()));
+        let spares = Mutex::new(Vec::new());
+        Ok(Self { fs, folder, options, tail, syncing, spares, preparing })
     }
 
     /// Writes a record behind the last one. It survives a kill of the process at once, and a power
@@ -242,10 +245,11 @@ impl Log {
 
     /// Makes a segment ready for the time when the last one is full, so that no append has to.
     pub fn prepare(&self) -> Result<()> {
+        let _one_at_a_time = lock(&self.preparing);
         if !lock(&self.spares).is_empty() {
             return Ok(());
         }
-        let path = format::spare_path(&self.folder, self.end().segment + 1);
+        let path = format::fresh_path(&self.folder, self.end().segment + 1);
         let segment = self.new_segment(&path)?;
         lock(&self.spares).push(Spare { path, segment });
         Ok(())
