@@ -3,6 +3,7 @@
 pub mod allocator;
 mod allocators;
 pub mod dashmap;
+pub mod fjall;
 pub mod flurry;
 pub mod glibc;
 pub mod governor;
@@ -10,12 +11,16 @@ pub mod hashmap;
 pub mod hashmap_word;
 pub mod jemalloc;
 pub mod leaky_bucket;
+pub mod lsm;
 pub mod mimalloc;
 pub mod mimalloc_nothp;
 pub mod mutex_bucket;
 pub mod papaya;
 pub mod rate_limiter;
 pub mod ratelimit;
+pub mod redb;
+#[cfg(feature = "rocksdb")]
+pub mod rocksdb;
 pub mod rpmalloc;
 pub mod rusty_alloc;
 pub mod rwlock;

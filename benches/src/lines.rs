@@ -2,6 +2,7 @@
 
 mod allocator;
 mod hashmap;
+mod lsm;
 mod rate_limiter;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub fn all() -> Vec<Line> {
     let mut lines = rate_limiter::lines();
     lines.extend(hashmap::lines());
     lines.extend(allocator::lines());
+    lines.extend(lsm::lines());
     lines
 }
 

@@ -26,11 +26,13 @@ struct Numbers(u64);
 
 impl Numbers {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) * bound >> 31
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) * bound) >> 31
     }
 }
 
+#[expect(clippy::print_stdout, reason = "an example talks to its user")]
 fn timed(name: &str, count: u64, work: impl FnOnce() -> lsm::Result<()>) -> lsm::Result<()> {
     let clock = MonotonicClock::new();
     let start = clock.now();
@@ -56,7 +58,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     timed("fill", entries, || {
         (0..entries).try_for_each(|number| {
             let noise = number.wrapping_mul(0xbf58_476d_1ce4_e5b9).to_le_bytes();
-            value.iter_mut().take(value_len / 2).zip(noise.iter().cycle()).for_each(|(at, it)| *at = *it);
+            value
+                .iter_mut()
+                .take(value_len / 2)
+                .zip(noise.iter().cycle())
+                .for_each(|(at, it)| *at = *it);
             db.put(&key(number), &value)
         })
     })?;

@@ -116,7 +116,8 @@ impl Cache {
             let entry = Entry { slots: Arc::downgrade(slots), table: slots.table, block, bytes };
             let mut queues = self.shards[block % SHARDS].lock();
             queues.push(entry);
-            while self.used() + self.pinned() > self.capacity && queues.evict(|it| self.out(it, guard))
+            while self.used() + self.pinned() > self.capacity
+                && queues.evict(|it| self.out(it, guard))
             {}
         }
         inside

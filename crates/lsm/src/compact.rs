@@ -38,10 +38,6 @@ impl Job {
     pub(crate) fn bounds(&self) -> (&[u8], &[u8]) {
         bounds(self.upper.iter().chain(&self.lower)).expect("a job has a table")
     }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.upper.iter().chain(&self.lower).map(|it| it.meta.size).sum()
-    }
 }
 
 /// The job that is due, if any is.
@@ -101,7 +97,9 @@ fn job(version: &Version, level: usize, upper: Vec<Arc<Table>>) -> Option<Job> {
     Some(Job { level, upper, lower })
 }
 
-fn bounds<'a>(tables: impl Iterator<Item = &'a Arc<Table>> + Clone) -> Option<(&'a [u8], &'a [u8])> {
+fn bounds<'a>(
+    tables: impl Iterator<Item = &'a Arc<Table>> + Clone,
+) -> Option<(&'a [u8], &'a [u8])> {
     let smallest = tables.clone().map(|it| &*it.meta.smallest).min()?;
     Some((smallest, tables.map(|it| &*it.meta.largest).max()?))
 }

@@ -343,6 +343,33 @@ impl Snapshot {
     }
 }
 
+impl IntoIterator for &Db {
+    type Item = Result<(Vec<u8>, Vec<u8>)>;
+    type IntoIter = Iter;
+
+    fn into_iter(self) -> Iter {
+        self.iter()
+    }
+}
+
+impl IntoIterator for &Family {
+    type Item = Result<(Vec<u8>, Vec<u8>)>;
+    type IntoIter = Iter;
+
+    fn into_iter(self) -> Iter {
+        self.iter()
+    }
+}
+
+impl IntoIterator for &Snapshot {
+    type Item = Result<(Vec<u8>, Vec<u8>)>;
+    type IntoIter = Iter;
+
+    fn into_iter(self) -> Iter {
+        self.iter()
+    }
+}
+
 impl Drop for Snapshot {
     fn drop(&mut self) {
         self.default.handle.core.snapshots.give_back(self.sequence);

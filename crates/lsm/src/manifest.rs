@@ -85,7 +85,9 @@ impl Manifest {
                 return;
             };
             edits = if all.first() == Some(&Edit::Reset) { 1 } else { edits + 1 };
-            all.into_iter().for_each(|edit| facts.apply(edit));
+            for edit in all {
+                facts.apply(edit);
+            }
         })?;
         if let Some(at) = damaged {
             let (path, offset) = (folder.to_owned(), u64::from(at.offset));
@@ -102,7 +104,9 @@ impl Manifest {
     pub(crate) fn edit(&mut self, edits: &[Edit]) -> Result<()> {
         self.log.append(&encode(edits))?;
         self.log.sync()?;
-        edits.iter().for_each(|edit| self.facts.apply(edit.clone()));
+        for edit in edits {
+            self.facts.apply(edit.clone());
+        }
         self.edits += 1;
         if self.edits > EDITS_MAX.max(self.facts.tables()) { self.say_everything() } else { Ok(()) }
     }

@@ -111,12 +111,16 @@ impl RunCursor {
     /// To the first entry whose key is not below.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<()> {
         let table = self.run.first_from(key);
-        let Some(inside) = self.run.0.get(table) else { return self.leave() };
+        let Some(inside) = self.run.0.get(table) else {
+            self.leave();
+            return Ok(());
+        };
         let block = inside.block_of(key).unwrap_or(0);
         let data = inside.block(block, self.keep)?;
         let entry = data.lower_bound(key);
         if entry < data.count() {
-            self.settle(Place { table, block, data, entry })
+            self.settle(Place { table, block, data, entry });
+            Ok(())
         } else {
             self.behind_block(table, block)
         }
@@ -129,7 +133,10 @@ impl RunCursor {
         let Some(block) = inside.block_of(key) else { return self.enter_last(table) };
         let data = inside.block(block, self.keep)?;
         match data.lower_bound(key).checked_sub(1) {
-            Some(entry) => self.settle(Place { table, block, data, entry }),
+            Some(entry) => {
+                self.settle(Place { table, block, data, entry });
+                Ok(())
+            }
             None => self.before_block(table, block),
         }
     }
@@ -162,7 +169,8 @@ impl RunCursor {
     fn behind_block(&mut self, table: usize, block: usize) -> Result<()> {
         if block + 1 < self.run.0[table].blocks() {
             let data = self.run.0[table].block(block + 1, self.keep)?;
-            self.settle(Place { table, block: block + 1, data, entry: 0 })
+            self.settle(Place { table, block: block + 1, data, entry: 0 });
+            Ok(())
         } else {
             self.enter_first(table + 1)
         }
@@ -177,34 +185,40 @@ impl RunCursor {
 
     /// To the first entry of a table, if there is one of this number.
     fn enter_first(&mut self, table: usize) -> Result<()> {
-        let Some(inside) = self.run.0.get(table) else { return self.leave() };
+        let Some(inside) = self.run.0.get(table) else {
+            self.leave();
+            return Ok(());
+        };
         let data = inside.block(0, self.keep)?;
-        self.settle(Place { table, block: 0, data, entry: 0 })
+        self.settle(Place { table, block: 0, data, entry: 0 });
+        Ok(())
     }
 
     /// To the last entry of the table before this one.
     fn enter_last(&mut self, behind: usize) -> Result<()> {
-        let Some(table) = behind.checked_sub(1) else { return self.leave() };
+        let Some(table) = behind.checked_sub(1) else {
+            self.leave();
+            return Ok(());
+        };
         self.enter_block_end(table, self.run.0[table].blocks() - 1)
     }
 
     fn enter_block_end(&mut self, table: usize, block: usize) -> Result<()> {
         let data = self.run.0[table].block(block, self.keep)?;
         let entry = data.count() - 1;
-        self.settle(Place { table, block, data, entry })
+        self.settle(Place { table, block, data, entry });
+        Ok(())
     }
 
-    fn settle(&mut self, place: Place) -> Result<()> {
+    fn settle(&mut self, place: Place) {
         self.key.clear();
         self.key.extend_from_slice(place.data.prefix());
         self.key.extend_from_slice(place.data.suffix(place.entry));
         self.at = Some(place);
-        Ok(())
     }
 
-    fn leave(&mut self) -> Result<()> {
+    fn leave(&mut self) {
         self.key.clear();
         self.at = None;
-        Ok(())
     }
 }

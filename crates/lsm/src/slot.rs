@@ -54,12 +54,12 @@ impl<T: Send + Sync + 'static> Slot<T> {
         let new = value.map_or(ptr::null_mut(), |it| Arc::into_raw(it).cast_mut());
         // Release: readers see the value whole. Acquire: so do we, who drop the old one.
         let old = self.pointer.swap(new, Ordering::AcqRel);
-        self.take_out(old, guard)
+        Self::take_out(old, guard)
     }
 
     /// Puts a value into an empty slot; where somebody was faster, theirs stays. Returns what is in
     /// the slot now, and whether it is the new value.
-    pub(crate) fn fill<'g>(&self, value: Arc<T>, guard: &'g Guard) -> (&'g T, bool) {
+    pub(crate) fn fill<'g>(&self, value: Arc<T>, _guard: &'g Guard) -> (&'g T, bool) {
         let new = Arc::into_raw(value).cast_mut();
         let empty = ptr::null_mut();
         // Release, Acquire: as in `replace`, for the winner and the loser.
@@ -77,7 +77,7 @@ impl<T: Send + Sync + 'static> Slot<T> {
         (unsafe { &*inside }, outcome.is_ok())
     }
 
-    fn take_out<'g>(&self, old: *mut T, guard: &'g Guard) -> Option<&'g T> {
+    fn take_out<'g>(old: *mut T, guard: &'g Guard) -> Option<&'g T> {
         if old.is_null() {
             return None;
         }

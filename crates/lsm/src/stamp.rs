@@ -7,7 +7,7 @@
 use std::fmt;
 
 /// The number of a change. The first one is 1; 0 is older than all.
-pub type Sequence = u64;
+pub(crate) type Sequence = u64;
 
 /// Largest sequence number: a stamp keeps eight bits for the kind.
 pub(crate) const SEQUENCE_MAX: Sequence = (1 << 56) - 1;

@@ -24,8 +24,8 @@ use env::fs::{File, Fs, OpenMode};
 pub(crate) use self::block::Block;
 pub(crate) use self::builder::{TableBuilder, TableOptions};
 pub use self::file::Codec;
-pub(crate) use self::file::{number, path};
 use self::file::{Footer, damaged};
+pub(crate) use self::file::{number, path};
 use self::filter::Filter;
 use self::index::{Extent, Index};
 pub(crate) use self::meta::TableMeta;
@@ -73,18 +73,6 @@ impl Table {
         let slots = Slots::new(meta.number, index.len());
         cache.pin(&slots, filter.bytes() + index.bytes());
         Ok(Self { meta, file, filter, index, slots, cache: Arc::clone(cache) })
-    }
-
-    /// What a table says of itself, for who has no manifest.
-    pub(crate) fn read_meta(fs: &dyn Fs, folder: &Path, number: u64) -> Result<TableMeta> {
-        let file = fs.open(&path(folder, number), OpenMode::READ)?;
-        let size = file.size()?;
-        let footer = Footer::read(&*file, number, size)?;
-        let bytes = file::read(&*file, number, footer.properties, "properties")?;
-        let mut meta = TableMeta::decode(&mut Taker(&bytes))
-            .ok_or_else(|| damaged(&*file, footer.properties.offset, "properties"))?;
-        meta.size = size;
-        Ok(meta)
     }
 
     /// The newest version of a key that is not above `sequence`.
@@ -152,7 +140,8 @@ impl Table {
             let block = self.read(at)?;
             for entry in 0..block.count() {
                 let key = [block.prefix(), block.suffix(entry)].concat();
-                if last.as_ref().is_some_and(|last| *last > key) || !self.filter.may_hold(hash(&key))
+                if last.as_ref().is_some_and(|last| *last > key)
+                    || !self.filter.may_hold(hash(&key))
                 {
                     return Err(damaged(&*self.file, self.index.extent(at).offset, "order"));
                 }

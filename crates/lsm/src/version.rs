@@ -95,9 +95,8 @@ impl Version {
 
     /// Whether no table from a level on may hold keys of a closed range.
     pub(crate) fn is_bottom(&self, from: usize, smallest: &[u8], largest: &[u8]) -> bool {
-        (from..LEVELS).all(|level| {
-            self.tables_at(level).all(|it| !it.meta.overlaps(smallest, largest))
-        })
+        (from..LEVELS)
+            .all(|level| self.tables_at(level).all(|it| !it.meta.overlaps(smallest, largest)))
     }
 
     /// The newest version of a key that is not above `sequence`.

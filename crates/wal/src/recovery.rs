@@ -116,7 +116,7 @@ pub(crate) fn remove(fs: &dyn Fs, folder: &Path, segments: &[u64]) -> Result<()>
 /// Removes what an earlier life kept to use again.
 pub(crate) fn remove_spares(fs: &dyn Fs, folder: &Path) -> Result<()> {
     for entry in fs.list(folder)? {
-        if entry.name.to_str().is_some_and(|name| name.ends_with(".spare")) {
+        if Path::new(&entry.name).extension().is_some_and(|it| it == "spare") {
             fs.remove_file(&folder.join(&entry.name))?;
         }
     }

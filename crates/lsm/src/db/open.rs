@@ -39,7 +39,8 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
     let lock = fs.lock(&folder.join(LOCK))?;
     fs.sync_dir(folder)?;
     fs.sync_dir(folder.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(folder))?;
-    let mut manifest = Manifest::open(&fs, &folder.join("manifest"), options.manifest_segment_len())?;
+    let mut manifest =
+        Manifest::open(&fs, &folder.join("manifest"), options.manifest_segment_len())?;
     if !manifest.facts().families.contains_key(&0) {
         manifest.edit(&[Edit::Family(0, DEFAULT.to_owned())])?;
     }
@@ -108,7 +109,8 @@ fn replay(core: &Core, facts: &Facts) -> Result<()> {
     let mut failure = None;
     core.log.replay(|at, record| {
         if failure.is_none() {
-            failure = replay_record(core, at, record, |id| flushed(id).is_none_or(|it| it <= at)).err();
+            failure =
+                replay_record(core, at, record, |id| flushed(id).is_none_or(|it| it <= at)).err();
         }
     })?;
     if let Some(cause) = failure {
@@ -185,8 +187,7 @@ impl Core {
         let id = manifest.facts().last_family + 1;
         let start = self.log.end();
         manifest.edit(&[Edit::Family(id, name.to_owned()), Edit::Flushed(id, start)])?;
-        let memtable =
-            Memtable::new(0, self.options.memtable_size, Prefix::default(), start);
+        let memtable = Memtable::new(0, self.options.memtable_size, Prefix::default(), start);
         let state = State {
             memtable: Arc::new(memtable),
             immutables: Vec::new(),

@@ -4,6 +4,8 @@
 //! write, in this order. All that this number promises is in that state or was newer than the
 //! moment at which the state was loaded, so that the answer is that of a moment within the call.
 
+use std::sync::Arc;
+
 use crossbeam_epoch as epoch;
 use crossbeam_epoch::Guard;
 
@@ -77,7 +79,7 @@ impl Core {
         let memtables = std::iter::once(&state.memtable).chain(&state.immutables);
         let mut sources: Vec<Source> = memtables
             .filter(|it| !it.is_empty())
-            .map(|it| memtable::Cursor::new(it.clone(), Versions::VisibleAt(sequence)))
+            .map(|it| memtable::Cursor::new(Arc::clone(it), Versions::VisibleAt(sequence)))
             .map(Source::Memory)
             .collect();
         let runs = state.version.runs().map(|it| Source::Run(RunCursor::new(it.clone(), true)));

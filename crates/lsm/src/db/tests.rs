@@ -62,15 +62,13 @@ type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 /// Some batches over few keys, one change in five a removal.
 fn batches(seed: u64, count: usize, value_len: u64) -> Vec<Changes> {
     let mut random = SplitMix64::new(seed);
-    let mut change = move |random: &mut SplitMix64| {
+    let change = move |random: &mut SplitMix64| {
         let key = format!("key {:03}", random.below(40)).into_bytes();
         let len = usize::try_from(random.below(value_len)).expect("small");
         let value = vec![random.next_u64().to_le_bytes()[0]; len];
         (key, (!random.chance(1, 5)).then_some(value))
     };
-    (0..count)
-        .map(|_| (0..=random.below(3)).map(|_| change(&mut random)).collect())
-        .collect()
+    (0..count).map(|_| (0..=random.below(3)).map(|_| change(&mut random)).collect()).collect()
 }
 
 fn write(db: &Db, changes: &Changes) -> Result<()> {

@@ -8,7 +8,10 @@
 //! before it. Room is handed out by one counter, so that no two records overlap; it is given back
 //! all at once with the arena. A [`Handle`] is a record's place. Whoever holds one may read the
 //! record, so handles travel between threads by release and acquire only.
-#![expect(unsafe_code, reason = "records are written behind a shared reference, before anyone reads")]
+#![expect(
+    unsafe_code,
+    reason = "records are written behind a shared reference, before anyone reads"
+)]
 
 use std::alloc::{self, Layout};
 use std::num::NonZeroU32;
@@ -125,8 +128,10 @@ impl Arena {
         let header = unsafe { slice::from_raw_parts(start.as_ptr(), HEADER) };
         let key = word(header, 12) as usize;
         let value = word(header, 16) as usize;
-        // SAFETY: `push` wrote so many bytes behind the header, within the arena.
-        let bytes = unsafe { slice::from_raw_parts(start.as_ptr().add(HEADER), key + value) };
+        // SAFETY: the header is within the arena, so what follows it is at most one past its end.
+        let behind = unsafe { start.add(HEADER) };
+        // SAFETY: `push` wrote so many bytes there, within the arena.
+        let bytes = unsafe { slice::from_raw_parts(behind.as_ptr(), key + value) };
         Record { header, key: &bytes[..key], value: &bytes[key..] }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! A slot is written once, while no reader knows of it. Then the node's `order` word, which lists
 //! the slots in the order of their keys, is replaced: that one store inserts (Masstree's
-//! permutation; Mao, Kohler, Morris, EuroSys 2012). Nothing is ever removed.
+//! permutation; Mao, Kohler, Morris, 2012). Nothing is ever removed.
 //!
 //! A full node is not changed but *replaced*: two new nodes take its slots, and the parent is led
 //! to them. A reader that is still in the old one finds there all that was inserted before the
@@ -187,14 +187,7 @@ impl Tree {
 
     /// Puts a slot into a node at a rank. With `replace`, the child at the rank before gives way to
     /// another one, whose upper part is the new slot's child.
-    fn put(
-        &self,
-        path: &mut Path,
-        index: u32,
-        rank: usize,
-        slot: Slot,
-        replace: Option<u32>,
-    ) {
+    fn put(&self, path: &mut Path, index: u32, rank: usize, slot: Slot, replace: Option<u32>) {
         let node = self.node(index);
         let ranks = node.ranks();
         if ranks.count() < SLOTS {

@@ -283,8 +283,7 @@ impl Block {
 
     #[inline]
     pub(crate) fn value(&self, at: usize) -> &[u8] {
-        let start =
-            if at == 0 { self.key_end(self.count - 1) } else { self.value_end(at - 1) };
+        let start = if at == 0 { self.key_end(self.count - 1) } else { self.value_end(at - 1) };
         &self.bytes[start..self.value_end(at)]
     }
 

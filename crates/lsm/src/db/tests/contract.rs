@@ -18,7 +18,10 @@ impl OrderedStore for Store {
         };
         let budget = usize::try_from(spec.memory_budget)?;
         let codec = if spec.compressed { Codec::Lz4 } else { Codec::None };
-        Ok(Self(Db::open(directory, Options { durability, codec, ..Options::with_budget(budget) })?))
+        Ok(Self(Db::open(
+            directory,
+            Options { durability, codec, ..Options::with_budget(budget) },
+        )?))
     }
 
     fn put(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {

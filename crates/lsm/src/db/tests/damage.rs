@@ -11,7 +11,9 @@ use crate::Error;
 fn filled(fs: &Arc<SimFs>) -> Model {
     let batches = batches(3, 120, 60);
     let db = open(fs, &tiny()).expect("the disk is well");
-    batches.iter().for_each(|changes| write(&db, changes).expect("the disk is well"));
+    for changes in &batches {
+        write(&db, changes).expect("the disk is well");
+    }
     db.sync().expect("the disk is well");
     history(&batches).pop().expect("the last one")
 }

@@ -15,9 +15,10 @@ fn an_iterator_walks_as_the_model_does() {
             write(&db, &changes).expect("the disk is well");
             apply(&mut model, &changes);
         }
-        let bounds: [(Option<&[u8]>, Option<&[u8]>); 3] =
-            [(None, None), (Some(b"key 010"), Some(b"key 030")), (Some(b"key 0101"), None)];
-        for (lower, upper) in bounds {
+        for (lower, upper) in
+            [(None, None), (Some("key 010"), Some("key 030")), (Some("key 0101"), None)]
+        {
+            let (lower, upper) = (lower.map(str::as_bytes), upper.map(str::as_bytes));
             let seen: Vec<_> = model
                 .iter()
                 .filter(|it| lower.is_none_or(|lower| **it.0 >= *lower))
