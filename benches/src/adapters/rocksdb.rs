@@ -65,7 +65,7 @@ impl OrderedStore for Store {
                 None => batch.delete(key),
             }
         }
-        Ok(self.database.write_opt(&batch, &self.write)?)
+        Ok(self.database.write_opt(batch, &self.write)?)
     }
 
     fn scan(

@@ -43,7 +43,7 @@ pub struct Options {
     /// What an acknowledged write survives.
     pub durability: Durability,
     /// A memtable of this size is written out as a table. Up to [`Options::memtables`] of them are
-    /// in memory at a time.
+    /// in memory at a time, and about as much of the log is mapped. A batch must fit into one.
     pub memtable_size: usize,
     /// How many memtables there may be: one that takes writes, the rest on their way to the disk.
     pub memtables: NonZeroUsize,
@@ -126,7 +126,7 @@ impl Options {
 
     /// The length of a log segment: a memtable's changes fit into about one.
     pub(crate) fn segment_len(&self) -> u32 {
-        let len = self.memtable_size.saturating_mul(2).clamp(16 << 10, 1 << 31);
+        let len = self.memtable_size.clamp(16 << 10, 1 << 31);
         u32::try_from(len).expect("two gigabytes at most")
     }
 

@@ -169,6 +169,16 @@ impl Drop for Table {
     }
 }
 
+/// A block of one entry.
+#[cfg(test)]
+pub(crate) fn test_block(key: &[u8], stamp: Stamp, value: &[u8]) -> Block {
+    let mut builder = block::BlockBuilder::default();
+    builder.push(key, hash(key), stamp, value);
+    let mut bytes = Vec::new();
+    builder.finish(&mut bytes);
+    Block::parse(bytes).expect("it was just built")
+}
+
 /// Reads the index, whose blocks must follow each other up to `end`.
 fn read_index(bytes: &[u8], end: u64) -> Option<Index> {
     let mut taker = Taker(bytes);
