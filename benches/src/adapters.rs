@@ -3,6 +3,7 @@
 pub mod allocator;
 mod allocators;
 pub mod dashmap;
+pub mod fjall;
 pub mod flurry;
 pub mod glibc;
 pub mod governor;
@@ -10,6 +11,7 @@ pub mod hashmap;
 pub mod hashmap_word;
 pub mod jemalloc;
 pub mod leaky_bucket;
+pub mod lsm;
 pub mod mimalloc;
 pub mod mimalloc_nothp;
 pub mod mutex_bucket;
@@ -18,7 +20,10 @@ pub mod raft;
 pub mod raft_rs;
 pub mod rate_limiter;
 pub mod ratelimit;
+pub mod redb;
 pub mod replica;
+#[cfg(feature = "rocksdb")]
+pub mod rocksdb;
 pub mod rpmalloc;
 pub mod rusty_alloc;
 pub mod rwlock;

@@ -2,6 +2,7 @@
 
 mod allocator;
 mod hashmap;
+mod lsm;
 mod raft;
 mod rate_limiter;
 
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Line> {
     lines.extend(hashmap::lines());
     lines.extend(allocator::lines());
     lines.extend(raft::lines());
+    lines.extend(lsm::lines());
     lines
 }
 

@@ -4,6 +4,7 @@
 mod allocator;
 mod hashmap;
 mod known;
+mod lsm;
 mod raft;
 mod rate_limiter;
 mod results;

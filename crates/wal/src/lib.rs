@@ -5,18 +5,23 @@
 //! everything appended so far survive a power cut.
 //!
 //! ```text
-//!   segment 7 (full, synced)            segment 8 (the last)
+//!   segment 7 (full)                    segment 8 (the last)
 //!   +------+-----+-----+-----+------+   +------+-----+-----+---------------------+
-//!   | head | rec | rec | rec | 0... |   | head | rec | rec | zeros, preallocated |
+//!   | head | rec | rec | rec | 0... |   | head | rec | rec | zeros or old bytes  |
 //!   +------+-----+-----+-----+------+   +------+-----+-----+---------------------+
-//!                            ^             |         ^ durable   ^ written
+//!                            ^             |
 //!                            +-- its end --+
 //! ```
 //!
-//! The next segment's head says where a full one ends, so that a damaged full segment is never
-//! taken for a short one. In the last segment a record that does not check is the torn end, unless
-//! a later record says that it was written when the damaged bytes were already durable: then it is
-//! corruption, and [`Log::open`] refuses. `docs/wal/format.md` draws every byte.
+//! A record is stored into mapped memory, which costs some ten nanoseconds; [`Backend::Written`]
+//! pays a system call instead. Segments have their room before they are used, released ones are
+//! used again, and an append never waits for a disk unless no segment is ready: see
+//! [`Log::prepare`].
+//!
+//! After a power cut the log is what it was up to the first missing byte, and the rest is cut off.
+//! Each record says how much of the log was durable when it was written. Where a later record
+//! vouches for the missing byte it is corruption, and [`Log::open`] refuses. `docs/wal/format.md`
+//! draws every byte.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -34,18 +39,19 @@
 //!
 //! # What this crate does not do
 //!
-//! It does not map its files, reuse released segments or share a sync between logs. It cannot see
-//! damage to the very last records of a log, which looks like a torn end. It does not lock its
-//! directory: the store above holds one lock for all of its files.
+//! It does not share a sync between logs: several users of one log do better. It cannot see damage
+//! to the very last records of a log, which looks like a torn end. It does not lock its directory:
+//! the store above holds one lock for all of its files.
 
 mod error;
 mod format;
 mod log;
 mod recovery;
+mod segment;
 
 pub use error::{Error, Result};
 pub use format::Position;
-pub use log::{Log, Options};
+pub use log::{Backend, Log, Options};
 
 #[cfg(test)]
 mod tests;

@@ -1,23 +1,43 @@
 //! The log: appending, syncing, reading, and cutting at both ends.
+//!
+//! One lock, `tail`, orders the appends. Another, `syncing`, is held by the thread that syncs, and
+//! not while it only appends: whoever comes meanwhile waits for it, finds that the next sync took
+//! its records along, and goes.
 
+use std::collections::VecDeque;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use env::fs::{File, Fs, FsExt, OpenMode};
+use env::fs::{Fs, FsExt, OpenMode};
 
 use crate::format::{self, HEAD, PREFIX};
+use crate::segment::{self, Segment, Spare};
 use crate::{Error, Position, Result, recovery};
+
+/// How a record gets into its file. Both survive a kill of the process at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// By a store into mapped memory.
+    Mapped,
+    /// By a system call, for file systems that do not map, and for whoever fears stray pointers.
+    Written,
+}
 
 /// How a log is laid out.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// The length of a segment in bytes; a record must fit into one.
     pub segment_len: u32,
+    /// How records are written.
+    pub backend: Backend,
+    /// How many released segments are kept to be used again.
+    pub spares_max: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_len: 16 << 20 }
+        Self { segment_len: 16 << 20, backend: Backend::Mapped, spares_max: 2 }
     }
 }
 
@@ -30,14 +50,22 @@ pub struct Log {
     tail: Mutex<Tail>,
     /// Held by the thread that syncs. It is taken before `tail`, never after it.
     syncing: Mutex<()>,
+    /// Segments that wait to be used. Taken after `tail`, or alone.
+    spares: Mutex<Vec<Spare>>,
+    /// Held while a spare segment is made. Taken before all others.
+    preparing: Mutex<()>,
 }
 
-/// The last segment.
+/// The last segment, and what is not durable before it.
 #[derive(Debug)]
 struct Tail {
-    file: Arc<dyn File>,
+    segment: Arc<Segment>,
     end: Position,
     durable: Position,
+    /// Full segments with bytes that are not durable, and the range of these.
+    unsynced: VecDeque<(Arc<Segment>, u32, u32)>,
+    /// Whether the name of the last segment may be lost in a power cut.
+    has_new_name: bool,
     has_failed: bool,
 }
 
@@ -53,58 +81,71 @@ impl Log {
         fs.create_dir_all(folder)?;
         let parent = folder.parent().unwrap_or(folder);
         fs.sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
-        let (file, end) = match recovery::check(&*fs, folder)?.last() {
-            None => create(&*fs, folder, options, 1, 0)?,
-            Some(&(segment, offset)) => {
-                let file = fs.open(&format::path(folder, segment), OpenMode::WRITE)?;
-                cut(&*file, offset, options)?;
-                fs.sync_dir(folder)?;
-                (Arc::from(file), Position { segment, offset })
-            }
+        let found = recovery::check(&*fs, folder)?;
+        recovery::remove(&*fs, folder, &found.cut_off)?;
+        recovery::remove_spares(&*fs, folder)?;
+        let (segment, end) = match found.last {
+            // Positions never go back, not even where the first segment itself was torn.
+            None => first(&*fs, folder, options, found.cut_off.first().map_or(1, |it| *it))?,
+            Some((number, offset)) => go_on(&*fs, folder, options, number, offset)?,
         };
-        let tail = Mutex::new(Tail { file, end, durable: end, has_failed: false });
+        sync_others(&*fs, folder, end.segment)?;
+        let tail = Mutex::new(Tail::new(segment, end));
         let folder = folder.to_owned();
-        Ok(Self { fs, folder, options, tail, syncing: Mutex::new(()) })
+        let (syncing, preparing) = (Mutex::new(()), Mutex::new(()));
+        let spares = Mutex::new(Vec::new());
+        Ok(Self { fs, folder, options, tail, syncing, spares, preparing })
     }
 
     /// Writes a record behind the last one. It survives a kill of the process at once, and a power
     /// cut after [`Log::sync`].
+    ///
+    /// A full disk is met only where a new segment is needed; the log is as it was then, and the
+    /// next append tries again.
     pub fn append(&self, bytes: &[u8]) -> Result<Position> {
         let limit = (self.options.segment_len - HEAD - PREFIX) as usize;
-        if bytes.len() > limit {
-            return Err(Error::TooLarge { len: bytes.len(), limit });
-        }
+        let span = format::span(bytes.len()).filter(|_| bytes.len() <= limit);
+        let span = span.ok_or(Error::TooLarge { len: bytes.len(), limit })?;
         let mut tail = lock(&self.tail);
-        tail.guarded(|tail| {
-            let len = u32::try_from(bytes.len()).expect("it is below the limit") + PREFIX;
-            if len > self.options.segment_len.saturating_sub(tail.end.offset) {
-                self.next_segment(tail)?;
-            }
-            let at = tail.end;
-            let durable = if tail.durable.segment == at.segment { tail.durable.offset } else { 0 };
-            let record = format::encode(at.segment, durable, bytes);
-            tail.file.write_all_at(&record, u64::from(at.offset))?;
-            tail.end.offset += len;
-            Ok(at)
-        })
+        if tail.has_failed {
+            return Err(Error::Failed);
+        }
+        if span > self.options.segment_len.saturating_sub(tail.end.offset) {
+            self.next_segment(&mut tail)?;
+        }
+        let at = tail.end;
+        let durable = if tail.durable.segment == at.segment { tail.durable.offset } else { 0 };
+        let prefix = format::prefix(at.segment, durable, bytes);
+        tail.guarded(|tail| tail.write(&prefix, bytes))?;
+        tail.end.offset += span;
+        Ok(at)
     }
 
     /// Makes durable everything that was appended before the call. Threads that wait here at the
     /// same time share one sync.
     pub fn sync(&self) -> Result<()> {
-        let wanted = lock(&self.tail).end;
+        let wanted = self.end();
         let _one_at_a_time = lock(&self.syncing);
-        let (file, end) = {
-            let tail = lock(&self.tail);
+        let (unsynced, has_new_name, segment, from, end) = {
+            let mut tail = lock(&self.tail);
             if tail.has_failed {
                 return Err(Error::Failed);
             }
             if tail.durable >= wanted {
                 return Ok(());
             }
-            (Arc::clone(&tail.file), tail.end)
+            let from =
+                if tail.durable.segment == tail.end.segment { tail.durable.offset } else { 0 };
+            let unsynced = mem::take(&mut tail.unsynced);
+            let has_new_name = mem::take(&mut tail.has_new_name);
+            (unsynced, has_new_name, Arc::clone(&tail.segment), from, tail.end)
         };
-        let outcome = file.sync_data();
+        // Oldest first: a record that calls bytes durable vouches for everything before them.
+        let outcome = unsynced
+            .iter()
+            .try_for_each(|(old, from, to)| old.flush(*from, *to))
+            .and_then(|()| if has_new_name { Ok(self.fs.sync_dir(&self.folder)?) } else { Ok(()) })
+            .and_then(|()| segment.flush(from, end.offset));
         let mut tail = lock(&self.tail);
         tail.guarded(|tail| {
             outcome?;
@@ -129,7 +170,7 @@ impl Log {
         let mut record = vec![0; PREFIX as usize];
         let damaged = || Error::Corrupt { path: path.clone(), offset: at.offset };
         file.read_exact_at(&mut record, u64::from(at.offset))?;
-        let len = u32::from_le_bytes(record[4..8].try_into().expect("it has four bytes"));
+        let len = u32::from_le_bytes(record[8..12].try_into().expect("it has four bytes"));
         let room = u64::from(len) + u64::from(PREFIX) + u64::from(at.offset);
         if len == 0 || room > file.size()? + 1 {
             return Err(damaged());
@@ -140,12 +181,13 @@ impl Log {
     }
 
     /// Calls `visit` for every record in order. For the time after [`Log::open`], which has checked
-    /// them; it holds one segment in memory, and appends wait for it.
+    /// them; it holds one segment in memory. Records that are appended meanwhile are not among them.
     pub fn replay(&self, mut visit: impl FnMut(Position, &[u8])) -> Result<()> {
-        let _no_appends = lock(&self.tail);
+        let end = self.end();
         for segment in recovery::segments(&*self.fs, &self.folder)? {
             let bytes = self.fs.read(&format::path(&self.folder, segment))?;
-            recovery::records(segment, &bytes, &mut visit);
+            let len = if segment == end.segment { end.offset as usize } else { bytes.len() };
+            recovery::records(segment, &bytes[..len], |at, _, bytes| visit(at, bytes));
         }
         Ok(())
     }
@@ -156,25 +198,44 @@ impl Log {
         let _no_sync = lock(&self.syncing);
         let mut tail = lock(&self.tail);
         tail.guarded(|tail| {
-            // From the last one on, so that a crash in between leaves a log without a gap.
-            for segment in (at.segment + 1..=tail.end.segment).rev() {
-                self.fs.remove_file(&format::path(&self.folder, segment))?;
-                self.fs.sync_dir(&self.folder)?;
-            }
-            let path = format::path(&self.folder, at.segment);
-            let file = self.fs.open(&path, OpenMode::WRITE)?;
-            cut(&*file, at.offset, self.options)?;
-            (tail.file, tail.end, tail.durable) = (Arc::from(file), at, at);
+            let gone: Vec<u64> = (at.segment + 1..=tail.end.segment).collect();
+            recovery::remove(&*self.fs, &self.folder, &gone)?;
+            sync_others(&*self.fs, &self.folder, at.segment)?;
+            let (segment, end) =
+                go_on(&*self.fs, &self.folder, self.options, at.segment, at.offset)?;
+            *tail = Tail::new(segment, end);
             Ok(())
         })
     }
 
-    /// Removes the segments that lie wholly below `at`. The last segment always stays.
+    /// Takes away everything and goes on at the beginning of the segment of this number, which must
+    /// be above all there are. For who keeps positions elsewhere and finds them beyond the end.
+    pub fn restart(&self, number: u64) -> Result<()> {
+        let _no_sync = lock(&self.syncing);
+        let mut tail = lock(&self.tail);
+        assert!(number > tail.end.segment, "{number} is not above {}", tail.end.segment);
+        tail.guarded(|tail| {
+            let gone = recovery::segments(&*self.fs, &self.folder)?;
+            recovery::remove(&*self.fs, &self.folder, &gone)?;
+            let (segment, end) = first(&*self.fs, &self.folder, self.options, number)?;
+            *tail = Tail::new(segment, end);
+            Ok(())
+        })
+    }
+
+    /// Gives back the segments that lie wholly below `at`; some are kept to be used again. The last
+    /// segment always stays. A crash may bring released records back.
     pub fn release(&self, at: Position) -> Result<()> {
-        let tail = lock(&self.tail);
-        for segment in recovery::segments(&*self.fs, &self.folder)? {
-            if segment < at.segment.min(tail.end.segment) {
-                self.fs.remove_file(&format::path(&self.folder, segment))?;
+        let last = self.end().segment;
+        for number in recovery::segments(&*self.fs, &self.folder)? {
+            if number >= at.segment.min(last) {
+                break;
+            }
+            let path = format::path(&self.folder, number);
+            if lock(&self.spares).len() < self.options.spares_max {
+                self.keep(number, &path)?;
+            } else {
+                self.fs.remove_file(&path)?;
                 // One by one, so that a power cut leaves no gap.
                 self.fs.sync_dir(&self.folder)?;
             }
@@ -182,16 +243,79 @@ impl Log {
         Ok(())
     }
 
-    fn next_segment(&self, tail: &mut Tail) -> Result<()> {
-        tail.file.sync_data()?;
-        let Position { segment, offset } = tail.end;
-        let (file, end) = create(&*self.fs, &self.folder, self.options, segment + 1, offset)?;
-        (tail.file, tail.end, tail.durable) = (file, end, end);
+    /// Makes a segment ready for the time when the last one is full, so that no append has to.
+    pub fn prepare(&self) -> Result<()> {
+        let _one_at_a_time = lock(&self.preparing);
+        if !lock(&self.spares).is_empty() {
+            return Ok(());
+        }
+        let path = format::fresh_path(&self.folder, self.end().segment + 1);
+        let segment = self.new_segment(&path)?;
+        lock(&self.spares).push(Spare { path, segment });
         Ok(())
+    }
+
+    /// Turns a released segment into a spare one.
+    fn keep(&self, number: u64, path: &Path) -> Result<()> {
+        let spare = format::spare_path(&self.folder, number);
+        self.fs.rename(path, &spare)?;
+        // Before it is used again: the old name must not come back with new bytes.
+        self.fs.sync_dir(&self.folder)?;
+        let file = self.fs.open(&spare, OpenMode::WRITE)?;
+        let segment = Segment::open(file, number, self.options.backend)?;
+        lock(&self.spares).push(Spare { path: spare, segment });
+        Ok(())
+    }
+
+    fn new_segment(&self, path: &Path) -> Result<Segment> {
+        let Options { segment_len, backend, .. } = self.options;
+        Segment::create(&*self.fs, &self.folder, path, segment_len, backend)
+    }
+
+    /// Goes on in a new segment. Nothing is synced here: an append must not wait for a disk.
+    fn next_segment(&self, tail: &mut Tail) -> Result<()> {
+        let Position { segment: number, offset } = tail.end;
+        let path = format::path(&self.folder, number + 1);
+        let spare = lock(&self.spares).pop();
+        let mut next = match spare {
+            None => self.new_segment(&path)?,
+            Some(spare) => {
+                self.fs.rename(&spare.path, &path)?;
+                spare.segment
+            }
+        };
+        tail.guarded(|tail| {
+            let end = next.begin(number + 1, offset)?;
+            let from = if tail.durable.segment == number { tail.durable.offset } else { 0 };
+            let full = mem::replace(&mut tail.segment, Arc::new(next));
+            if tail.durable < tail.end {
+                tail.unsynced.push_back((full, from, offset));
+            }
+            tail.end = end;
+            tail.has_new_name = true;
+            Ok(())
+        })
     }
 }
 
 impl Tail {
+    fn new(segment: Segment, end: Position) -> Self {
+        Self {
+            segment: Arc::new(segment),
+            end,
+            durable: end,
+            unsynced: VecDeque::new(),
+            has_new_name: false,
+            has_failed: false,
+        }
+    }
+
+    #[expect(unsafe_code, reason = "`Segment::write` takes one thread at a time")]
+    fn write(&self, prefix: &[u8], bytes: &[u8]) -> Result<()> {
+        // SAFETY: `tail` is behind its lock, and no segment is in two tails.
+        unsafe { self.segment.write(self.end.offset, prefix, bytes) }
+    }
+
     /// Does what changes the log, unless that failed before; a failure is remembered for good.
     fn guarded<T>(&mut self, change: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.has_failed {
@@ -203,26 +327,35 @@ impl Tail {
     }
 }
 
-/// Makes a segment, durable with its head.
-fn create(
+/// Makes the only segment of a log.
+fn first(fs: &dyn Fs, folder: &Path, options: Options, number: u64) -> Result<(Segment, Position)> {
+    let path = format::path(folder, number);
+    let Options { segment_len, backend, .. } = options;
+    let mut segment = Segment::create(fs, folder, &path, segment_len, backend)?;
+    let end = segment.begin(number, 0)?;
+    segment.flush(0, end.offset)?;
+    Ok((segment, end))
+}
+
+/// Opens the last segment to go on at `offset`.
+fn go_on(
     fs: &dyn Fs,
     folder: &Path,
     options: Options,
-    segment: u64,
-    previous_end: u32,
-) -> Result<(Arc<dyn File>, Position)> {
-    let file = fs.open(&format::path(folder, segment), OpenMode::CREATE_NEW)?;
-    file.preallocate(u64::from(options.segment_len))?;
-    file.write_all_at(&format::encode_head(segment, previous_end), 0)?;
-    file.sync_data()?;
+    number: u64,
+    offset: u32,
+) -> Result<(Segment, Position)> {
+    let file = fs.open(&format::path(folder, number), OpenMode::WRITE)?;
+    segment::cut(&*file, offset, options.segment_len)?;
     fs.sync_dir(folder)?;
-    Ok((Arc::from(file), Position { segment, offset: HEAD }))
+    let segment = Segment::open(file, number, options.backend)?;
+    Ok((segment, Position { segment: number, offset }))
 }
 
-/// Makes zeros, durably, of all that stands behind `offset`.
-fn cut(file: &dyn File, offset: u32, options: Options) -> Result<()> {
-    file.set_len(u64::from(offset))?;
-    file.preallocate(u64::from(options.segment_len))?;
-    file.sync_data()?;
+/// Makes durable the segments below `last`, which a kill may have left unsynced.
+fn sync_others(fs: &dyn Fs, folder: &Path, last: u64) -> Result<()> {
+    for number in recovery::segments(fs, folder)?.into_iter().filter(|it| *it < last) {
+        fs.open(&format::path(folder, number), OpenMode::WRITE)?.sync_data()?;
+    }
     Ok(())
 }

@@ -1,44 +1,54 @@
 //! Finding the end of a log, and telling it from damage.
+//!
+//! A power cut may take any part of what was not synced: records in the middle, a head, a name.
+//! What is left up to the first gap is the log, and the rest goes. It is *damage*, and an error,
+//! only where something proves that the missing bytes were durable: a record that says so.
 
 use std::path::Path;
 
 use env::fs::{Fs, FsExt};
 
-use crate::format::{self, HEAD, Head, PREFIX};
+use crate::format::{self, ALIGN, HEAD, Head};
 use crate::{Error, Position, Result};
 
 /// What a segment holds.
 #[derive(Debug)]
 struct Scan {
+    segment: u64,
     head: Head,
     /// Where the last whole record ends.
     end: u32,
-    /// Whether durable bytes behind `end` are damaged.
-    is_damaged: bool,
-}
-
-fn offset(at: usize) -> u32 {
-    u32::try_from(at).expect("a segment is shorter than four gigabytes")
+    /// The most that any of its records, those behind a gap included, says was durable of it.
+    durable: u32,
 }
 
 /// Calls `visit` for each record in a row, and returns where the last one ends.
-pub(crate) fn records(segment: u64, bytes: &[u8], mut visit: impl FnMut(Position, &[u8])) -> u32 {
-    let mut at = HEAD as usize;
-    while let Some(record) = bytes.get(at..).and_then(|rest| format::decode(segment, rest)) {
-        visit(Position { segment, offset: offset(at) }, record.bytes);
-        at += PREFIX as usize + record.bytes.len();
+pub(crate) fn records(
+    segment: u64,
+    bytes: &[u8],
+    mut visit: impl FnMut(Position, u32, &[u8]),
+) -> u32 {
+    let mut at = HEAD;
+    while let Some(record) = bytes.get(at as usize..).and_then(|rest| format::decode(segment, rest))
+    {
+        visit(Position { segment, offset: at }, record.durable, record.bytes);
+        at += format::span(record.bytes.len()).expect("the record lies in a segment");
     }
-    offset(at)
+    at
 }
 
 fn scan(segment: u64, bytes: &[u8]) -> Scan {
     let head = format::decode_head(segment, bytes);
-    // The head is durable before the first record is written, so a broken one has none behind it.
-    let end = if head == Head::Broken { 0 } else { records(segment, bytes, |_, _| {}) };
-    let is_damaged = (end as usize..bytes.len())
-        .filter_map(|at| format::decode(segment, &bytes[at..]))
-        .any(|later| later.durable > end);
-    Scan { head, end, is_damaged }
+    let mut durable = 0;
+    let end = records(segment, bytes, |_, said, _| durable = durable.max(said));
+    // Behind the end nothing should check; whatever does was written after the gap.
+    for at in (end as usize..bytes.len()).step_by(ALIGN as usize) {
+        if let Some(record) = format::decode(segment, &bytes[at..]) {
+            durable = durable.max(record.durable);
+        }
+    }
+    let end = if matches!(head, Head::Whole(_)) { end } else { 0 };
+    Scan { segment, head, end, durable }
 }
 
 /// The segments of a log in their order.
@@ -47,39 +57,68 @@ pub(crate) fn segments(fs: &dyn Fs, folder: &Path) -> Result<Vec<u64>> {
     Ok(entries.iter().filter_map(|it| format::number(it.name.to_str()?)).collect())
 }
 
-/// The segments of a log, and where each ends, after a check of all of them. A last segment whose
-/// creation was cut short is removed.
-pub(crate) fn check(fs: &dyn Fs, folder: &Path) -> Result<Vec<(u64, u32)>> {
-    let mut found: Vec<(u64, u32)> = Vec::new();
-    let segments = segments(fs, folder)?;
-    for (at, &segment) in segments.iter().enumerate() {
-        let path = format::path(folder, segment);
-        let scan = scan(segment, &fs.read(&path)?);
-        let is_last = at + 1 == segments.len();
-        match scan.head {
-            Head::Newer(version) => return Err(Error::Newer { path, version }),
-            Head::Broken if is_last && !scan.is_damaged => {
-                fs.remove_file(&path)?;
-                fs.sync_dir(folder)?;
-                continue;
-            }
-            Head::Broken => return Err(Error::Corrupt { path, offset: 0 }),
-            Head::Whole(_) if scan.is_damaged => {
-                return Err(Error::Corrupt { path, offset: scan.end });
-            }
-            Head::Whole(end) => follows(folder, found.last(), segment, end)?,
-        }
-        found.push((segment, scan.end));
-    }
-    Ok(found)
+/// What [`check`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The last segment and where it ends; `None` where there is no whole one.
+    pub(crate) last: Option<(u64, u32)>,
+    /// Segments behind a gap, to be removed from the last one on.
+    pub(crate) cut_off: Vec<u64>,
 }
 
-/// Whether a segment stands behind the one before it, which must end where its head says.
-fn follows(folder: &Path, before: Option<&(u64, u32)>, segment: u64, end: u32) -> Result<()> {
-    match before {
-        Some(&(number, found)) if number + 1 != segment || found != end => {
-            Err(Error::Corrupt { path: format::path(folder, number), offset: found })
-        }
-        _ => Ok(()),
+/// Reads all segments of a log; changes nothing.
+pub(crate) fn check(fs: &dyn Fs, folder: &Path) -> Result<Found> {
+    let mut scans = Vec::new();
+    for segment in segments(fs, folder)? {
+        scans.push(scan(segment, &fs.read(&format::path(folder, segment))?));
     }
+    let mut last = None;
+    for (at, here) in scans.iter().enumerate() {
+        let path = || format::path(folder, here.segment);
+        if let Head::Newer(version) = here.head {
+            return Err(Error::Newer { path: path(), version });
+        }
+        if here.durable > here.end {
+            return Err(Error::Corrupt { path: path(), offset: here.end });
+        }
+        if !follows(here, last) {
+            // A later record that speaks of durable bytes vouches for all segments before its own.
+            if scans[at..].iter().any(|later| later.durable > 0) {
+                let (segment, offset) = last.unwrap_or((here.segment, 0));
+                return Err(Error::Corrupt { path: format::path(folder, segment), offset });
+            }
+            let cut_off = scans[at..].iter().map(|it| it.segment).collect();
+            return Ok(Found { last, cut_off });
+        }
+        last = Some((here.segment, here.end));
+    }
+    Ok(Found { last, cut_off: Vec::new() })
+}
+
+/// Whether a segment goes on where the one before it, if any is left, ends.
+fn follows(here: &Scan, before: Option<(u64, u32)>) -> bool {
+    match (&here.head, before) {
+        (Head::Whole(said), Some((segment, end))) => segment + 1 == here.segment && *said == end,
+        (Head::Whole(_), None) => true,
+        _ => false,
+    }
+}
+
+/// Removes segments from the last one on, so that a crash in between leaves no gap.
+pub(crate) fn remove(fs: &dyn Fs, folder: &Path, segments: &[u64]) -> Result<()> {
+    for &segment in segments.iter().rev() {
+        fs.remove_file(&format::path(folder, segment))?;
+        fs.sync_dir(folder)?;
+    }
+    Ok(())
+}
+
+/// Removes what an earlier life kept to use again.
+pub(crate) fn remove_spares(fs: &dyn Fs, folder: &Path) -> Result<()> {
+    for entry in fs.list(folder)? {
+        if Path::new(&entry.name).extension().is_some_and(|it| it == "spare") {
+            fs.remove_file(&folder.join(&entry.name))?;
+        }
+    }
+    Ok(())
 }

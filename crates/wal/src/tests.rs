@@ -2,20 +2,26 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
-use env::fs::FsExt;
-use harness::sim::{SimDisk, SimFs, crash_at_every_io};
+use env::fs::{FsErrorKind, FsExt};
+use harness::sim::{DiskFault, Dose, SimDisk, SimFs, crash_at_every_io};
 
-use crate::{Error, Log, Options, Position, Result, format};
+use crate::{Backend, Error, Log, Options, Position, Result, format};
 
-const OPTIONS: Options = Options { segment_len: 160 };
+const OPTIONS: Options = Options { segment_len: 192, backend: Backend::Mapped, spares_max: 1 };
+const BACKENDS: [Backend; 2] = [Backend::Mapped, Backend::Written];
 
 fn folder() -> &'static Path {
     Path::new("/log")
 }
 
 fn open(fs: &Arc<SimFs>) -> Result<Log> {
-    Log::open(Arc::<SimFs>::clone(fs), folder(), OPTIONS)
+    open_with(fs, Backend::Mapped)
+}
+
+fn open_with(fs: &Arc<SimFs>, backend: Backend) -> Result<Log> {
+    Log::open(Arc::<SimFs>::clone(fs), folder(), Options { backend, ..OPTIONS })
 }
 
 fn record(number: usize) -> Vec<u8> {
@@ -47,14 +53,15 @@ fn filled(fs: &Arc<SimFs>, records: usize) -> Result<(Log, Vec<Position>)> {
 
 #[test]
 fn synced_records_survive_a_crash_at_every_io_and_in_recovery() {
-    for seed in 0..8 {
+    for (seed, backend) in (0..16).zip(BACKENDS.into_iter().cycle()) {
         let work = |fs: &Arc<SimFs>| {
             let mut synced = 0;
             let mut run = || -> Result<()> {
-                let log = open(fs)?;
-                for number in 0..14 {
+                let log = open_with(fs, backend)?;
+                // Several segments lie between two syncs.
+                for number in 0..24 {
                     log.append(&record(number))?;
-                    if number % 3 == 2 {
+                    if number % 9 == 8 {
                         log.sync()?;
                         synced = number + 1;
                     }
@@ -141,25 +148,124 @@ fn records_are_read_in_place_and_released_from_the_front() {
 #[test]
 fn too_large_a_record_is_refused_and_harms_nothing() {
     let log = open(&SimDisk::new(1).mount()).expect("the disk is well");
-    assert!(matches!(log.append(&[0; 121]), Err(Error::TooLarge { len: 121, limit: 120 })));
-    log.append(&[0; 120]).expect("it fits");
+    assert!(matches!(log.append(&[0; 145]), Err(Error::TooLarge { len: 145, limit: 144 })));
+    log.append(&[0; 144]).expect("it fits");
     log.append(b"").expect("nothing is a record too");
-    assert_eq!(contents(&log), [vec![0; 120], vec![]]);
+    assert_eq!(contents(&log), [vec![0; 144], vec![]]);
 }
 
 #[test]
 fn after_a_failed_write_nothing_is_taken() {
     let disk = SimDisk::new(1);
-    let (log, _) = filled(&disk.mount(), 2).expect("the disk is well");
-    disk.crash();
+    let log = open_with(&disk.mount(), Backend::Written).expect("the disk is well");
+    disk.inject(&DiskFault::WriteError(Dose::Times(1)));
     assert!(matches!(log.append(b"lost"), Err(Error::Fs(_))));
+    disk.heal();
     assert!(matches!(log.append(b"lost"), Err(Error::Failed)));
     assert!(matches!(log.sync(), Err(Error::Failed)));
 }
 
 #[test]
+fn after_a_failed_sync_nothing_is_taken() {
+    for backend in BACKENDS {
+        let disk = SimDisk::new(1);
+        let log = open_with(&disk.mount(), backend).expect("the disk is well");
+        log.append(b"perhaps lost").expect("a store cannot fail");
+        disk.inject(&DiskFault::SyncError(Dose::Times(1)));
+        assert!(matches!(log.sync(), Err(Error::Fs(_))));
+        disk.heal();
+        assert!(matches!(log.append(b"refused"), Err(Error::Failed)));
+        assert!(matches!(log.sync(), Err(Error::Failed)), "a second sync would lie");
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_the_log_goes_on_once_there_is_room() {
+    let disk = SimDisk::new(1);
+    let log = open(&disk.mount()).expect("the disk is well");
+    disk.inject(&DiskFault::Full { room: 64 });
+    let mut taken = 0;
+    let cause = loop {
+        match log.append(&record(taken)) {
+            Ok(_) => taken += 1,
+            Err(cause) => break cause,
+        }
+    };
+    assert!(matches!(&cause, Error::Fs(it) if it.kind == FsErrorKind::NoSpace), "{cause}");
+    assert_eq!(count(&log), taken, "what was taken can be read");
+    log.sync().expect("what was taken has its room");
+    disk.heal();
+    for number in taken..taken + 9 {
+        log.append(&record(number)).expect("there is room again");
+    }
+    assert_eq!(count(&log), taken + 9);
+}
+
+#[test]
+fn released_segments_are_used_again_and_their_old_bytes_never_parse() {
+    for seed in 0..4 {
+        let work = |fs: &Arc<SimFs>| -> Result<()> {
+            let log = open(fs)?;
+            for number in 0..40 {
+                let at = log.append(&record(number))?;
+                if number % 5 == 4 {
+                    log.sync()?;
+                    log.release(at)?;
+                    log.prepare()?;
+                }
+            }
+            Ok(())
+        };
+        crash_at_every_io(seed * 1_000, work, |io, _, disk| {
+            let log = open(&disk.mount()).expect("a crash damages nothing");
+            let found = contents(&log);
+            let starts = (0..40).find(|&at| found.first().is_none_or(|it| *it == record(at)));
+            let start = starts.expect("the first record is one that was written");
+            let expected: Vec<_> = (start..start + found.len()).map(record).collect();
+            assert_eq!(found, expected, "seed {seed}, I/O {io}");
+        });
+    }
+}
+
+#[test]
+fn a_log_goes_on_behind_a_position_that_it_lost() {
+    let fs = SimDisk::new(1).mount();
+    let (log, positions) = filled(&fs, 12).expect("the disk is well");
+    let number = positions[11].segment + 3;
+    log.restart(number).expect("the disk is well");
+    assert_eq!(count(&log), 0);
+    assert_eq!(log.append(&record(0)).expect("it is open").segment, number);
+    drop(log);
+    assert_eq!(count(&open(&fs).expect("a log may begin anywhere")), 1);
+}
+
+/// Threads append and sync at once; each finds its own record durable when its sync returns.
+#[test]
+fn threads_share_syncs() {
+    let disk = SimDisk::new(1);
+    let log = open(&disk.mount()).expect("the disk is well");
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let log = &log;
+            scope.spawn(move || {
+                for number in 0..50 {
+                    let bytes = format!("{thread} {number}");
+                    log.append(bytes.as_bytes()).expect("the disk is well");
+                    log.sync().expect("the disk is well");
+                }
+            });
+        }
+    });
+    disk.crash();
+    let mut found = contents(&open(&disk.mount()).expect("a crash damages nothing"));
+    found.sort();
+    found.dedup();
+    assert_eq!(found.len(), 200);
+}
+
+#[test]
 fn bytes_of_another_segment_never_parse() {
-    let bytes = format::encode(7, 28, b"old");
+    let bytes = [&format::prefix(7, 28, b"old")[..], b"old"].concat();
     assert!(format::decode(7, &bytes).is_some());
     assert_eq!(format::decode(8, &bytes), None);
 }

@@ -1,0 +1,15 @@
+//! `cargo bench --bench lsm`: criterion's lines, one a contender.
+
+use benches::lines::{settings, show};
+use criterion::{Criterion, criterion_group, criterion_main};
+
+fn lsm(criterion: &mut Criterion) {
+    show(criterion, "lsm");
+}
+
+criterion_group! {
+    name = benches;
+    config = settings();
+    targets = lsm
+}
+criterion_main!(benches);

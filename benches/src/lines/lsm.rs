@@ -1,0 +1,354 @@
+//! Lines of the ordered store.
+//!
+//! | workload             | what happens                                                            |
+//! |----------------------|-------------------------------------------------------------------------|
+//! | `fillseq/...`        | new keys in ascending order                                             |
+//! | `fillrandom/...`     | new keys in no order                                                    |
+//! | `batch-100/...`      | the same, a hundred in a batch; a key counts as an operation            |
+//! | `readrandom/...`     | keys that are there, each as likely as any other                        |
+//! | `readmissing/...`    | keys that are not there, between those that are                         |
+//! | `scan100/...`        | a hundred entries from a key on; a scan counts as an operation          |
+//! | `ycsb-a` to `ycsb-f` | YCSB's mixes over scrambled Zipfian keys                                |
+//!
+//! What follows is the size of values and what an acknowledged write survives: `os` a kill of the
+//! process, `sync` a loss of power as well. Each contender has a process of its own, the same
+//! memory for buffers and cache (a fifth for the memtable where there is one), blocks of 4 KiB, ten
+//! bits of filter a key, two background threads and no compression. Reading lines begin on a store
+//! that was loaded and has settled; all data has been through its files and was read once.
+//!
+//! Keys are 16 bytes: a scattered number of eight, and eight that all share. The data of a reading
+//! line is four times the memtable and about fits the cache. Values are half compressible.
+
+#![expect(clippy::unnecessary_wraps, reason = "every maker of a subject may decline")]
+
+use std::sync::{Mutex, PoisonError};
+
+use harness::contract::{Durability, OrderedStore, StoreSpec, Unsupported};
+use harness::duel::{Contender, Line, Make, Subject};
+use harness::workload::{
+    Inserts, KeyDistribution, Mix, Operation, OperationKind, Operations, Size, Sizes, ValueContent,
+    ValueSize, Workload, scatter,
+};
+use tempfile::TempDir;
+
+#[cfg(feature = "rocksdb")]
+use crate::adapters::rocksdb;
+use crate::adapters::{fjall, lsm, redb};
+
+const BUILD: &str = "lsm";
+const OURS: &str = env!("CARGO_PKG_VERSION");
+const KEY_LEN: usize = 16;
+/// Keys of a batch.
+const BATCH: usize = 100;
+/// Entries of a scan.
+const SCAN: usize = 100;
+/// Most threads of a line.
+const THREADS: u64 = 4;
+
+/// Entries before the first round of a reading line.
+const ENTRIES: Sizes = Sizes { smoke: 1_000, quick: 200_000, full: 2_000_000 };
+/// Memory for buffers and caches.
+const MEMORY: Sizes = Sizes { smoke: 1 << 20, quick: 32 << 20, full: 320 << 20 };
+
+/// The lines.
+pub(super) fn lines() -> Vec<Line> {
+    let mut lines = Vec::new();
+    macro_rules! of {
+        ($($workload:literal, $threads:literal: $work:ident, $value:literal, $durability:ident;)+) => {$(
+            lines.push(line($workload, $threads, for_each!($work, $value, $durability)));
+        )+};
+    }
+    of! {
+        "fillseq/100/os", 1: Ascending, 100, Os;
+        "fillrandom/100/os", 1: Scattered, 100, Os;
+        "fillrandom/100/os", 2: Scattered, 100, Os;
+        "batch-100/100/os", 1: Batches, 100, Os;
+        "readrandom/100/os", 1: Reads, 100, Os;
+        "readrandom/100/os", 2: Reads, 100, Os;
+        "readmissing/100/os", 1: Misses, 100, Os;
+        "scan100/100/os", 1: Scans, 100, Os;
+        "ycsb-a/100/os", 1: YcsbA, 100, Os;
+        "ycsb-b/100/os", 1: YcsbB, 100, Os;
+        "ycsb-c/100/os", 1: YcsbC, 100, Os;
+        "ycsb-e/100/os", 1: YcsbE, 100, Os;
+        "ycsb-f/100/os", 1: YcsbF, 100, Os;
+        "fillrandom/4k/os", 1: Scattered, 4096, Os;
+        "readrandom/4k/os", 1: Reads, 4096, Os;
+        "fillrandom/100/sync", 1: Scattered, 100, Sync;
+        "fillrandom/100/sync", 4: Scattered, 100, Sync;
+    }
+    lines
+}
+
+fn line(workload: &'static str, threads: usize, contenders: Vec<Contender>) -> Line {
+    let line = Line::new(BUILD, workload, threads, contenders).separate().costly();
+    if threads > 2 { line.full_only() } else { line }
+}
+
+fn contender<S: OrderedStore>(version: &'static str, make: Make) -> Contender {
+    Contender { name: S::NAME, version, ours: S::NAME == BUILD, make }
+}
+
+/// Instantiates a line for each store.
+macro_rules! for_each {
+    ($work:ident, $value:literal, $durability:ident) => {
+        vec![
+            contender::<lsm::Store>(
+                OURS,
+                make::<lsm::Store, $work, $value>(Durability::$durability),
+            ),
+            contender::<fjall::Store>(
+                "3.1.13",
+                make::<fjall::Store, $work, $value>(Durability::$durability),
+            ),
+            contender::<redb::Store>(
+                "4.4.0",
+                make::<redb::Store, $work, $value>(Durability::$durability),
+            ),
+            #[cfg(feature = "rocksdb")]
+            contender::<rocksdb::Store>(
+                "0.25.0",
+                make::<rocksdb::Store, $work, $value>(Durability::$durability),
+            ),
+        ]
+    };
+}
+use for_each;
+
+/// What the threads of a line do.
+trait Work: Send + Sync + 'static {
+    /// Whether the store is loaded before.
+    const LOADED: bool = true;
+    /// The mix of a YCSB line, and whether there is one.
+    const MIX: Mix = Mix::READ_ONLY;
+
+    /// One operation on the `number`th turn of a thread.
+    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64
+    where
+        Self: Sized;
+
+    /// How many operations a turn counts for.
+    const WEIGHT: u64 = 1;
+}
+
+/// The part of a subject that belongs to one thread.
+struct Turn {
+    operations: Operations,
+    /// New keys that it has written.
+    fresh: u64,
+    thread: u64,
+    content: ValueContent,
+    value: Vec<u8>,
+}
+
+impl Turn {
+    /// A key that no thread has written before.
+    fn next_fresh(&mut self) -> u64 {
+        self.fresh += 1;
+        self.fresh * THREADS + self.thread
+    }
+
+    fn next_value(&mut self) -> &[u8] {
+        self.content.fill(&mut self.value);
+        &self.value
+    }
+}
+
+/// A store, and how far each thread has come.
+struct Loaded<S, W> {
+    store: S,
+    entries: u64,
+    turns: Vec<Mutex<Turn>>,
+    _folder: TempDir,
+    _work: std::marker::PhantomData<fn() -> W>,
+}
+
+/// The key of a number; equal parts come last, so that neighbours share little.
+fn scattered(number: u64) -> [u8; KEY_LEN] {
+    key(scatter(number))
+}
+
+fn key(number: u64) -> [u8; KEY_LEN] {
+    let mut key = *b"........same tail".first_chunk::<KEY_LEN>().expect("it is longer");
+    key[..8].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn make<S: OrderedStore + 'static, W: Work, const VALUE: usize>(durability: Durability) -> Make {
+    match durability {
+        Durability::Os => made::<S, W, VALUE, false>,
+        Durability::Sync => made::<S, W, VALUE, true>,
+    }
+}
+
+fn made<S: OrderedStore + 'static, W: Work, const VALUE: usize, const SYNC: bool>(
+    size: Size,
+) -> Result<Box<dyn Subject>, Unsupported> {
+    let folder = tempfile::tempdir().expect("the temporary directory is writable");
+    let durability = if SYNC { Durability::Sync } else { Durability::Os };
+    let spec = StoreSpec { durability, memory_budget: MEMORY.at(size), compressed: false };
+    let store = S::open(folder.path(), &spec).expect("an empty directory can be opened");
+    // Large values are fewer, so that all lines hold about as many bytes.
+    let entries = ENTRIES.at(size) / (VALUE as u64 / 128 + 1);
+    let workload = Workload {
+        name: "store",
+        seed: 11,
+        mix: W::MIX,
+        keys: KeyDistribution::ScrambledZipfian,
+        inserts: Inserts::New,
+        records: Sizes { smoke: entries, quick: entries, full: entries },
+        operations: ENTRIES,
+        value: ValueSize::Fixed(u32::try_from(VALUE).expect("values are small")),
+        scan_max: 100,
+    };
+    let turn = |thread| {
+        let operations = workload.stream(size, thread, THREADS).expect("the workload is sound");
+        let content = ValueContent::new(0.5, thread).expect("a half is a share");
+        Mutex::new(Turn { operations, fresh: 0, thread, content, value: vec![0; VALUE] })
+    };
+    let turns: Vec<_> = (0..THREADS).map(turn).collect();
+    let loaded =
+        Loaded::<S, W> { store, entries, turns, _folder: folder, _work: std::marker::PhantomData };
+    if W::LOADED {
+        loaded.load(VALUE);
+    }
+    Ok(Box::new(loaded))
+}
+
+impl<S: OrderedStore, W> Loaded<S, W> {
+    fn load(&self, value_len: usize) {
+        let mut content = ValueContent::new(0.5, 99).expect("a half is a share");
+        let mut number = 0;
+        while number < self.entries {
+            let end = (number + 1_000).min(self.entries);
+            let entries: Vec<_> =
+                (number..end).map(|it| (scattered(it), content.value(value_len))).collect();
+            let changes: Vec<(&[u8], Option<&[u8]>)> =
+                entries.iter().map(|(key, value)| (&key[..], Some(&value[..]))).collect();
+            self.store.write_batch(&changes).expect("there is room on the disk");
+            number = end;
+        }
+        self.store.settle().expect("there is room on the disk");
+        // Caches are warm: what is measured is the store, not the first touch of a file.
+        for number in 0..self.entries {
+            self.get(&scattered(number));
+        }
+    }
+
+    fn put(&self, key: &[u8], value: &[u8]) -> u64 {
+        self.store.put(key, value).expect("there is room on the disk");
+        1
+    }
+
+    fn get(&self, key: &[u8]) -> u64 {
+        let found = self.store.get(key).expect("the disk is well");
+        found.map_or(0, |value| value.len() as u64)
+    }
+
+    fn scan(&self, key: &[u8], count: usize) -> u64 {
+        let mut bytes = 0;
+        let visit = |key: &[u8], value: &[u8]| bytes += (key.len() + value.len()) as u64;
+        self.store.scan(key, count, visit).expect("the disk is well");
+        bytes
+    }
+
+    fn operate(&self, operation: Operation, turn: &mut Turn) -> u64 {
+        let key = scattered(operation.key);
+        match operation.kind {
+            OperationKind::Read => self.get(&key),
+            OperationKind::Scan => self.scan(&key, operation.length as usize),
+            OperationKind::ReadModifyWrite => self.get(&key) + self.put(&key, turn.next_value()),
+            _ => self.put(&key, turn.next_value()),
+        }
+    }
+}
+
+impl<S: OrderedStore, W: Work> Subject for Loaded<S, W> {
+    fn run(&self, thread: usize, _: u64, operations: u64) -> u64 {
+        let mut turn = self.turns[thread].lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = operations.div_ceil(W::WEIGHT);
+        (0..turns).fold(0, |sum, _| sum.wrapping_add(W::turn(self, &mut turn)))
+    }
+}
+
+struct Ascending;
+struct Scattered;
+struct Batches;
+struct Reads;
+struct Misses;
+struct Scans;
+
+impl Work for Ascending {
+    const LOADED: bool = false;
+
+    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+        let key = key(turn.next_fresh());
+        store.put(&key, turn.next_value())
+    }
+}
+
+impl Work for Scattered {
+    const LOADED: bool = false;
+
+    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+        let key = scattered(turn.next_fresh());
+        store.put(&key, turn.next_value())
+    }
+}
+
+impl Work for Batches {
+    const LOADED: bool = false;
+    const WEIGHT: u64 = BATCH as u64;
+
+    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+        let keys: [_; BATCH] = std::array::from_fn(|_| scattered(turn.next_fresh()));
+        let value = turn.next_value();
+        let changes = keys.each_ref().map(|key| (&key[..], Some(value)));
+        store.store.write_batch(&changes).expect("there is room on the disk");
+        BATCH as u64
+    }
+}
+
+impl Work for Reads {
+    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+        let number = scatter(turn.next_fresh()) % store.entries;
+        store.get(&scattered(number))
+    }
+}
+
+impl Work for Misses {
+    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+        let number = store.entries + turn.next_fresh();
+        1 + store.get(&scattered(number))
+    }
+}
+
+impl Work for Scans {
+    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+        let number = scatter(turn.next_fresh()) % store.entries;
+        store.scan(&scattered(number), SCAN)
+    }
+}
+
+macro_rules! ycsb {
+    ($($name:ident: $mix:ident;)+) => {$(
+        struct $name;
+
+        impl Work for $name {
+            const MIX: Mix = Mix::$mix;
+
+            fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+                let operation = turn.operations.next_operation();
+                store.operate(operation, turn)
+            }
+        }
+    )+};
+}
+
+ycsb! {
+    YcsbA: YCSB_A;
+    YcsbB: YCSB_B;
+    YcsbC: YCSB_C;
+    YcsbE: YCSB_E;
+    YcsbF: YCSB_F;
+}

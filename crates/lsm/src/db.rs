@@ -1,0 +1,380 @@
+//! The store, as its users see it.
+
+mod core;
+mod open;
+mod read;
+mod work;
+mod write;
+
+use std::ops::{Bound, RangeBounds};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crossbeam_epoch as epoch;
+use env::fs::{Fs, OsFs};
+
+use self::core::{Core, FamilyCore};
+use self::work::Duty;
+use crate::batch::{Change, FamilyId};
+use crate::iter::Iter;
+use crate::options::Background;
+use crate::stamp::{Kind, Sequence};
+use crate::stats::Stats;
+use crate::version::LEVELS;
+use crate::{Batch, Options, Result};
+
+/// An open store.
+///
+/// Threads share it by reference. Its methods for keys are those of the family that is always
+/// there; [`Db::family`] opens others. When the last handle goes, threads end and the directory is
+/// free; nothing has to be closed, and nothing is lost if that never happens.
+///
+/// ```
+/// use lsm::{Db, Options};
+///
+/// # let folder = tempfile::tempdir().expect("the temporary directory is writable");
+/// let db = Db::open(folder.path(), Options::default())?;
+/// db.put(b"lemon", b"yellow")?;
+/// let before = db.snapshot();
+/// db.put(b"lemon", b"green")?;
+/// assert_eq!(db.get(b"lemon")?.as_deref(), Some(&b"green"[..]));
+/// assert_eq!(before.get(b"lemon")?.as_deref(), Some(&b"yellow"[..]));
+/// # Ok::<(), lsm::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Db {
+    default: Family,
+}
+
+/// A part of a store with keys of its own (RocksDB's column family). Batches may change several.
+///
+/// A copy is another handle of the same family.
+#[derive(Clone, Debug)]
+pub struct Family {
+    handle: Arc<Handle>,
+    core: Arc<FamilyCore>,
+}
+
+/// A moment of a store. What it sees stays until it is dropped.
+#[derive(Debug)]
+pub struct Snapshot {
+    default: Family,
+    sequence: Sequence,
+}
+
+/// What keeps a store open.
+#[derive(Debug)]
+struct Handle {
+    core: Arc<Core>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Handle {
+    fn new(core: Arc<Core>) -> Self {
+        let mut threads = Vec::new();
+        if core.options.background == Background::Threads {
+            for duty in [Duty::Flush, Duty::Compact] {
+                core.work.lock().busy += 1;
+                let core = Arc::clone(&core);
+                threads.push(thread::spawn(move || core.serve(duty)));
+            }
+        }
+        Self { core, threads }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        {
+            let mut work = self.core.work.lock();
+            work.is_ending = true;
+            self.core.call(&mut work);
+        }
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so; the log has everything.
+            thread.join().ok();
+        }
+    }
+}
+
+impl Db {
+    /// Opens the store in a directory, which is made where it is missing.
+    ///
+    /// Takes as long as it takes to read the log, which holds two memtables at most, and the
+    /// filters and indexes of all tables.
+    pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self> {
+        Self::open_on(Arc::new(OsFs), folder.as_ref(), options)
+    }
+
+    /// The same on another file system, such as a simulated one.
+    pub fn open_on(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<Self> {
+        let core = open::open(fs, folder, options)?;
+        let default = core.all_families().swap_remove(0);
+        let handle = Arc::new(Handle::new(core));
+        Ok(Self { default: Family { handle, core: default } })
+    }
+
+    /// Sets the value of a key.
+    #[inline]
+    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.default.put(key, value)
+    }
+
+    /// A copy of the value of a key.
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.default.get(key)
+    }
+
+    /// Removes a key, present or not.
+    pub fn delete(&self, key: &[u8]) -> Result<()> {
+        self.default.delete(key)
+    }
+
+    /// Makes all changes of a batch, or none. The batch is as it was, to be cleared or used again.
+    pub fn write(&self, batch: &mut Batch) -> Result<()> {
+        self.core().commit(batch)
+    }
+
+    /// Copies of the values of several keys, all of one moment.
+    pub fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.default.get_many(keys)
+    }
+
+    /// An iterator over all entries, as of now.
+    pub fn iter(&self) -> Iter {
+        self.default.iter()
+    }
+
+    /// An iterator over the entries whose keys are in a range.
+    pub fn range<'k>(&self, range: impl RangeBounds<&'k [u8]>) -> Iter {
+        self.default.range(range)
+    }
+
+    /// The present moment, to read from later.
+    pub fn snapshot(&self) -> Snapshot {
+        let core = self.core();
+        let sequence = core.snapshots.take(|| core.visible());
+        Snapshot { default: self.default.clone(), sequence }
+    }
+
+    /// The family that is always there.
+    pub fn default_family(&self) -> &Family {
+        &self.default
+    }
+
+    /// The family of this name, which is made where there is none.
+    pub fn family(&self, name: &str) -> Result<Family> {
+        let core = self.core().open_family(name)?;
+        Ok(Family { handle: Arc::clone(&self.default.handle), core })
+    }
+
+    /// The names of all families.
+    pub fn families(&self) -> Vec<String> {
+        self.core().all_families().iter().map(|it| it.name.clone()).collect()
+    }
+
+    /// Takes a family away with all that it holds; what is written to it later is refused. The one
+    /// that is always there cannot be dropped.
+    pub fn drop_family(&self, family: &Family) -> Result<()> {
+        assert_ne!(family.id(), 0, "the default family stays for as long as its store");
+        self.core().drop_family(family.id())
+    }
+
+    /// Makes durable everything that was written before the call, whatever the options say.
+    pub fn sync(&self) -> Result<()> {
+        Ok(self.core().log.sync()?)
+    }
+
+    /// Writes all memtables out and waits until no merge is due.
+    pub fn settle(&self) -> Result<()> {
+        let core = self.core();
+        {
+            let writer = core.writer.lock();
+            for family in &writer.families {
+                if !family.share().memtable.is_empty() {
+                    core.switch(family, 0);
+                }
+            }
+        }
+        core.wait_until_idle()
+    }
+
+    /// Merges everything that there is, so that each family lies on one level. For before a long
+    /// time of reading; the store does what is needed by itself.
+    pub fn compact(&self) -> Result<()> {
+        self.settle()?;
+        let core = self.core();
+        core.all_families().iter().try_for_each(|family| core.compact_all(family))
+    }
+
+    /// Reads every table and checks every byte of it.
+    pub fn verify(&self) -> Result<()> {
+        for family in self.core().all_families() {
+            let version = Arc::clone(&family.share().version);
+            version.tables().try_for_each(|(_, table)| table.verify())?;
+        }
+        Ok(())
+    }
+
+    /// What the store holds and did.
+    pub fn stats(&self) -> Stats {
+        let core = self.core();
+        let mut stats = core.counters.read();
+        stats.levels = vec![(0, 0); LEVELS];
+        for family in core.all_families() {
+            let state = family.share();
+            stats.memtable_bytes += state.memory();
+            for (level, table) in state.version.tables() {
+                stats.levels[level].0 += 1;
+                stats.levels[level].1 += table.meta.size;
+            }
+        }
+        stats.cached_bytes = core.cache.used();
+        stats.pinned_bytes = core.cache.pinned();
+        stats.snapshots = core.snapshots.count();
+        stats.failure = core.work.lock().failure.as_ref().map(ToString::to_string);
+        stats
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.default.handle.core
+    }
+}
+
+impl Family {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.core.name
+    }
+
+    pub(crate) fn id(&self) -> FamilyId {
+        self.core.id
+    }
+
+    /// Sets the value of a key.
+    #[inline]
+    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.change(&Change { kind: Kind::Value, family: self.id(), key, value })
+    }
+
+    /// Removes a key, present or not.
+    pub fn delete(&self, key: &[u8]) -> Result<()> {
+        self.change(&Change { kind: Kind::Tombstone, family: self.id(), key, value: &[] })
+    }
+
+    #[inline]
+    fn change(&self, change: &Change<'_>) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.push(change)?;
+        self.handle.core.commit(&mut batch)
+    }
+
+    /// A copy of the value of a key.
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let guard = epoch::pin();
+        Ok(self.handle.core.value(&self.core, key, None, &guard)?.map(<[u8]>::to_vec))
+    }
+
+    /// Calls `read` with the value of a key, without a copy.
+    #[inline]
+    pub fn get_with<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
+        let guard = epoch::pin();
+        Ok(self.handle.core.value(&self.core, key, None, &guard)?.map(read))
+    }
+
+    /// Copies of the values of several keys, all of one moment.
+    pub fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.handle.core.values(&self.core, keys, None)
+    }
+
+    /// An iterator over all entries, as of now.
+    pub fn iter(&self) -> Iter {
+        self.handle.core.iter(&self.core, None)
+    }
+
+    /// An iterator over the entries whose keys are in a range.
+    pub fn range<'k>(&self, range: impl RangeBounds<&'k [u8]>) -> Iter {
+        let (lower, upper) = bounds(&range);
+        self.iter().bounded(lower, upper)
+    }
+}
+
+/// A range as its first key and the first key behind it.
+fn bounds<'k>(range: &impl RangeBounds<&'k [u8]>) -> (Vec<u8>, Option<Vec<u8>>) {
+    // The smallest key above a key is the key and a zero.
+    let above = |key: &[u8]| [key, &[0]].concat();
+    let lower = match range.start_bound() {
+        Bound::Included(key) => key.to_vec(),
+        Bound::Excluded(key) => above(key),
+        Bound::Unbounded => Vec::new(),
+    };
+    let upper = match range.end_bound() {
+        Bound::Included(key) => Some(above(key)),
+        Bound::Excluded(key) => Some(key.to_vec()),
+        Bound::Unbounded => None,
+    };
+    (lower, upper)
+}
+
+impl Snapshot {
+    /// A copy of the value that a key had.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.get_in(&self.default, key)
+    }
+
+    /// [`Snapshot::get`] in a family.
+    pub fn get_in(&self, family: &Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let guard = epoch::pin();
+        let core = &family.handle.core;
+        Ok(core.value(&family.core, key, Some(self.sequence), &guard)?.map(<[u8]>::to_vec))
+    }
+
+    /// An iterator over the entries that there were.
+    pub fn iter(&self) -> Iter {
+        self.iter_in(&self.default)
+    }
+
+    /// [`Snapshot::iter`] in a family.
+    pub fn iter_in(&self, family: &Family) -> Iter {
+        family.handle.core.iter(&family.core, Some(self.sequence))
+    }
+}
+
+impl IntoIterator for &Db {
+    type Item = Result<(Vec<u8>, Vec<u8>)>;
+    type IntoIter = Iter;
+
+    fn into_iter(self) -> Iter {
+        self.iter()
+    }
+}
+
+impl IntoIterator for &Family {
+    type Item = Result<(Vec<u8>, Vec<u8>)>;
+    type IntoIter = Iter;
+
+    fn into_iter(self) -> Iter {
+        self.iter()
+    }
+}
+
+impl IntoIterator for &Snapshot {
+    type Item = Result<(Vec<u8>, Vec<u8>)>;
+    type IntoIter = Iter;
+
+    fn into_iter(self) -> Iter {
+        self.iter()
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.default.handle.core.snapshots.give_back(self.sequence);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! What all handles of a store share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_epoch as epoch;
+use crossbeam_epoch::Guard;
+use env::fs::{Fs, Lock};
+use parking_lot::{Condvar, Mutex, RwLock};
+use wal::{Log, Position};
+
+use crate::batch::FamilyId;
+use crate::cache::Cache;
+use crate::manifest::Manifest;
+use crate::memtable::Memtable;
+use crate::slot::Slot;
+use crate::snapshot::Snapshots;
+use crate::stamp::Sequence;
+use crate::stats::Counters;
+use crate::version::Version;
+use crate::{Error, Options, Result};
+
+/// The shared part of a store.
+///
+/// Locks are taken in this order: `writer`, `flushing` or `compacting`, `manifest`, a family's
+/// `install`, `work`.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) fs: Arc<dyn Fs>,
+    pub(crate) folder: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) log: Log,
+    /// The number of the last finished write: what readers see.
+    pub(crate) visible: AtomicU64,
+    pub(crate) writer: Mutex<Writer>,
+    pub(crate) families: RwLock<Vec<Arc<FamilyCore>>>,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) manifest: Mutex<Manifest>,
+    pub(crate) next_table: AtomicU64,
+    pub(crate) next_memtable: AtomicU64,
+    pub(crate) flushing: Mutex<()>,
+    pub(crate) compacting: Mutex<()>,
+    pub(crate) work: Mutex<Work>,
+    /// Something is to be done, or the end has come.
+    pub(crate) wake: Condvar,
+    /// Something was done, or failed.
+    pub(crate) done: Condvar,
+    pub(crate) counters: Counters,
+    /// Held for as long as the store is open: one process, one handle.
+    pub(crate) _lock: Box<dyn Lock>,
+}
+
+/// What the one who writes needs.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) last: Sequence,
+    /// The families by number, so that a write need not ask for them elsewhere.
+    pub(crate) families: Vec<Arc<FamilyCore>>,
+}
+
+impl Writer {
+    #[inline]
+    pub(crate) fn family(&self, id: FamilyId) -> Option<&Arc<FamilyCore>> {
+        self.families.binary_search_by_key(&id, |it| it.id).ok().map(|at| &self.families[at])
+    }
+}
+
+/// What the threads behind the writes are told, and tell.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    /// How often somebody called for work: a thread that missed a call sees it here.
+    pub(crate) calls: u64,
+    pub(crate) is_ending: bool,
+    /// Why the last attempt failed, until one succeeds.
+    pub(crate) failure: Option<Error>,
+    /// Attempts so far, failed ones included.
+    pub(crate) attempts: u64,
+    /// Threads that are at work.
+    pub(crate) busy: usize,
+}
+
+/// A family.
+#[derive(Debug)]
+pub(crate) struct FamilyCore {
+    pub(crate) id: FamilyId,
+    pub(crate) name: String,
+    pub(crate) state: Slot<State>,
+    /// Held while `state` is replaced.
+    pub(crate) install: Mutex<()>,
+}
+
+/// What a reader needs, at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) memtable: Arc<Memtable>,
+    /// Memtables on their way to the disk, the newest first.
+    pub(crate) immutables: Vec<Arc<Memtable>>,
+    pub(crate) version: Arc<Version>,
+}
+
+impl FamilyCore {
+    pub(crate) fn new(id: FamilyId, name: String, state: State) -> Self {
+        let state = Slot::new(Some(Arc::new(state)));
+        Self { id, name, state, install: Mutex::new(()) }
+    }
+
+    /// The present state, for as long as the guard pins it.
+    #[inline]
+    pub(crate) fn state<'g>(&self, guard: &'g Guard) -> &'g State {
+        self.state.load(guard).expect("a family always has a state")
+    }
+
+    /// The present state for longer use.
+    pub(crate) fn share(&self) -> Arc<State> {
+        self.state.share(&epoch::pin()).expect("a family always has a state")
+    }
+
+    /// Puts another state in place of the present one.
+    pub(crate) fn change(&self, change: impl FnOnce(&State) -> State) {
+        let guard = epoch::pin();
+        let _one_at_a_time = self.install.lock();
+        let new = change(self.state(&guard));
+        self.state.replace(Some(Arc::new(new)), &guard);
+        // A state may hold a memtable; it should not wait for this thread's next garbage.
+        guard.flush();
+    }
+}
+
+impl State {
+    /// Where the log holds changes of this family that no table has; `None` where there are none.
+    pub(crate) fn log_start(&self) -> Option<Position> {
+        let active = Some(&self.memtable).filter(|it| !it.is_empty());
+        self.immutables.last().or(active).map(|it| it.log_start)
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.immutables.iter().chain([&self.memtable]).map(|it| it.bytes()).sum()
+    }
+}
+
+impl Core {
+    /// The number of the last finished write.
+    #[inline]
+    pub(crate) fn visible(&self) -> Sequence {
+        // Acquire: pairs with the release of the commit; its changes are in the memtables.
+        self.visible.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn tables_folder(&self) -> PathBuf {
+        self.folder.join("tables")
+    }
+
+    pub(crate) fn new_table_number(&self) -> u64 {
+        // Relaxed: numbers only have to differ.
+        self.next_table.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A memtable that takes at least `room` bytes, for changes that the log holds from `start` on.
+    pub(crate) fn new_memtable(
+        &self,
+        room: usize,
+        before: &Memtable,
+        start: Position,
+    ) -> Arc<Memtable> {
+        let capacity = self.options.memtable_size.max(room) + 64;
+        // Relaxed: numbers only have to differ.
+        let number = self.next_memtable.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Memtable::new(number, capacity, before.shared_prefix(), start))
+    }
+
+    /// The families, as they are now.
+    pub(crate) fn all_families(&self) -> Vec<Arc<FamilyCore>> {
+        self.families.read().clone()
+    }
+
+    /// Gives back the part of the log that no memtable needs.
+    pub(crate) fn release_log(&self) -> Result<()> {
+        let end = self.log.end();
+        let families = self.families.read();
+        let start = families.iter().filter_map(|it| it.share().log_start()).min().unwrap_or(end);
+        self.log.release(start.min(end))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! Disks that are full or fail: a typed error, reads go on, writes come back by themselves.
+
+use harness::sim::{DiskFault, Dose, SimDisk};
+
+use super::*;
+use crate::Error;
+
+/// Fills the disk, checks that everything acknowledged can be read, makes room, and goes on.
+#[test]
+fn writes_resume_by_themselves_once_there_is_room() {
+    for room in [2_000, 9_000, 20_000, 33_000] {
+        let disk = SimDisk::new(room);
+        let db = open(&disk.mount(), &tiny()).expect("the disk is well");
+        let batches = batches(room, 300, 150);
+        let mut model = Model::new();
+        disk.inject(&DiskFault::Full { room });
+        let mut refused = 0;
+        for (number, changes) in batches.iter().enumerate() {
+            match write(&db, changes) {
+                Ok(()) => apply(&mut model, changes),
+                Err(cause) => {
+                    assert!(cause.is_no_space(), "room {room}, batch {number}: {cause}");
+                    refused += 1;
+                    assert_eq!(contents(&db).expect("reads go on"), model);
+                }
+            }
+            if refused == 3 {
+                disk.heal();
+            }
+        }
+        assert!(refused >= 3, "with {room} bytes of room nothing was refused");
+        assert_eq!(contents(&db).expect("reads go on"), model);
+        db.settle().expect("there is room");
+        drop(db);
+        disk.crash();
+    }
+}
+
+/// Each write that fails is reported once, and the store is whole when it is opened again.
+#[test]
+fn failing_writes_lose_nothing_that_was_acknowledged() {
+    for at in 0..60_u64 {
+        let disk = SimDisk::new(at);
+        let options = with_durability(Durability::Sync);
+        let batches = batches(at, 80, 150);
+        let mut acknowledged = 0;
+        let mut failed = None;
+        {
+            let db = open(&disk.mount(), &options).expect("the disk is well");
+            for (number, changes) in (0..).zip(&batches) {
+                if number == at {
+                    let (write, sync) = (Dose::Times(1), Dose::Times(1));
+                    let fault = if at % 2 == 0 {
+                        DiskFault::WriteError(write)
+                    } else {
+                        DiskFault::SyncError(sync)
+                    };
+                    disk.inject(&fault);
+                }
+                match write(&db, changes) {
+                    Ok(()) if failed.is_none() => acknowledged += 1,
+                    Ok(()) => {}
+                    Err(cause) => failed = failed.or(Some(cause)),
+                }
+                if failed.is_some() {
+                    break;
+                }
+            }
+        }
+        disk.heal();
+        disk.crash();
+        let history = history(&batches);
+        let db = open(&disk.mount(), &options).expect("a failed write damages nothing");
+        let found = contents(&db).expect("it can be read");
+        let matches = history.iter().rposition(|it| *it == found);
+        assert!(matches >= Some(acknowledged), "{at}: {matches:?} of {acknowledged}, {failed:?}");
+    }
+}
+
+#[test]
+fn a_failed_sync_stops_the_store_and_says_so() {
+    let disk = SimDisk::new(1);
+    let db = open(&disk.mount(), &with_durability(Durability::Sync)).expect("the disk is well");
+    db.put(b"a", b"1").expect("the disk is well");
+    disk.inject(&DiskFault::SyncError(Dose::Times(1)));
+    assert!(matches!(db.put(b"b", b"1"), Err(Error::Fs(_))));
+    disk.heal();
+    assert!(matches!(db.put(b"c", b"1"), Err(Error::Stopped(_))), "nobody syncs twice");
+    assert_eq!(db.get(b"a").expect("reads go on").as_deref(), Some(&b"1"[..]));
+}
+
+#[test]
+fn a_directory_is_opened_once() {
+    let fs = SimDisk::new(1).mount();
+    let db = open(&fs, &tiny()).expect("the disk is well");
+    let cause = open(&fs, &tiny()).expect_err("it is open");
+    assert!(cause.to_string().contains("locked"), "{cause}");
+    drop(db);
+    open(&fs, &tiny()).expect("it is free again");
+}
+
+#[test]
+fn what_is_not_there_is_not_made_unasked() {
+    let options = Options { create: false, ..tiny() };
+    let cause = open(&SimDisk::new(1).mount(), &options).expect_err("there is none");
+    assert!(matches!(cause, Error::Missing(_)), "{cause}");
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused() {
+    let options = Options { block_size: 1, ..tiny() };
+    let cause = open(&SimDisk::new(1).mount(), &options).expect_err("one byte is no block");
+    assert!(matches!(cause, Error::Option { option: "block_size", value: 1, .. }), "{cause}");
+}

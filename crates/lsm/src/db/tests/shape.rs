@@ -1,0 +1,105 @@
+//! What flushes and merges make of the levels, and equal answers under any options.
+
+use harness::sim::SimDisk;
+
+use super::*;
+use crate::Codec;
+
+/// One list of changes under many options gives one answer, before and after a reopening.
+#[test]
+fn options_change_the_shape_and_never_the_answer() {
+    let base = tiny();
+    let variants = [
+        Options { memtable_size: 16 << 10, ..base.clone() },
+        Options { block_size: 4 << 10, ..base.clone() },
+        Options { bits_per_key: 0, ..base.clone() },
+        Options { bits_per_key: 30, level0_tables: 5, ..base.clone() },
+        Options { cache_size: 0, ..base.clone() },
+        Options { cache_size: 3_000, ..base.clone() },
+        Options { codec: Codec::Lz4, level_ratio: 3, ..base.clone() },
+        Options { table_size: 1 << 20, level1_size: 1 << 20, ..base.clone() },
+        Options { background: Background::Threads, ..base.clone() },
+        Options { log: crate::Backend::Written, durability: Durability::Sync, ..base.clone() },
+        base,
+    ];
+    let batches = batches(11, 400, 100);
+    let expected = history(&batches).pop().expect("the last one");
+    for options in variants {
+        let fs = SimDisk::new(1).mount();
+        let db = open(&fs, &options).expect("the disk is well");
+        for (number, changes) in batches.iter().enumerate() {
+            write(&db, changes).expect("the disk is well");
+            if number == 200 {
+                db.compact().expect("the disk is well");
+            }
+        }
+        let read = |db: &Db| {
+            let found = contents(db).expect("the disk is well");
+            assert_eq!(found, expected, "{options:?}");
+            for key in (0..45).map(|it| format!("key {it:03}").into_bytes()) {
+                let got = db.get(&key).expect("the disk is well");
+                assert_eq!(got.as_ref(), expected.get(&key), "{options:?}");
+                let many = db.get_many(&[&key]).expect("the disk is well");
+                assert_eq!(many[0].as_ref(), expected.get(&key), "{options:?}");
+            }
+        };
+        read(&db);
+        drop(db);
+        read(&open(&fs, &options).expect("the disk is well"));
+    }
+}
+
+#[test]
+fn ascending_keys_are_written_once() {
+    let db = open(&SimDisk::new(1).mount(), &tiny()).expect("the disk is well");
+    for number in 0..2_000 {
+        db.put(format!("{number:08}").as_bytes(), &[1; 50]).expect("the disk is well");
+    }
+    db.settle().expect("the disk is well");
+    let stats = db.stats();
+    assert_eq!(stats.merges, 0, "tables that overlap nothing are moved: {stats}");
+    assert!(stats.moves > 10, "{stats}");
+    assert_eq!(db.iter().count(), 2_000);
+}
+
+#[test]
+fn a_merge_leaves_neither_old_versions_nor_tombstones_nor_files() {
+    let fs = SimDisk::new(1).mount();
+    let db = open(&fs, &tiny()).expect("the disk is well");
+    for round in 0..30_u8 {
+        for number in 0..40 {
+            db.put(format!("{number:08}").as_bytes(), &[round; 50]).expect("the disk is well");
+        }
+    }
+    (0..39).for_each(|it| db.delete(format!("{it:08}").as_bytes()).expect("the disk is well"));
+    db.compact().expect("the disk is well");
+    let stats = db.stats();
+    let tables: usize = stats.levels.iter().map(|it| it.0).sum();
+    assert_eq!((db.iter().count(), tables), (1, 1), "{stats}");
+    let files = env::fs::Fs::list(&*fs, &folder().join("tables")).expect("it is there");
+    assert_eq!(files.len(), 1, "{files:?}");
+    let log = env::fs::Fs::list(&*fs, &folder().join("log")).expect("it is there");
+    assert!(log.len() <= 5, "{log:?}");
+}
+
+#[test]
+fn families_keep_their_keys_apart_and_outlive_a_reopening() {
+    let fs = SimDisk::new(1).mount();
+    let db = open(&fs, &tiny()).expect("the disk is well");
+    let users = db.family("users").expect("the disk is well");
+    for number in 0..300_u32 {
+        db.put(&number.to_be_bytes(), b"default").expect("the disk is well");
+        users.put(&number.to_be_bytes(), &[b'u'; 40]).expect("the disk is well");
+    }
+    users.delete(&7_u32.to_be_bytes()).expect("the disk is well");
+    drop((users, db));
+    let db = open(&fs, &tiny()).expect("the disk is well");
+    let users = db.family("users").expect("the disk is well");
+    assert_eq!((db.iter().count(), users.iter().count()), (300, 299));
+    assert_eq!(db.families(), ["default", "users"]);
+    db.drop_family(&users).expect("the disk is well");
+    assert!(users.put(b"a", b"b").is_err(), "it is gone");
+    assert_eq!(db.families(), ["default"]);
+    let again = db.family("users").expect("the disk is well");
+    assert_eq!(again.iter().count(), 0, "a new family of an old name is empty");
+}

@@ -1,0 +1,394 @@
+//! The work behind the writes: writing memtables out, merging tables.
+//!
+//! Two threads share it, so that a long merge never keeps a full memtable waiting. What fails is
+//! tried again: a full disk ends when somebody makes room, and then writes go on by themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::fs::Fs;
+
+use super::core::{Core, FamilyCore, State, Work};
+use crate::compact::{self, Job};
+use crate::manifest::Edit;
+use crate::memtable::{self, Memtable, Versions};
+use crate::merge::{Merge, Source, To};
+use crate::options::Background;
+use crate::run::{Run, RunCursor};
+use crate::snapshot::Retain;
+use crate::table::{self, Codec, Table, TableBuilder, TableMeta, TableOptions};
+use crate::version::{Change, LEVELS, Version};
+use crate::{Error, Result};
+
+/// After a failure the next attempt waits this long, unless somebody asks for it.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Each level above the lowest gets so many bits of filter more for each key.
+const BITS_PER_LEVEL: usize = 3;
+
+/// What a thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Duty {
+    Flush,
+    Compact,
+}
+
+impl Core {
+    /// Does its duty until the store ends. The thread counts as busy when it begins.
+    pub(crate) fn serve(&self, duty: Duty) {
+        loop {
+            let heard = self.work.lock().calls;
+            let outcome = match duty {
+                Duty::Flush => self.flush_one(),
+                Duty::Compact => self.compact_one(),
+            };
+            let mut work = self.work.lock();
+            match outcome {
+                Ok(true) => {
+                    work.failure = None;
+                    work.attempts += 1;
+                    // A flush may have made a merge due.
+                    self.call(&mut work);
+                }
+                Ok(false) if work.calls == heard && !work.is_ending => {
+                    work.busy -= 1;
+                    self.done.notify_all();
+                    self.wake.wait(&mut work);
+                    work.busy += 1;
+                }
+                Ok(false) => {}
+                Err(cause) => {
+                    work.failure = Some(cause);
+                    work.attempts += 1;
+                    self.done.notify_all();
+                    self.wake.wait_for(&mut work, PAUSE);
+                }
+            }
+            self.done.notify_all();
+            if work.is_ending {
+                work.busy -= 1;
+                return;
+            }
+        }
+    }
+
+    /// Calls the threads to work.
+    pub(crate) fn call(&self, work: &mut Work) {
+        work.calls += 1;
+        self.wake.notify_all();
+    }
+
+    pub(crate) fn wake_workers(&self) {
+        self.call(&mut self.work.lock());
+    }
+
+    /// Does all that is due, on this thread.
+    pub(crate) fn work_off(&self) -> Result<()> {
+        while self.flush_one()? {}
+        while self.compact_one()? {}
+        Ok(())
+    }
+
+    /// Waits until nothing is due, or tells why that cannot be.
+    pub(crate) fn wait_until_idle(&self) -> Result<()> {
+        if self.options.background == Background::Inline {
+            return self.work_off();
+        }
+        let mut work = self.work.lock();
+        let before = work.attempts;
+        self.call(&mut work);
+        loop {
+            if let Some(cause) = work.failure.clone().filter(|_| work.attempts > before) {
+                return Err(cause);
+            }
+            if work.busy == 0 && !self.is_anything_due() {
+                return Ok(());
+            }
+            self.done.wait_for(&mut work, PAUSE);
+        }
+    }
+
+    fn is_anything_due(&self) -> bool {
+        self.all_families().iter().any(|family| {
+            let state = family.share();
+            !state.immutables.is_empty() || compact::pick(&state.version, &self.options).is_some()
+        })
+    }
+
+    /// Writes out the memtable that has waited longest. False where none waits.
+    pub(crate) fn flush_one(&self) -> Result<bool> {
+        let _one_at_a_time = self.flushing.lock();
+        let waiting = self.all_families().into_iter().filter_map(|family| {
+            let oldest = family.share().immutables.last().map(Arc::clone)?;
+            Some((family, oldest))
+        });
+        let Some((family, memtable)) = waiting.min_by_key(|it| it.1.number) else {
+            return Ok(false);
+        };
+        self.flush(&family, &memtable)?;
+        if self.options.background == Background::Threads {
+            self.log.prepare()?;
+        }
+        Ok(true)
+    }
+
+    fn flush(&self, family: &FamilyCore, memtable: &Arc<Memtable>) -> Result<()> {
+        let state = family.share();
+        // Nothing lies beneath the first memtable of a range: then it is the bottom already.
+        let is_alone = match (memtable.first_key(), memtable.last_key()) {
+            (Some(first), Some(last)) => state.version.is_bottom(0, first, last),
+            _ => true,
+        };
+        let cursor = memtable::Cursor::new(Arc::clone(memtable), Versions::All);
+        let mut merge = Merge::new(vec![Source::Memory(cursor)]);
+        let bits = self.bits_per_key(0, &state.version);
+        let metas = self.write_tables(&mut merge, is_alone, u64::MAX, 0, bits)?;
+        let tables = self.open_tables(&metas)?;
+        if self.all_families().len() > 1 {
+            // A batch over several families must not come back in part after a loss of power.
+            self.log.sync()?;
+        }
+        let after = Arc::clone(memtable);
+        let next = state.immutables.iter().rev().nth(1).map_or(&state.memtable, |it| it);
+        let flushed = next.log_start;
+        let mut edits = vec![Edit::Flushed(family.id, flushed), Edit::Sequence(self.visible())];
+        edits.extend(metas.iter().map(|it| Edit::Add(family.id, 0, it.clone())));
+        let change =
+            Change { removed: Vec::new(), added: tables.into_iter().map(|it| (0, it)).collect() };
+        self.install(family, &edits, |state| {
+            let mut immutables = state.immutables.clone();
+            let oldest = immutables.pop();
+            debug_assert!(oldest.is_some_and(|it| Arc::ptr_eq(&it, &after)), "flushes keep order");
+            let version = Arc::new(state.version.with(&change));
+            State { memtable: Arc::clone(&state.memtable), immutables, version }
+        })?;
+        self.counters.flushed(metas.iter().map(|it| it.size).sum());
+        self.release_log()
+    }
+
+    /// Does one merge. False where none is due.
+    pub(crate) fn compact_one(&self) -> Result<bool> {
+        let _one_at_a_time = self.compacting.lock();
+        for family in self.all_families() {
+            let version = Arc::clone(&family.share().version);
+            if let Some(job) = compact::pick(&version, &self.options) {
+                self.compact(&family, &version, &job)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Merges all that a family has, level by level, into the lowest that holds anything.
+    pub(crate) fn compact_all(&self, family: &FamilyCore) -> Result<()> {
+        let _one_at_a_time = self.compacting.lock();
+        for level in 0..LEVELS - 1 {
+            let version = Arc::clone(&family.share().version);
+            let is_lowest = (level + 1..LEVELS).all(|it| version.level(it).is_empty());
+            let is_sorted = level > 0 || version.level(0).len() < 2;
+            let has_garbage = version.tables_at(level).any(|it| it.meta.tombstones > 0);
+            if is_lowest && is_sorted && !has_garbage {
+                return Ok(());
+            }
+            if let Some(job) = compact::whole_level(&version, level) {
+                self.compact(family, &version, &job)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn compact(&self, family: &FamilyCore, version: &Version, job: &Job) -> Result<()> {
+        let target = job.level + 1;
+        let mut edits = Vec::new();
+        let mut removed = Vec::new();
+        for table in job.upper.iter().chain(&job.lower) {
+            removed.push(table.meta.number);
+            edits.push(Edit::Remove(family.id, table.meta.number));
+        }
+        let tables = if job.is_move() {
+            self.counters.moved();
+            job.upper.clone()
+        } else {
+            self.merge(version, job)?
+        };
+        edits.extend(tables.iter().map(|it| Edit::Add(family.id, target, it.meta.clone())));
+        let change = Change {
+            removed: removed.clone(),
+            added: tables.into_iter().map(|it| (target, it)).collect(),
+        };
+        self.install(family, &edits, |state| State {
+            version: Arc::new(state.version.with(&change)),
+            ..state.clone()
+        })?;
+        if !job.is_move() {
+            self.remove_tables(&removed)?;
+        }
+        Ok(())
+    }
+
+    fn merge(&self, version: &Version, job: &Job) -> Result<Vec<Arc<Table>>> {
+        let target = job.level + 1;
+        let mut sources = Vec::new();
+        let mut source = |run: Run| sources.push(Source::Run(RunCursor::new(run, false)));
+        if job.level == 0 {
+            job.upper.iter().for_each(|it| source(Run::new(vec![Arc::clone(it)])));
+        } else {
+            source(Run::new(job.upper.clone()));
+        }
+        if !job.lower.is_empty() {
+            source(Run::new(job.lower.clone()));
+        }
+        let (smallest, largest) = job.bounds();
+        let is_bottom = version.is_bottom(target + 1, smallest, largest);
+        let bits = self.bits_per_key(target, version);
+        let mut merge = Merge::new(sources);
+        let metas =
+            self.write_tables(&mut merge, is_bottom, self.options.table_size, target, bits)?;
+        self.counters.merged(metas.iter().map(|it| it.size).sum());
+        self.open_tables(&metas)
+    }
+
+    /// Filters save reads of what is not there; a level with few keys is the cheapest place to.
+    fn bits_per_key(&self, level: usize, version: &Version) -> usize {
+        let lowest = (0..LEVELS).rev().find(|it| !version.level(*it).is_empty()).unwrap_or(0);
+        let above = lowest.max(1).saturating_sub(level);
+        if self.options.bits_per_key == 0 {
+            return 0;
+        }
+        self.options.bits_per_key + BITS_PER_LEVEL * above
+    }
+
+    /// Writes what a merge gives, as tables that are durable with their names.
+    fn write_tables(
+        &self,
+        merge: &mut Merge,
+        is_bottom: bool,
+        size: u64,
+        level: usize,
+        bits_per_key: usize,
+    ) -> Result<Vec<TableMeta>> {
+        let mut output = Output {
+            core: self,
+            options: TableOptions {
+                block_size: self.options.block_size,
+                bits_per_key,
+                codec: if level < 2 { Codec::None } else { self.options.codec },
+            },
+            size,
+            current: None,
+            metas: Vec::new(),
+        };
+        let outcome = output.fill(merge, &mut Retain::new(self.snapshots.list(), is_bottom));
+        if let Err(cause) = outcome {
+            output.discard();
+            return Err(cause);
+        }
+        let metas = output.metas;
+        if !metas.is_empty() {
+            self.fs.sync_dir(&self.tables_folder())?;
+        }
+        Ok(metas)
+    }
+
+    fn open_tables(&self, metas: &[TableMeta]) -> Result<Vec<Arc<Table>>> {
+        let folder = self.tables_folder();
+        let open = |meta: &TableMeta| {
+            Table::open(&*self.fs, &folder, meta.clone(), &self.cache).map(Arc::new)
+        };
+        metas.iter().map(open).collect()
+    }
+
+    /// Makes an edit and shows it to readers, in one order for all.
+    pub(crate) fn install(
+        &self,
+        family: &FamilyCore,
+        edits: &[Edit],
+        change: impl FnOnce(&State) -> State,
+    ) -> Result<()> {
+        let mut manifest = self.manifest.lock();
+        manifest.edit(edits)?;
+        family.change(change);
+        Ok(())
+    }
+
+    /// Removes files that no version names any more. Cursors that have them open go on.
+    pub(crate) fn remove_tables(&self, numbers: &[u64]) -> Result<()> {
+        let folder = self.tables_folder();
+        for number in numbers {
+            self.fs.remove_file(&table::path(&folder, *number))?;
+        }
+        Ok(())
+    }
+}
+
+/// The tables that a merge writes.
+struct Output<'a> {
+    core: &'a Core,
+    options: TableOptions,
+    size: u64,
+    current: Option<TableBuilder>,
+    metas: Vec<TableMeta>,
+}
+
+impl Output<'_> {
+    fn fill(&mut self, merge: &mut Merge, retain: &mut Retain) -> Result<()> {
+        merge.go(To::First)?;
+        while let Some(key) = merge.key() {
+            let (stamp, value) = merge.entry();
+            if let Some(stamp) = retain.keep(key, stamp) {
+                self.builder_for(key)?.add(key, stamp, value)?;
+            }
+            merge.next()?;
+        }
+        self.end_table()
+    }
+
+    fn builder_for(&mut self, key: &[u8]) -> Result<&mut TableBuilder> {
+        let is_full = |it: &TableBuilder| it.bytes() >= self.size && it.can_end_before(key);
+        if self.current.as_ref().is_some_and(is_full) {
+            self.end_table()?;
+        }
+        if self.current.is_none() {
+            let number = self.core.new_table_number();
+            let folder = self.core.tables_folder();
+            let builder = TableBuilder::new(&*self.core.fs, &folder, number, self.options)?;
+            self.current = Some(builder);
+        }
+        Ok(self.current.as_mut().expect("it was just made"))
+    }
+
+    fn end_table(&mut self) -> Result<()> {
+        if let Some(builder) = self.current.take() {
+            self.metas.push(builder.finish()?);
+        }
+        Ok(())
+    }
+
+    /// After a failure: half a merge is of no use, and the disk may be full.
+    fn discard(&mut self) {
+        let unfinished = self.current.take().map(|it| it.number());
+        let folder = self.core.tables_folder();
+        for number in self.metas.iter().map(|it| it.number).chain(unfinished) {
+            self.core.fs.remove_file(&table::path(&folder, number)).ok();
+        }
+    }
+}
+
+/// Removes files of tables that the manifest does not know: what a crash interrupted.
+pub(crate) fn remove_strays(fs: &dyn Fs, core: &Core) -> Result<()> {
+    let known: Vec<u64> = core
+        .all_families()
+        .iter()
+        .flat_map(|it| {
+            let version = Arc::clone(&it.share().version);
+            version.tables().map(|it| it.1.meta.number).collect::<Vec<_>>()
+        })
+        .collect();
+    let folder = core.tables_folder();
+    for entry in fs.list(&folder)? {
+        let number = entry.name.to_str().and_then(table::number);
+        if number.is_some_and(|it| !known.contains(&it)) {
+            fs.remove_file(&folder.join(&entry.name))?;
+        }
+    }
+    Ok::<(), Error>(())
+}

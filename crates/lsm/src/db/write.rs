@@ -1,0 +1,144 @@
+//! Writing: log, memtable, number, in that order, under one lock.
+//!
+//! ```text
+//!   commit   room in the memtable? --> record into the log --> changes into the memtable
+//!            --> last number becomes visible --> lock free --> [sync, shared by all who wait]
+//! ```
+//!
+//! A batch is seen as a whole because the number that readers go by moves once, behind all of its
+//! changes. Nothing before the record can fail half-way: where the log has no room, the batch was
+//! not made. With [`Durability::Sync`] others may see a write while its own writer still waits for
+//! the disk; nobody is told that it is safe before it is.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crossbeam_epoch as epoch;
+use parking_lot::MutexGuard;
+use wal::Position;
+
+use super::core::{Core, FamilyCore, State, Writer};
+use crate::batch::FamilyId;
+use crate::options::{Background, Durability};
+use crate::stamp::{SEQUENCE_MAX, Stamp};
+use crate::{Batch, Error, Result};
+
+/// So many segments of log are kept at most before the family that needs the oldest is written out.
+const SEGMENTS_MAX: u64 = 4;
+/// How long a writer waits between two looks at what went wrong.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+impl Core {
+    /// Makes all changes of a batch, or none.
+    pub(crate) fn commit(&self, batch: &mut Batch) -> Result<()> {
+        self.commit_if(batch, || Ok(()))
+    }
+
+    /// The same, if `check` agrees. Nobody writes between the check and the changes.
+    pub(crate) fn commit_if(
+        &self,
+        batch: &mut Batch,
+        check: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        {
+            let mut writer = self.writer.lock();
+            check()?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.apply(&mut writer, batch)?;
+        }
+        match self.options.durability {
+            Durability::Os => Ok(()),
+            Durability::Sync => Ok(self.log.sync()?),
+        }
+    }
+
+    fn apply(&self, writer: &mut MutexGuard<'_, Writer>, batch: &mut Batch) -> Result<()> {
+        let gone = || Error::Missing(self.folder.clone());
+        let mut seen: Option<FamilyId> = None;
+        for change in batch.changes() {
+            if seen.replace(change.family) != Some(change.family) {
+                let family = writer.family(change.family).ok_or_else(gone)?;
+                self.make_room(family, batch.span())?;
+            }
+        }
+        let count = batch.len() as u64;
+        assert!(writer.last + count < SEQUENCE_MAX, "2^56 changes are not made in a life");
+        let first = writer.last + 1;
+        self.log.append(batch.seal(first))?;
+        let guard = epoch::pin();
+        for (sequence, change) in (first..).zip(batch.changes()) {
+            let family = writer.family(change.family).ok_or_else(gone)?;
+            let memtable = &family.state(&guard).memtable;
+            memtable.insert(Stamp::new(sequence, change.kind), change.key, change.value);
+        }
+        writer.last += count;
+        // Release: who reads the number finds the changes.
+        self.visible.store(writer.last, Ordering::Release);
+        self.counters.written(count, batch.span());
+        Ok(())
+    }
+
+    /// Sees to it that the family's memtable takes `bytes` more. The writer's lock is held.
+    fn make_room(&self, family: &FamilyCore, bytes: usize) -> Result<()> {
+        {
+            let guard = epoch::pin();
+            let state = family.state(&guard);
+            if state.memtable.has_room(bytes) && !self.holds_up_the_log(state) {
+                return Ok(());
+            }
+        }
+        while family.share().immutables.len() + 1 >= self.options.memtables.get() {
+            self.wait_for_flush(family)?;
+        }
+        self.switch(family, bytes);
+        match self.options.background {
+            Background::Threads => self.wake_workers(),
+            Background::Inline => self.work_off()?,
+        }
+        Ok(())
+    }
+
+    /// Whether a family that is seldom written keeps old segments of the log alive.
+    fn holds_up_the_log(&self, state: &State) -> bool {
+        let start = state.memtable.log_start.segment;
+        !state.memtable.is_empty() && start + SEGMENTS_MAX < self.log.end().segment
+    }
+
+    /// Begins a new memtable. The writer's lock is held.
+    pub(crate) fn switch(&self, family: &FamilyCore, room: usize) {
+        self.switch_at(family, room, self.log.end());
+    }
+
+    /// The same for changes that the log holds from `start` on.
+    pub(crate) fn switch_at(&self, family: &FamilyCore, room: usize, start: Position) {
+        family.change(|state| {
+            let mut immutables = state.immutables.clone();
+            if !state.memtable.is_empty() {
+                immutables.insert(0, Arc::clone(&state.memtable));
+            }
+            let memtable = self.new_memtable(room, &state.memtable, start);
+            State { memtable, immutables, version: Arc::clone(&state.version) }
+        });
+    }
+
+    /// Waits until a memtable was written out, or tells why none can be.
+    fn wait_for_flush(&self, family: &FamilyCore) -> Result<()> {
+        if self.options.background == Background::Inline {
+            return self.work_off();
+        }
+        let waiting = family.share().immutables.len();
+        self.counters.stalled();
+        let mut work = self.work.lock();
+        self.call(&mut work);
+        while family.share().immutables.len() >= waiting {
+            if let Some(cause) = &work.failure {
+                return Err(cause.clone());
+            }
+            self.done.wait_for(&mut work, PATIENCE);
+        }
+        Ok(())
+    }
+}

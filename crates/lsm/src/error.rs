@@ -1,0 +1,98 @@
+//! What can go wrong with a store, by what the caller can do about it.
+
+use std::path::PathBuf;
+
+use env::fs::{FsError, FsErrorKind};
+use thiserror::Error;
+
+/// What an operation of a store returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a store could not do what it was asked.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The disk refused. What was acknowledged is safe; where the disk was full, writes go on by
+    /// themselves once there is room.
+    #[error("the store could not use its files: {0}")]
+    Fs(#[from] FsError),
+
+    /// A write or sync failed earlier, and what the disk holds since is unknown.
+    #[error("the store stopped after an earlier failure ({0}); open it again to recover")]
+    Stopped(String),
+
+    /// Bytes of a file are not what was written.
+    #[error("{path} is damaged at byte {offset} ({what}); run `lsm repair` or restore a copy")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where the damaged part begins.
+        offset: u64,
+        /// Which part it is.
+        what: &'static str,
+    },
+
+    /// A file was written by a newer version of this crate.
+    #[error("{path} has format {version}, newer than this program reads; use a newer one")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version that it states.
+        version: u32,
+    },
+
+    /// A key, value or batch is larger than the store takes.
+    #[error("{what} of {len} bytes is larger than the {limit} that a store takes; split it")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its length.
+        len: usize,
+        /// The largest length.
+        limit: usize,
+    },
+
+    /// An option has a value that makes no sense.
+    #[error("the option `{option}` is {value}, it must be {rule}")]
+    Option {
+        /// Its name.
+        option: &'static str,
+        /// Its value.
+        value: u64,
+        /// What it must be.
+        rule: &'static str,
+    },
+
+    /// There is no store, and it was not to be made.
+    #[error("there is no store in {0}; open it for writing to make one, or correct the path")]
+    Missing(PathBuf),
+
+    /// The store was opened for reading.
+    #[error("the store is open for reading only; open it for writing")]
+    ReadOnly,
+
+    /// Another transaction or writer changed what this one had read.
+    #[error("a key changed after the transaction read it; run the transaction again")]
+    Conflict,
+}
+
+impl Error {
+    /// Whether this is a full disk: nothing is broken, and trying later helps.
+    pub fn is_no_space(&self) -> bool {
+        matches!(self, Self::Fs(cause) if cause.kind == FsErrorKind::NoSpace)
+    }
+}
+
+impl From<wal::Error> for Error {
+    fn from(cause: wal::Error) -> Self {
+        match cause {
+            wal::Error::Fs(cause) => Self::Fs(cause),
+            wal::Error::Corrupt { path, offset } => {
+                Self::Corrupt { path, offset: u64::from(offset), what: "log" }
+            }
+            wal::Error::Newer { path, version } => Self::Newer { path, version },
+            wal::Error::TooLarge { len, limit } => Self::TooLarge { what: "a batch", len, limit },
+            other => Self::Stopped(other.to_string()),
+        }
+    }
+}

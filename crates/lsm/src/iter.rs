@@ -1,0 +1,247 @@
+//! Walking through a family in the order of its keys, both ways, as of one moment.
+//!
+//! Forward, the merge of all sources gives each key's newest version first; what is newer than the
+//! moment, or an older version of a key that was passed, or a tombstone, is skipped. Backward, the
+//! versions of a key come the oldest first and from each source apart, so a key is complete only
+//! when every source has passed it; its entry is copied.
+
+use crate::Result;
+use crate::merge::{Merge, Source, To};
+use crate::stamp::{Sequence, Stamp};
+
+/// A place in a family, as it was when the iterator was made.
+///
+/// As an [`Iterator`] it gives copies of the entries, from the first one on or from where it was
+/// led. As a cursor it lends them: [`Iter::entry`]. What it can still reach stays on the disk and in
+/// memory until it is dropped.
+///
+/// ```
+/// # let folder = tempfile::tempdir().expect("the temporary directory is writable");
+/// let db = lsm::Db::open(folder.path(), lsm::Options::default())?;
+/// for fruit in ["apple", "cherry", "pear"] {
+///     db.put(fruit.as_bytes(), b"")?;
+/// }
+/// let mut iter = db.iter();
+/// iter.seek(b"banana")?;
+/// assert_eq!(iter.entry(), Some((&b"cherry"[..], &b""[..])));
+/// iter.backward()?;
+/// assert_eq!(iter.entry().map(|it| it.0), Some(&b"apple"[..]));
+/// # Ok::<(), lsm::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Iter {
+    merge: Merge,
+    sequence: Sequence,
+    /// Keys from here on are shown.
+    lower: Vec<u8>,
+    /// Keys below are shown; all where there is none.
+    upper: Option<Vec<u8>>,
+    mode: Mode,
+    /// The key here, or the one that was passed last.
+    key: Vec<u8>,
+    /// The value here, in backward mode.
+    value: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// It was not led anywhere yet.
+    Fresh,
+    /// The merge stands at the entry.
+    Forward,
+    /// All sources stand before the entry.
+    Backward,
+    /// There is no entry.
+    Ended,
+}
+
+impl Iter {
+    pub(crate) fn new(sources: Vec<Source>, sequence: Sequence) -> Self {
+        Self {
+            merge: Merge::new(sources),
+            sequence,
+            lower: Vec::new(),
+            upper: None,
+            mode: Mode::Fresh,
+            key: Vec::new(),
+            value: Vec::new(),
+        }
+    }
+
+    /// Shows keys from `lower` on, below `upper` if there is one.
+    pub(crate) fn bounded(mut self, lower: Vec<u8>, upper: Option<Vec<u8>>) -> Self {
+        (self.lower, self.upper) = (lower, upper);
+        self
+    }
+
+    /// The key and the value here, unless the iterator is at an end.
+    #[inline]
+    pub fn entry(&self) -> Option<(&[u8], &[u8])> {
+        match self.mode {
+            Mode::Forward => Some((&self.key, self.merge.entry().1)),
+            Mode::Backward => Some((&self.key, &self.value)),
+            Mode::Fresh | Mode::Ended => None,
+        }
+    }
+
+    /// To the first entry.
+    pub fn seek_first(&mut self) -> Result<()> {
+        self.seek(&[])
+    }
+
+    /// To the last entry.
+    pub fn seek_last(&mut self) -> Result<()> {
+        match self.upper.take() {
+            None => self.go_backward(To::Last),
+            Some(upper) => {
+                let outcome = self.go_backward(To::Below(&upper));
+                self.upper = Some(upper);
+                outcome
+            }
+        }
+    }
+
+    /// To the first entry whose key is not below `key`.
+    pub fn seek(&mut self, key: &[u8]) -> Result<()> {
+        if *key < *self.lower {
+            let lower = std::mem::take(&mut self.lower);
+            let outcome = self.go_forward(&lower);
+            self.lower = lower;
+            return outcome;
+        }
+        self.go_forward(key)
+    }
+
+    /// To the last entry whose key is below `key`.
+    pub fn seek_below(&mut self, key: &[u8]) -> Result<()> {
+        if self.upper.as_ref().is_some_and(|upper| **upper < *key) {
+            return self.seek_last();
+        }
+        self.go_backward(To::Below(key))
+    }
+
+    /// To the next entry. Nothing happens at an end.
+    #[inline]
+    pub fn forward(&mut self) -> Result<()> {
+        match self.mode {
+            Mode::Fresh => self.seek_first(),
+            Mode::Ended => Ok(()),
+            Mode::Forward => {
+                self.merge.next()?;
+                self.settle_forward(true)
+            }
+            Mode::Backward => {
+                let key = std::mem::take(&mut self.key);
+                let outcome = self.merge.go(To::AtLeast(&key));
+                self.key = key;
+                outcome?;
+                self.settle_forward(true)
+            }
+        }
+    }
+
+    /// To the entry before. Nothing happens at an end.
+    pub fn backward(&mut self) -> Result<()> {
+        match self.mode {
+            Mode::Fresh => self.seek_last(),
+            Mode::Ended => Ok(()),
+            Mode::Backward => self.settle_backward(),
+            Mode::Forward => {
+                let key = std::mem::take(&mut self.key);
+                let outcome = self.go_backward(To::Below(&key));
+                if self.mode == Mode::Ended {
+                    self.key = key;
+                }
+                outcome
+            }
+        }
+    }
+
+    fn go_forward(&mut self, key: &[u8]) -> Result<()> {
+        self.mode = Mode::Ended;
+        self.merge.go(To::AtLeast(key))?;
+        self.settle_forward(false)
+    }
+
+    fn go_backward(&mut self, to: To<'_>) -> Result<()> {
+        self.mode = Mode::Ended;
+        self.merge.go(to)?;
+        self.settle_backward()
+    }
+
+    /// Skips what is not shown. With `has_passed`, `key` was shown or is gone.
+    #[inline]
+    fn settle_forward(&mut self, mut has_passed: bool) -> Result<()> {
+        self.mode = Mode::Ended;
+        while let Some(key) = self.merge.key() {
+            if self.upper.as_ref().is_some_and(|upper| **upper <= *key) {
+                return Ok(());
+            }
+            let (stamp, _) = self.merge.entry();
+            let is_shadowed = has_passed && *self.key == *key;
+            if stamp.sequence() <= self.sequence && !is_shadowed {
+                self.key.clear();
+                self.key.extend_from_slice(key);
+                has_passed = true;
+                if !stamp.is_tombstone() {
+                    self.mode = Mode::Forward;
+                    return Ok(());
+                }
+            }
+            self.merge.next()?;
+        }
+        Ok(())
+    }
+
+    /// All sources stand at their last entry below some key, or before all.
+    fn settle_backward(&mut self) -> Result<()> {
+        self.mode = Mode::Ended;
+        loop {
+            let Some(key) = self.merge.sources().iter().filter_map(Source::key).max() else {
+                return Ok(());
+            };
+            if *key < *self.lower {
+                return Ok(());
+            }
+            let key = key.to_vec();
+            let mut newest: Option<Stamp> = None;
+            for source in self.merge.sources() {
+                while source.key() == Some(&key) {
+                    let (stamp, value) = source.entry();
+                    if stamp.sequence() <= self.sequence && newest.is_none_or(|it| it < stamp) {
+                        newest = Some(stamp);
+                        self.value.clear();
+                        self.value.extend_from_slice(value);
+                    }
+                    source.prev()?;
+                }
+            }
+            self.key = key;
+            if newest.is_some_and(|it| !it.is_tombstone()) {
+                self.mode = Mode::Backward;
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Iterator for Iter {
+    type Item = Result<(Vec<u8>, Vec<u8>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.mode == Mode::Fresh
+            && let Err(cause) = self.seek_first()
+        {
+            return Some(Err(cause));
+        }
+        let (key, value) = self.entry()?;
+        let entry = (key.to_vec(), value.to_vec());
+        match self.forward() {
+            Ok(()) => Some(Ok(entry)),
+            Err(cause) => {
+                self.mode = Mode::Ended;
+                Some(Err(cause))
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! An embeddable ordered key-value store: a log, a memtable, sorted tables, compaction.
+//!
+//! ```text
+//!   put ---> log ---> memtable                         get <--- memtable
+//!          (wal)        | full                              <--- memtables on their way
+//!                       v                                   <--- level 0, each table
+//!            memtables on their way                         <--- level 1, one table
+//!                       | flush                             <--- level 2, one table, ...
+//!                       v
+//!   level 0  [####] [####] [####]        each a memtable; they overlap
+//!                       | merge
+//!   level 1  [####|####|####|####]       one run, sorted over all tables
+//!                       | merge
+//!   level 2  [####|####|####|####|####|####|####|####|####| ...
+//! ```
+//!
+//! This is the log-structured merge-tree (O'Neil et al., 1996): writes go to memory and to the end
+//! of a log, and sorted files are made from them later, in large pieces. A read looks from the
+//! newest to the oldest until it finds the key; filters spare it the tables that do not have it.
+//!
+//! Read on in this order: [`Batch`] and `db/write.rs` for the way of a write, `memtable.rs` and
+//! `memtable/tree.rs` for where it waits, `table.rs` for the files, `db/read.rs` and `iter.rs` for
+//! the way of a read, `compact.rs` and `snapshot.rs` for what is merged and what is kept,
+//! `manifest.rs` and `db/open.rs` for what survives.
+//!
+//! # What is promised
+//!
+//! * A write that was acknowledged survives what [`Durability`] names. After more than that the
+//!   store is what it was at an earlier moment: no hole, no half batch.
+//! * Readers never wait for writers. An iterator and a [`Snapshot`] see one moment.
+//! * Bytes that are not what was written are an error, never an answer.
+//!
+//! # What this crate does not do
+//!
+//! It has no merge operators, range tombstones or expiry, it does not separate large values from
+//! their keys, and it compresses blocks by LZ4 only. One process opens a store at a time.
+
+mod batch;
+mod cache;
+mod codec;
+mod compact;
+mod db;
+mod error;
+mod head;
+mod iter;
+mod manifest;
+mod memtable;
+mod merge;
+mod options;
+mod run;
+mod slot;
+mod snapshot;
+mod stamp;
+mod stats;
+mod table;
+mod version;
+
+pub use batch::{Batch, KEY_LEN_MAX, VALUE_LEN_MAX};
+pub use db::{Db, Family, Snapshot};
+pub use error::{Error, Result};
+pub use iter::Iter;
+pub use options::{Backend, Background, Durability, Options};
+pub use stats::Stats;
+pub use table::Codec;

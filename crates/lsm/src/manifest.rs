@@ -1,0 +1,297 @@
+//! The manifest: which tables make up the store, as a log of edits.
+//!
+//! Each record of the log is one edit and happens as a whole. Reading them all in order gives the
+//! present state; now and then an edit that begins with [`Edit::Reset`] says everything anew and
+//! what lies before it is released.
+//!
+//! The order of things is what makes it safe: tables are durable, with their names, before the edit
+//! that adds them; the edit is durable before anyone relies on it, and before the files that it
+//! removes are removed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use env::fs::Fs;
+use wal::{Backend, Log, Position};
+
+use crate::batch::FamilyId;
+use crate::codec::{Put, Taker};
+use crate::stamp::Sequence;
+use crate::table::TableMeta;
+use crate::version::LEVELS;
+use crate::{Error, Result};
+
+/// So many edits are followed by one that says everything.
+const EDITS_MAX: usize = 1_000;
+
+/// One thing that an edit says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Edit {
+    /// Nothing that was said before holds any more.
+    Reset,
+    /// There is a family of this name.
+    Family(FamilyId, String),
+    /// The family is gone, and so are its tables.
+    DropFamily(FamilyId),
+    /// A table is on a level.
+    Add(FamilyId, usize, TableMeta),
+    /// A table is gone.
+    Remove(FamilyId, u64),
+    /// The family's changes before this place of the log are in its tables.
+    Flushed(FamilyId, Position),
+    /// Changes up to this number were made.
+    Sequence(Sequence),
+}
+
+/// What the manifest says of a family.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FamilyFacts {
+    pub(crate) name: String,
+    pub(crate) tables: BTreeMap<u64, (usize, TableMeta)>,
+    pub(crate) flushed: Option<Position>,
+}
+
+/// What the manifest says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) families: BTreeMap<FamilyId, FamilyFacts>,
+    pub(crate) sequence: Sequence,
+    /// The largest numbers of tables and families ever named.
+    pub(crate) last_table: u64,
+    pub(crate) last_family: FamilyId,
+}
+
+/// The open manifest.
+#[derive(Debug)]
+pub(crate) struct Manifest {
+    log: Log,
+    facts: Facts,
+    /// Edits since the last that said everything.
+    edits: usize,
+}
+
+impl Manifest {
+    /// Opens the manifest in `folder`, or makes an empty one. An edit that says everything must fit
+    /// into a segment: some hundred bytes for each table.
+    pub(crate) fn open(fs: &Arc<dyn Fs>, folder: &Path, segment_len: u32) -> Result<Self> {
+        let options = wal::Options { segment_len, backend: Backend::Written, spares_max: 0 };
+        let log = Log::open(Arc::clone(fs), folder, options)?;
+        let mut facts = Facts::default();
+        let (mut edits, mut damaged) = (0, None);
+        log.replay(|at, record| {
+            let Some(all) = decode(record) else {
+                damaged = damaged.or(Some(at));
+                return;
+            };
+            edits = if all.first() == Some(&Edit::Reset) { 1 } else { edits + 1 };
+            for edit in all {
+                facts.apply(edit);
+            }
+        })?;
+        if let Some(at) = damaged {
+            let (path, offset) = (folder.to_owned(), u64::from(at.offset));
+            return Err(Error::Corrupt { path, offset, what: "an edit of the manifest" });
+        }
+        Ok(Self { log, facts, edits })
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Makes an edit. It is durable when this returns.
+    pub(crate) fn edit(&mut self, edits: &[Edit]) -> Result<()> {
+        self.log.append(&encode(edits))?;
+        self.log.sync()?;
+        for edit in edits {
+            self.facts.apply(edit.clone());
+        }
+        self.edits += 1;
+        if self.edits > EDITS_MAX.max(self.facts.tables()) { self.say_everything() } else { Ok(()) }
+    }
+
+    fn say_everything(&mut self) -> Result<()> {
+        let at = self.log.append(&encode(&self.facts.edits()))?;
+        self.log.sync()?;
+        self.log.release(at)?;
+        self.edits = 1;
+        Ok(())
+    }
+}
+
+impl Facts {
+    fn tables(&self) -> usize {
+        self.families.values().map(|it| it.tables.len()).sum()
+    }
+
+    fn apply(&mut self, edit: Edit) {
+        match edit {
+            // Numbers are never used twice, so those that were named are remembered.
+            Edit::Reset => self.families.clear(),
+            Edit::Family(id, name) => {
+                self.last_family = self.last_family.max(id);
+                self.families.entry(id).or_default().name = name;
+            }
+            Edit::DropFamily(id) => {
+                self.families.remove(&id);
+            }
+            Edit::Add(id, level, meta) => {
+                self.last_table = self.last_table.max(meta.number);
+                let family = self.families.entry(id).or_default();
+                family.tables.insert(meta.number, (level, meta));
+            }
+            Edit::Remove(id, table) => {
+                self.last_table = self.last_table.max(table);
+                if let Some(family) = self.families.get_mut(&id) {
+                    family.tables.remove(&table);
+                }
+            }
+            Edit::Flushed(id, position) => {
+                self.families.entry(id).or_default().flushed = Some(position);
+            }
+            Edit::Sequence(sequence) => self.sequence = self.sequence.max(sequence),
+        }
+    }
+
+    /// Edits that say everything.
+    fn edits(&self) -> Vec<Edit> {
+        let mut edits = vec![Edit::Reset, Edit::Sequence(self.sequence)];
+        for (&id, family) in &self.families {
+            edits.push(Edit::Family(id, family.name.clone()));
+            edits.extend(family.flushed.map(|it| Edit::Flushed(id, it)));
+            edits.extend(family.tables.values().map(|it| Edit::Add(id, it.0, it.1.clone())));
+        }
+        // Two that may be gone themselves: their numbers must not be given out again.
+        edits.push(Edit::Remove(FamilyId::MAX, self.last_table));
+        edits.push(Edit::DropFamily(self.last_family + 1));
+        edits
+    }
+}
+
+fn encode(edits: &[Edit]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for edit in edits {
+        match edit {
+            Edit::Reset => bytes.put_u8(1),
+            Edit::Family(id, name) => {
+                bytes.put_u8(2);
+                bytes.put_u32(*id);
+                bytes.put_bytes(name.as_bytes());
+            }
+            Edit::DropFamily(id) => {
+                bytes.put_u8(3);
+                bytes.put_u32(*id);
+            }
+            Edit::Add(id, level, meta) => {
+                bytes.put_u8(4);
+                bytes.put_u32(*id);
+                bytes.put_u8(u8::try_from(*level).expect("there are few levels"));
+                meta.encode(&mut bytes);
+            }
+            Edit::Remove(id, table) => {
+                bytes.put_u8(5);
+                bytes.put_u32(*id);
+                bytes.put_u64(*table);
+            }
+            Edit::Flushed(id, position) => {
+                bytes.put_u8(6);
+                bytes.put_u32(*id);
+                bytes.put_u64(position.segment);
+                bytes.put_u32(position.offset);
+            }
+            Edit::Sequence(sequence) => {
+                bytes.put_u8(7);
+                bytes.put_u64(*sequence);
+            }
+        }
+    }
+    bytes
+}
+
+fn decode(record: &[u8]) -> Option<Vec<Edit>> {
+    let mut taker = Taker(record);
+    let mut edits = Vec::new();
+    while !taker.is_empty() {
+        edits.push(take_edit(&mut taker)?);
+    }
+    Some(edits)
+}
+
+fn take_edit(from: &mut Taker<'_>) -> Option<Edit> {
+    Some(match from.u8()? {
+        1 => Edit::Reset,
+        2 => Edit::Family(from.u32()?, String::from_utf8(from.bytes()?.to_vec()).ok()?),
+        3 => Edit::DropFamily(from.u32()?),
+        4 => {
+            let (id, level) = (from.u32()?, usize::from(from.u8()?));
+            let meta = TableMeta::decode(from)?;
+            (level < LEVELS).then_some(Edit::Add(id, level, meta))?
+        }
+        5 => Edit::Remove(from.u32()?, from.u64()?),
+        6 => {
+            let (id, segment, offset) = (from.u32()?, from.u64()?, from.u32()?);
+            Edit::Flushed(id, Position { segment, offset })
+        }
+        7 => Edit::Sequence(from.u64()?),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::sim::SimDisk;
+
+    use super::*;
+
+    fn meta(number: u64) -> TableMeta {
+        TableMeta {
+            number,
+            size: 10,
+            entries: 2,
+            tombstones: 1,
+            newest: 7,
+            smallest: b"a".to_vec(),
+            largest: b"b".to_vec(),
+        }
+    }
+
+    #[test]
+    fn edits_are_read_as_they_were_written() {
+        let position = Position { segment: 3, offset: 77 };
+        let edits = [
+            Edit::Reset,
+            Edit::Family(1, "users".to_owned()),
+            Edit::Add(1, 3, meta(9)),
+            Edit::Remove(1, 4),
+            Edit::Flushed(1, position),
+            Edit::Sequence(11),
+            Edit::DropFamily(2),
+        ];
+        let bytes = encode(&edits);
+        assert_eq!(decode(&bytes), Some(edits.to_vec()));
+        assert!((1..bytes.len()).all(|len| decode(&bytes[..len]) != Some(edits.to_vec())));
+    }
+
+    /// After more edits than are kept, the same is said, in less, and no number comes back.
+    #[test]
+    fn what_is_said_anew_is_what_was_said() {
+        let fs: Arc<dyn Fs> = SimDisk::new(1).mount();
+        let folder = Path::new("/manifest");
+        let mut manifest = Manifest::open(&fs, folder, 1 << 20).expect("the disk is well");
+        manifest.edit(&[Edit::Family(4, "gone".to_owned())]).expect("the disk is well");
+        manifest.edit(&[Edit::DropFamily(4)]).expect("the disk is well");
+        for number in 1..=EDITS_MAX as u64 + 10 {
+            let edits = [Edit::Add(0, 0, meta(number)), Edit::Remove(0, number - 1)];
+            manifest.edit(&edits).expect("the disk is well");
+        }
+        manifest.edit(&[Edit::Remove(0, 1_010), Edit::Sequence(5)]).expect("the disk is well");
+        manifest.say_everything().expect("the disk is well");
+        drop(manifest);
+        let manifest = Manifest::open(&fs, folder, 1 << 20).expect("the disk is well");
+        assert!(manifest.edits < 20, "{} edits are left", manifest.edits);
+        let facts = manifest.facts();
+        assert_eq!((facts.last_table, facts.sequence, facts.tables()), (1_010, 5, 0));
+        assert!(facts.last_family >= 4);
+    }
+}

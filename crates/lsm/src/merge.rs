@@ -1,0 +1,169 @@
+//! Merging sorted sources into one order: keys ascending, of one key the newest version first.
+//!
+//! There are few sources, a handful of tables and memtables, so the smallest is found by looking at
+//! each one's head, and at keys where heads are equal. The same loop serves reads and compaction.
+
+use std::cmp::Ordering;
+
+use crate::Result;
+use crate::head::{compare, first_eight};
+use crate::memtable;
+use crate::run::RunCursor;
+use crate::stamp::Stamp;
+
+/// A sorted source of entries.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Memory(memtable::Cursor),
+    Run(RunCursor),
+}
+
+impl Source {
+    #[inline]
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        match self {
+            Self::Memory(cursor) => cursor.record().map(|it| it.key),
+            Self::Run(cursor) => cursor.is_valid().then(|| cursor.key()),
+        }
+    }
+
+    /// The entry here. Panics at an end.
+    #[inline]
+    pub(crate) fn entry(&self) -> (Stamp, &[u8]) {
+        match self {
+            Self::Memory(cursor) => {
+                let record = cursor.record().expect("asked only where there is a key");
+                (record.stamp(), record.value)
+            }
+            Self::Run(cursor) => cursor.entry(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<()> {
+        match self {
+            Self::Memory(cursor) => {
+                cursor.next();
+                Ok(())
+            }
+            Self::Run(cursor) => cursor.next(),
+        }
+    }
+
+    pub(crate) fn prev(&mut self) -> Result<()> {
+        match self {
+            Self::Memory(cursor) => {
+                cursor.prev();
+                Ok(())
+            }
+            Self::Run(cursor) => cursor.prev(),
+        }
+    }
+
+    fn go(&mut self, to: To<'_>) -> Result<()> {
+        match (self, to) {
+            (Self::Memory(cursor), To::First) => cursor.seek_first(),
+            (Self::Memory(cursor), To::Last) => cursor.seek_last(),
+            (Self::Memory(cursor), To::AtLeast(key)) => cursor.seek(key),
+            (Self::Memory(cursor), To::Below(key)) => cursor.seek_below(key),
+            (Self::Run(cursor), To::First) => return cursor.seek_first(),
+            (Self::Run(cursor), To::Last) => return cursor.seek_last(),
+            (Self::Run(cursor), To::AtLeast(key)) => return cursor.seek(key),
+            (Self::Run(cursor), To::Below(key)) => return cursor.seek_below(key),
+        }
+        Ok(())
+    }
+}
+
+/// Where a cursor is to go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum To<'k> {
+    First,
+    Last,
+    AtLeast(&'k [u8]),
+    Below(&'k [u8]),
+}
+
+/// All sources in one order.
+#[derive(Debug)]
+pub(crate) struct Merge {
+    sources: Vec<Source>,
+    /// The head of each source's key; the largest number at an end.
+    heads: Vec<u64>,
+    /// The source with the smallest key, unless all are at their ends.
+    current: Option<usize>,
+}
+
+impl Merge {
+    /// Of sources that are in no place yet.
+    pub(crate) fn new(sources: Vec<Source>) -> Self {
+        let heads = vec![u64::MAX; sources.len()];
+        Self { sources, heads, current: None }
+    }
+
+    /// Leads all sources there. Forward from there on by [`Merge::next`].
+    pub(crate) fn go(&mut self, to: To<'_>) -> Result<()> {
+        for at in 0..self.sources.len() {
+            self.sources[at].go(to)?;
+            self.look(at);
+        }
+        self.choose();
+        Ok(())
+    }
+
+    /// The sources, to be moved by hand; [`Merge::go`] must follow before [`Merge::next`].
+    pub(crate) fn sources(&mut self) -> &mut [Source] {
+        &mut self.sources
+    }
+
+    #[inline]
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        self.current.and_then(|at| self.sources[at].key())
+    }
+
+    /// The entry here. Panics at the end.
+    #[inline]
+    pub(crate) fn entry(&self) -> (Stamp, &[u8]) {
+        self.sources[self.current.expect("asked only where there is a key")].entry()
+    }
+
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<()> {
+        let Some(at) = self.current else { return Ok(()) };
+        self.sources[at].next()?;
+        self.look(at);
+        self.choose();
+        Ok(())
+    }
+
+    #[inline]
+    fn look(&mut self, at: usize) {
+        self.heads[at] = self.sources[at].key().map_or(u64::MAX, first_eight);
+    }
+
+    #[inline]
+    fn choose(&mut self) {
+        if let [only] = &*self.sources {
+            self.current = only.key().map(|_| 0);
+            return;
+        }
+        let mut best: Option<usize> = None;
+        for at in 0..self.sources.len() {
+            let Some(key) = self.sources[at].key() else { continue };
+            let is_before = best.is_none_or(|best| {
+                let other = self.sources[best].key().expect("it had one a moment ago");
+                let order = compare(self.heads[at], key, self.heads[best], other);
+                order.then_with(|| self.newer_first(at, best)) == Ordering::Less
+            });
+            if is_before {
+                best = Some(at);
+            }
+        }
+        self.current = best;
+    }
+
+    #[cold]
+    fn newer_first(&self, a: usize, b: usize) -> Ordering {
+        self.sources[b].entry().0.cmp(&self.sources[a].entry().0)
+    }
+}

@@ -1,0 +1,140 @@
+//! How a store is laid out and run.
+
+use std::num::NonZeroUsize;
+
+pub use wal::Backend;
+
+use crate::table::Codec;
+use crate::{Error, Result};
+
+/// What an acknowledged write survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// The end of the process, however it ends (`kill -9`). After a loss of power the store is what
+    /// it was at some earlier moment: the last writes may be missing, never one in the middle.
+    #[default]
+    Os,
+    /// A loss of power as well. Writers that wait at the same time share one sync.
+    Sync,
+}
+
+/// Who writes memtables out and merges tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Background {
+    /// Two threads of the store.
+    #[default]
+    Threads,
+    /// The thread whose write makes it necessary. For simulations: nothing happens by itself.
+    Inline,
+}
+
+/// How a store is laid out and run. All sizes are in bytes.
+///
+/// ```
+/// use lsm::{Durability, Options};
+///
+/// let options = Options { durability: Durability::Sync, ..Options::with_budget(64 << 20) };
+/// assert!(options.check().is_ok());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether a store is made where there is none.
+    pub create: bool,
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+    /// A memtable of this size is written out as a table. Up to [`Options::memtables`] of them are
+    /// in memory at a time, and about as much of the log is mapped. A batch must fit into one.
+    pub memtable_size: usize,
+    /// How many memtables there may be: one that takes writes, the rest on their way to the disk.
+    pub memtables: NonZeroUsize,
+    /// Memory for cached blocks, filters and indexes.
+    pub cache_size: usize,
+    /// About the size of a block before compression: what one read of the disk brings.
+    pub block_size: usize,
+    /// Bits of filter for each key at the lowest level; levels above get more, since a filter saves
+    /// more there the fewer keys it is for (Dayan, Athanassoulis, Idreos, "Monkey", SIGMOD 2017).
+    pub bits_per_key: usize,
+    /// How blocks below the first two levels are compressed.
+    pub codec: Codec,
+    /// So many tables in the first level are merged into the second.
+    pub level0_tables: usize,
+    /// The size of the second level.
+    pub level1_size: u64,
+    /// How many times larger each further level is.
+    pub level_ratio: u64,
+    /// A merge begins a new table at this size.
+    pub table_size: u64,
+    /// How the log is written.
+    pub log: Backend,
+    /// Who does the work behind the writes.
+    pub background: Background,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::with_budget(320 << 20)
+    }
+}
+
+impl Options {
+    /// Options for so many bytes of memory, memtables and cache together.
+    pub fn with_budget(bytes: usize) -> Self {
+        let memtable_size = (bytes / 5).clamp(64 << 10, 64 << 20);
+        let memtables = NonZeroUsize::new(2).expect("two are not none");
+        Self {
+            create: true,
+            durability: Durability::Os,
+            memtable_size,
+            memtables,
+            cache_size: bytes.saturating_sub(memtable_size),
+            block_size: 4 << 10,
+            bits_per_key: 10,
+            codec: Codec::None,
+            level0_tables: 4,
+            level1_size: 4 * memtable_size as u64,
+            level_ratio: 10,
+            table_size: memtable_size as u64,
+            log: Backend::Mapped,
+            background: Background::Threads,
+        }
+    }
+
+    /// Whether all values make sense.
+    pub fn check(&self) -> Result<()> {
+        let rules = [
+            ("memtable_size", self.memtable_size as u64, 4 << 10, 1 << 31),
+            ("memtables", self.memtables.get() as u64, 2, 64),
+            ("block_size", self.block_size as u64, 64, 16 << 20),
+            ("bits_per_key", self.bits_per_key as u64, 0, 64),
+            ("level0_tables", self.level0_tables as u64, 1, 1_000),
+            ("level1_size", self.level1_size, 1, u64::MAX),
+            ("level_ratio", self.level_ratio, 2, 1_000),
+            ("table_size", self.table_size, 1 << 10, 1 << 40),
+        ];
+        for (option, value, min, max) in rules {
+            if value < min {
+                let rule = "larger; see its documentation";
+                return Err(Error::Option { option, value, rule });
+            }
+            if value > max {
+                let rule = "smaller; see its documentation";
+                return Err(Error::Option { option, value, rule });
+            }
+        }
+        Ok(())
+    }
+
+    /// The length of a log segment: a memtable's changes fit into about one, and where memtables
+    /// are small there is room for a larger batch.
+    pub(crate) fn segment_len(&self) -> u32 {
+        let for_batches = self.memtable_size.saturating_mul(4).min(4 << 20);
+        let len = self.memtable_size.max(for_batches).clamp(16 << 10, 1 << 31);
+        u32::try_from(len).expect("two gigabytes at most")
+    }
+
+    /// The same for the manifest.
+    pub(crate) fn manifest_segment_len(&self) -> u32 {
+        let len = (self.memtable_size / 4).clamp(32 << 10, 16 << 20);
+        u32::try_from(len).expect("sixteen megabytes at most")
+    }
+}

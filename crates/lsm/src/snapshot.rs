@@ -1,0 +1,127 @@
+//! Which moments are still looked at, and what versions that keeps.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+
+use crate::stamp::{Sequence, Stamp};
+
+/// The snapshots that are held.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshots(Mutex<BTreeMap<Sequence, usize>>);
+
+impl Snapshots {
+    /// Holds the moment that `now` tells, which is asked under the lock: a merge that began before
+    /// has seen it or keeps everything that it could see.
+    pub(crate) fn take(&self, now: impl FnOnce() -> Sequence) -> Sequence {
+        let mut held = self.0.lock();
+        let sequence = now();
+        *held.entry(sequence).or_insert(0) += 1;
+        sequence
+    }
+
+    pub(crate) fn give_back(&self, sequence: Sequence) {
+        let mut held = self.0.lock();
+        if let Some(count) = held.get_mut(&sequence) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&sequence);
+            }
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.lock().values().sum()
+    }
+
+    /// Those that are held now, the oldest first.
+    pub(crate) fn list(&self) -> Vec<Sequence> {
+        self.0.lock().keys().copied().collect()
+    }
+}
+
+/// Decides which versions a merge keeps.
+///
+/// Snapshots divide time into stripes. Of a key's versions in one stripe only the newest can be
+/// seen by anyone:
+///
+/// ```text
+///   versions      9    7    6      |      4    3      |      1
+///   snapshots                      5                  2
+///   kept          9                       4                  1
+/// ```
+///
+/// At the bottom, where nothing older lies beneath, a tombstone of the oldest stripe hides nothing
+/// and goes, and the number of a value there is of no interest to anyone and becomes zero.
+#[derive(Debug)]
+pub(crate) struct Retain {
+    snapshots: Vec<Sequence>,
+    is_bottom: bool,
+    key: Vec<u8>,
+    /// The stripe of the last version of the key; none before the first.
+    stripe: Option<usize>,
+}
+
+impl Retain {
+    pub(crate) fn new(snapshots: Vec<Sequence>, is_bottom: bool) -> Self {
+        Self { snapshots, is_bottom, key: Vec::new(), stripe: None }
+    }
+
+    /// The stamp under which a version is kept, if it is. Entries come in the order of a merge.
+    #[inline]
+    pub(crate) fn keep(&mut self, key: &[u8], stamp: Stamp) -> Option<Stamp> {
+        if self.stripe.is_none() || self.key != key {
+            self.key.clear();
+            self.key.extend_from_slice(key);
+            self.stripe = None;
+        }
+        let stripe = self.snapshots.partition_point(|it| *it < stamp.sequence());
+        if self.stripe.replace(stripe) == Some(stripe) {
+            return None;
+        }
+        if self.is_bottom && stripe == 0 {
+            return (!stamp.is_tombstone()).then(|| Stamp::new(0, stamp.kind()));
+        }
+        Some(stamp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stamp::Kind::{Tombstone, Value};
+
+    fn kept(snapshots: &[Sequence], is_bottom: bool, versions: &[Stamp]) -> Vec<Stamp> {
+        let mut retain = Retain::new(snapshots.to_vec(), is_bottom);
+        versions.iter().filter_map(|it| retain.keep(b"key", *it)).collect()
+    }
+
+    #[test]
+    fn the_newest_of_each_stripe_stays() {
+        let value = |sequence| Stamp::new(sequence, Value);
+        let versions = [9, 7, 6, 4, 3, 1].map(value);
+        assert_eq!(kept(&[2, 5], false, &versions), [9, 4, 1].map(value));
+        assert_eq!(kept(&[], false, &versions), [value(9)]);
+        assert_eq!(kept(&[2, 5], true, &versions), [value(9), value(4), value(0)]);
+    }
+
+    #[test]
+    fn a_tombstone_goes_only_at_the_bottom_and_only_when_nobody_looks_past_it() {
+        let versions = [Stamp::new(5, Tombstone), Stamp::new(3, Value)];
+        assert_eq!(kept(&[], true, &versions), []);
+        assert_eq!(kept(&[], false, &versions), versions[..1]);
+        let held = [Stamp::new(5, Tombstone), Stamp::new(0, Value)];
+        assert_eq!(kept(&[4], true, &versions), held, "a snapshot sees the value");
+        assert_eq!(kept(&[5], true, &versions), []);
+    }
+
+    #[test]
+    fn a_snapshot_is_held_until_all_who_took_it_give_it_back() {
+        let snapshots = Snapshots::default();
+        assert_eq!((snapshots.take(|| 7), snapshots.take(|| 7)), (7, 7));
+        snapshots.give_back(7);
+        assert_eq!(snapshots.list(), [7]);
+        snapshots.give_back(7);
+        assert!(snapshots.list().is_empty());
+    }
+}

@@ -1,0 +1,129 @@
+//! What a store tells of itself.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts since the store was opened. Each is one relaxed addition, nothing is reached through it.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    changes: AtomicU64,
+    bytes: AtomicU64,
+    stalls: AtomicU64,
+    flushes: AtomicU64,
+    flushed_bytes: AtomicU64,
+    merges: AtomicU64,
+    merged_bytes: AtomicU64,
+    moves: AtomicU64,
+}
+
+fn add(counter: &AtomicU64, value: u64) {
+    // Relaxed: a count.
+    counter.fetch_add(value, Ordering::Relaxed);
+}
+
+impl Counters {
+    /// Only by the one who holds the writer's lock, so that no addition is lost.
+    #[inline]
+    pub(crate) fn written(&self, changes: u64, bytes: usize) {
+        // Relaxed, all: counts. Plain stores are cheaper, and there is one writer.
+        let plus = |counter: &AtomicU64, value: u64| {
+            counter.store(counter.load(Ordering::Relaxed) + value, Ordering::Relaxed);
+        };
+        plus(&self.changes, changes);
+        plus(&self.bytes, bytes as u64);
+    }
+
+    pub(crate) fn stalled(&self) {
+        add(&self.stalls, 1);
+    }
+
+    pub(crate) fn flushed(&self, bytes: u64) {
+        add(&self.flushes, 1);
+        add(&self.flushed_bytes, bytes);
+    }
+
+    pub(crate) fn merged(&self, bytes: u64) {
+        add(&self.merges, 1);
+        add(&self.merged_bytes, bytes);
+    }
+
+    pub(crate) fn moved(&self) {
+        add(&self.moves, 1);
+    }
+
+    pub(crate) fn read(&self) -> Stats {
+        // Relaxed: counts.
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            changes: get(&self.changes),
+            change_bytes: get(&self.bytes),
+            stalls: get(&self.stalls),
+            flushes: get(&self.flushes),
+            flushed_bytes: get(&self.flushed_bytes),
+            merges: get(&self.merges),
+            merged_bytes: get(&self.merged_bytes),
+            moves: get(&self.moves),
+            ..Stats::default()
+        }
+    }
+}
+
+/// What a store holds and did. Sizes are in bytes; counts are since the store was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Changes that were made.
+    pub changes: u64,
+    /// What they took in memtables.
+    pub change_bytes: u64,
+    /// How often a writer had to wait for a memtable to be written out.
+    pub stalls: u64,
+    /// Memtables that were written out.
+    pub flushes: u64,
+    /// What was written for them.
+    pub flushed_bytes: u64,
+    /// Merges of tables.
+    pub merges: u64,
+    /// What was written for them.
+    pub merged_bytes: u64,
+    /// Tables that went down a level as they were.
+    pub moves: u64,
+    /// Memory of the memtables.
+    pub memtable_bytes: usize,
+    /// Memory of cached blocks.
+    pub cached_bytes: usize,
+    /// Memory of filters and indexes.
+    pub pinned_bytes: usize,
+    /// Snapshots that are held.
+    pub snapshots: usize,
+    /// For each level the number of tables and their size.
+    pub levels: Vec<(usize, u64)>,
+    /// Why the work behind the writes does not get on, if it does not.
+    pub failure: Option<String>,
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        writeln!(f, "written     {} changes, {:.1} MiB", self.changes, mib(self.change_bytes))?;
+        let flushed = mib(self.flushed_bytes);
+        writeln!(f, "flushed     {} memtables, {flushed:.1} MiB", self.flushes)?;
+        let merged = mib(self.merged_bytes);
+        writeln!(f, "merged      {} times, {merged:.1} MiB, {} moves", self.merges, self.moves)?;
+        writeln!(f, "stalls      {}", self.stalls)?;
+        let sizes = [self.memtable_bytes, self.cached_bytes, self.pinned_bytes].map(|it| it as u64);
+        let [memtables, cached, pinned] = sizes.map(mib);
+        writeln!(
+            f,
+            "memory      {memtables:.1} MiB memtables, {cached:.1} MiB blocks, {pinned:.1} MiB filters and indexes"
+        )?;
+        writeln!(f, "snapshots   {}", self.snapshots)?;
+        for (level, (tables, bytes)) in self.levels.iter().enumerate().filter(|it| it.1.0 > 0) {
+            writeln!(f, "level {level}     {tables} tables, {:.1} MiB", mib(*bytes))?;
+        }
+        match &self.failure {
+            Some(cause) => writeln!(f, "failing     {cause}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Writing a table.
+
+use std::path::Path;
+
+use env::fs::{File, Fs, OpenMode};
+
+use super::block::BlockBuilder;
+use super::file::{self, Codec, Footer};
+use super::filter::Filter;
+use super::index::Extent;
+use super::{TableMeta, hash};
+use crate::Result;
+use crate::codec::Put;
+use crate::stamp::Stamp;
+
+/// Bytes are written in pieces of about this size.
+const PIECE: usize = 1 << 20;
+
+/// How tables are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TableOptions {
+    pub(crate) block_size: usize,
+    pub(crate) bits_per_key: usize,
+    pub(crate) codec: Codec,
+}
+
+/// Writes one table; its entries come in their order.
+#[derive(Debug)]
+pub(crate) struct TableBuilder {
+    file: Box<dyn File>,
+    options: TableOptions,
+    block: BlockBuilder,
+    hashes: Vec<u64>,
+    index: Vec<u8>,
+    /// Bytes that are not written yet, and where they will lie.
+    pending: Vec<u8>,
+    offset: u64,
+    meta: TableMeta,
+}
+
+impl TableBuilder {
+    /// Begins the table of this number, over whatever an earlier life left half written.
+    pub(crate) fn new(
+        fs: &dyn Fs,
+        folder: &Path,
+        number: u64,
+        options: TableOptions,
+    ) -> Result<Self> {
+        Ok(Self {
+            file: fs.open(&file::path(folder, number), OpenMode::TRUNCATE)?,
+            options,
+            block: BlockBuilder::default(),
+            hashes: Vec::new(),
+            index: Vec::new(),
+            pending: Vec::with_capacity(PIECE + 2 * options.block_size),
+            offset: 0,
+            meta: TableMeta {
+                number,
+                size: 0,
+                entries: 0,
+                tombstones: 0,
+                newest: 0,
+                smallest: Vec::new(),
+                largest: Vec::new(),
+            },
+        })
+    }
+
+    /// Adds an entry, behind all before it: keys ascend, and of one key the newest comes first.
+    pub(crate) fn add(&mut self, key: &[u8], stamp: Stamp, value: &[u8]) -> Result<()> {
+        let is_new_key = self.meta.entries == 0 || *self.meta.largest != *key;
+        if is_new_key {
+            if self.block.bytes() >= self.options.block_size {
+                self.end_block()?;
+            }
+            self.hashes.push(hash(key));
+            if self.meta.entries == 0 {
+                self.meta.smallest = key.to_vec();
+            }
+            self.meta.largest.clear();
+            self.meta.largest.extend_from_slice(key);
+        }
+        let hash = *self.hashes.last().expect("the key of this entry is in it");
+        self.block.push(key, hash, stamp, value);
+        self.meta.entries += 1;
+        self.meta.tombstones += u64::from(stamp.is_tombstone());
+        self.meta.newest = self.meta.newest.max(stamp.sequence());
+        Ok(())
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.meta.number
+    }
+
+    /// About how long the file will be.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.end() + self.block.bytes() as u64
+    }
+
+    /// Whether the next entry may begin another table: versions of a key stay together.
+    pub(crate) fn can_end_before(&self, key: &[u8]) -> bool {
+        *self.meta.largest != *key
+    }
+
+    /// Ends the table and makes it durable, apart from its name.
+    pub(crate) fn finish(mut self) -> Result<TableMeta> {
+        self.end_block()?;
+        let filter = Filter::build(&self.hashes, self.options.bits_per_key);
+        let filter = self.part(|it| filter.encode(it));
+        let index_bytes = std::mem::take(&mut self.index);
+        let index = self.part(|it| it.extend_from_slice(&index_bytes));
+        let mut meta = self.meta.clone();
+        let properties = self.part(|it| meta.encode(it));
+        let footer = Footer { filter, index, properties }.encode(meta.number, self.end());
+        self.pending.extend_from_slice(&footer);
+        self.write()?;
+        self.file.sync_data()?;
+        meta.size = self.offset;
+        Ok(meta)
+    }
+
+    fn end(&self) -> u64 {
+        self.offset + self.pending.len() as u64
+    }
+
+    fn part(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> Extent {
+        let (offset, start) = (self.end(), self.pending.len());
+        encode(&mut self.pending);
+        self.sealed(offset, start, Codec::None)
+    }
+
+    fn sealed(&mut self, offset: u64, start: usize, codec: Codec) -> Extent {
+        file::seal(self.meta.number, offset, codec, &mut self.pending, start);
+        let len = u32::try_from(self.pending.len() - start).expect("a part is below 4 GiB");
+        Extent { offset, len }
+    }
+
+    fn end_block(&mut self) -> Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let (offset, start) = (self.end(), self.pending.len());
+        self.index.put_bytes(self.block.first_key());
+        self.block.finish(&mut self.pending);
+        let extent = self.sealed(offset, start, self.options.codec);
+        self.index.put_u64(extent.offset);
+        self.index.put_u32(extent.len);
+        if self.pending.len() >= PIECE { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<()> {
+        self.file.write_all_at(&self.pending, self.offset)?;
+        self.offset += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! What is known of a table without opening it.
+
+use crate::codec::{Put, Taker};
+use crate::stamp::Sequence;
+
+/// What the manifest, and the table itself, say of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TableMeta {
+    pub(crate) number: u64,
+    /// Length of the file.
+    pub(crate) size: u64,
+    pub(crate) entries: u64,
+    pub(crate) tombstones: u64,
+    /// The largest sequence number in it.
+    pub(crate) newest: Sequence,
+    pub(crate) smallest: Vec<u8>,
+    pub(crate) largest: Vec<u8>,
+}
+
+impl TableMeta {
+    pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
+        for word in [self.number, self.size, self.entries, self.tombstones, self.newest] {
+            bytes.put_u64(word);
+        }
+        bytes.put_bytes(&self.smallest);
+        bytes.put_bytes(&self.largest);
+    }
+
+    pub(crate) fn decode(from: &mut Taker<'_>) -> Option<Self> {
+        Some(Self {
+            number: from.u64()?,
+            size: from.u64()?,
+            entries: from.u64()?,
+            tombstones: from.u64()?,
+            newest: from.u64()?,
+            smallest: from.bytes()?.to_vec(),
+            largest: from.bytes()?.to_vec(),
+        })
+    }
+
+    /// Whether the table may hold keys of a closed range.
+    pub(crate) fn overlaps(&self, smallest: &[u8], largest: &[u8]) -> bool {
+        *self.smallest <= *largest && *smallest <= *self.largest
+    }
+}
