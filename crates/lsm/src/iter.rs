@@ -7,6 +7,7 @@
 
 use crate::Result;
 use crate::merge::{Merge, Source, To};
+use crate::planted::planted;
 use crate::stamp::{Sequence, Stamp};
 
 /// A place in a family, as it was when the iterator was made.
@@ -208,7 +209,9 @@ impl Iter {
             for source in self.merge.sources() {
                 while source.key() == Some(&key) {
                     let (stamp, value) = source.entry();
-                    if stamp.sequence() <= self.sequence && newest.is_none_or(|it| it < stamp) {
+                    if stamp.sequence() <= self.sequence
+                        && (newest.is_none_or(|it| it < stamp) || planted!(OldestVersionBackward))
+                    {
                         newest = Some(stamp);
                         self.value.clear();
                         self.value.extend_from_slice(value);

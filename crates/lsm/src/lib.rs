@@ -47,6 +47,7 @@ mod manifest;
 mod memtable;
 mod merge;
 mod options;
+mod planted;
 mod run;
 mod slot;
 mod snapshot;

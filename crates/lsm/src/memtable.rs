@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The tree has each key once. Its versions hang on it as a chain, the newest first, so that a scan
-//! steps from key to key however often they were overwritten. One thread inserts; readers neither
-//! wait nor retry, because records never change and nodes only grow (see `memtable/tree.rs`).
+//! steps from key to key however often they were overwritten. One thread inserts; readers do not
+//! wait, because records never change and nodes only grow (see `memtable/tree.rs`).
 //!
 //! # What this module does not do
 //!

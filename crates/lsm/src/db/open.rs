@@ -17,6 +17,7 @@ use crate::cache::Cache;
 use crate::head::Prefix;
 use crate::manifest::{Edit, Facts, Manifest};
 use crate::memtable::Memtable;
+use crate::planted::planted;
 use crate::snapshot::Snapshots;
 use crate::stamp::Stamp;
 use crate::stats::Counters;
@@ -159,7 +160,9 @@ fn replay_record(
             memtable.insert(Stamp::new(sequence, change.kind), change.key, change.value);
         }
     }
-    writer.last = writer.last.max(first + count - 1);
+    if !planted!(ReusedSequence) {
+        writer.last = writer.last.max(first + count - 1);
+    }
     // Release: as after a commit.
     core.visible.store(writer.last, Ordering::Release);
     Ok(())

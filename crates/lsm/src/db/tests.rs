@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod disk;
 mod iterate;
+mod planted;
 mod shape;
 
 use std::collections::BTreeMap;

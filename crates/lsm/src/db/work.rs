@@ -14,6 +14,7 @@ use crate::manifest::Edit;
 use crate::memtable::{self, Memtable, Versions};
 use crate::merge::{Merge, Source, To};
 use crate::options::Background;
+use crate::planted::planted;
 use crate::run::{Run, RunCursor};
 use crate::snapshot::Retain;
 use crate::table::{self, Codec, Table, TableBuilder, TableMeta, TableOptions};
@@ -149,7 +150,11 @@ impl Core {
         }
         let after = Arc::clone(memtable);
         let next = state.immutables.iter().rev().nth(1).map_or(&state.memtable, |it| it);
-        let flushed = next.log_start;
+        let mut flushed = next.log_start;
+        flushed.segment += u64::from(planted!(FlushedTooFar));
+        if planted!(LogReleasedEarly) {
+            self.log.release(self.log.end())?;
+        }
         let mut edits = vec![Edit::Flushed(family.id, flushed), Edit::Sequence(self.visible())];
         edits.extend(metas.iter().map(|it| Edit::Add(family.id, 0, it.clone())));
         let change =
@@ -238,7 +243,8 @@ impl Core {
             source(Run::new(job.lower.clone()));
         }
         let (smallest, largest) = job.bounds();
-        let is_bottom = version.is_bottom(target + 1, smallest, largest);
+        let is_bottom =
+            version.is_bottom(target + 1, smallest, largest) || planted!(DroppedTombstone);
         let bits = self.bits_per_key(target, version);
         let mut merge = Merge::new(sources);
         let metas =
@@ -283,7 +289,7 @@ impl Core {
             return Err(cause);
         }
         let metas = output.metas;
-        if !metas.is_empty() {
+        if !metas.is_empty() && !planted!(SkippedDirectorySync) {
             self.fs.sync_dir(&self.tables_folder())?;
         }
         Ok(metas)

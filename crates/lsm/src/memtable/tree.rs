@@ -1,4 +1,4 @@
-//! A B+tree with one writer, whose readers never wait and never retry.
+//! A B+tree with one writer, whose readers never wait.
 //!
 //! ```text
 //!   node   order: | count | rank 0 -> slot 2 | rank 1 -> slot 0 | rank 2 -> slot 1 | ... |   one word
@@ -14,6 +14,10 @@
 //! split, and nothing that came later is of its snapshot anyhow. So old nodes stay until the
 //! memtable goes, about one for every eight keys, or none where keys come in ascending order: then
 //! the full node stays as it is and a fresh one begins behind it.
+//!
+//! A parent with room is led to the two by a new slot for the upper one, and then by the pointer to
+//! the lower one. Whoever reads that pointer looks at the order again: where it changed, the search
+//! in this one node is done once more.
 //!
 //! Searches compare heads (see [`crate::head`]) and look at a key only where the heads are equal.
 
@@ -45,7 +49,7 @@ struct Node {
 }
 
 /// The slots of a node in the order of their keys.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Ranks(u64);
 
 impl Ranks {
@@ -194,8 +198,9 @@ impl Tree {
             node.write(ranks.count(), slot);
             // Release: whoever sees the new order sees what the slot holds.
             node.order.store(ranks.insert(rank).0, Ordering::Release);
-        } else if rank == SLOTS {
-            // Keys ascend. The full node stays, so that nothing is copied.
+        } else if rank == SLOTS && replace.is_none() {
+            // Keys ascend. The full node stays, so that nothing is copied. Not where one of its
+            // children gives way: a reader could not tell, for its order stays too.
             let right = self.make(node.is_leaf(), &[slot]);
             self.lead(path, index, index, Slot { child: right, ..slot });
         } else {
@@ -216,8 +221,8 @@ impl Tree {
             return self.lead(path, index, left, Slot { child: right, ..upper[0] });
         }
         if let Some(child) = replace {
-            // Release, and after the new slot: a reader that is led to the lower part alone must
-            // not look there for keys of the upper one.
+            // Release, and after the new order: a reader that finds the lower part in its place
+            // finds the order changed as well, and looks again (see `child_at`).
             node.children[ranks.slot(rank - 1)].store(child, Ordering::Release);
         }
     }
@@ -306,9 +311,18 @@ impl Tree {
                     break (step, before);
                 }
             };
-            path.push(Step { rank: before, ..step });
-            let child = self.node(step.node).child(step.ranks.slot(before));
-            leaf = self.descend(child, arena, probe, |step| path.push(step));
+            let from = match self.node(step.node).child_at(step.ranks, before) {
+                Some(child) => {
+                    path.push(Step { rank: before, ..step });
+                    child
+                }
+                // That child was split since the way here led past it: once more from above.
+                None => {
+                    path = Path::default();
+                    self.root()
+                }
+            };
+            leaf = self.descend(from, arena, probe, |step| path.push(step));
         }
     }
 
@@ -373,8 +387,10 @@ impl Tree {
             }
             let ranks = node.ranks();
             let rank = node.upper_bound(ranks, arena, probe).saturating_sub(1);
-            visit(Step { node: index, ranks, rank });
-            index = node.child(ranks.slot(rank));
+            if let Some(child) = node.child_at(ranks, rank) {
+                visit(Step { node: index, ranks, rank });
+                index = child;
+            }
         }
     }
 
@@ -383,7 +399,7 @@ impl Tree {
         let mut index = from;
         while !self.node(index).is_leaf() {
             let ranks = self.node(index).ranks();
-            index = self.node(index).child(ranks.slot(side(ranks)));
+            index = self.node(index).child_at(ranks, side(ranks)).unwrap_or(index);
         }
         index
     }
@@ -418,6 +434,15 @@ impl Node {
     fn child(&self, slot: usize) -> u32 {
         // Acquire: pairs with the release of a split; the child's slots are written.
         self.children[slot].load(Ordering::Acquire)
+    }
+
+    /// The child at a rank, unless the order has changed: then it may be the lower part of what
+    /// stood there, and the order that was seen does not know the upper part. A node's order
+    /// changes fifteen times at most, so that nobody looks again for ever.
+    #[inline]
+    fn child_at(&self, ranks: Ranks, rank: usize) -> Option<u32> {
+        let child = self.child(ranks.slot(rank));
+        (self.ranks() == ranks).then_some(child)
     }
 
     fn read(&self, slot: usize) -> Slot {

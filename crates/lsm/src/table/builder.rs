@@ -11,6 +11,7 @@ use super::index::Extent;
 use super::{TableMeta, hash};
 use crate::Result;
 use crate::codec::Put;
+use crate::planted::planted;
 use crate::stamp::Stamp;
 
 /// Bytes are written in pieces of about this size.
@@ -73,7 +74,8 @@ impl TableBuilder {
             if self.block.bytes() >= self.options.block_size {
                 self.end_block()?;
             }
-            self.hashes.push(hash(key));
+            let other = planted!(FilterOfWrongKeys) && key.ends_with(b"7");
+            self.hashes.push(if other { 0 } else { hash(key) });
             if self.meta.entries == 0 {
                 self.meta.smallest = key.to_vec();
             }
@@ -114,7 +116,9 @@ impl TableBuilder {
         let footer = Footer { filter, index, properties }.encode(meta.number, self.end());
         self.pending.extend_from_slice(&footer);
         self.write()?;
-        self.file.sync_data()?;
+        if !planted!(ManifestBeforeTable) {
+            self.file.sync_data()?;
+        }
         meta.size = self.offset;
         Ok(meta)
     }

@@ -79,6 +79,11 @@ fn survives_power_cuts(options: &Options, seeds: u64) {
     }
 }
 
+/// One run of power cuts.
+pub(super) fn power_cuts() {
+    survives_power_cuts(&with_durability(Durability::Os), 1);
+}
+
 #[test]
 fn a_power_cut_takes_at_most_what_was_not_synced() {
     survives_power_cuts(&with_durability(Durability::Os), 3);

@@ -8,6 +8,10 @@ use crate::Codec;
 /// One list of changes under many options gives one answer, before and after a reopening.
 #[test]
 fn options_change_the_shape_and_never_the_answer() {
+    under_all_options();
+}
+
+pub(super) fn under_all_options() {
     let base = tiny();
     let variants = [
         Options { memtable_size: 16 << 10, ..base.clone() },
@@ -80,6 +84,32 @@ fn a_merge_leaves_neither_old_versions_nor_tombstones_nor_files() {
     assert_eq!(files.len(), 1, "{files:?}");
     let log = env::fs::Fs::list(&*fs, &folder().join("log")).expect("it is there");
     assert!(log.len() <= 5, "{log:?}");
+}
+
+/// Enough keys for four levels; what was removed above stays removed while it lies below.
+#[test]
+fn deep_levels_answer_as_the_model_does() {
+    deep_levels();
+}
+
+pub(super) fn deep_levels() {
+    let fs = SimDisk::new(1).mount();
+    let db = open(&fs, &tiny()).expect("the disk is well");
+    let (mut model, mut random) = (Model::new(), SplitMix64::new(3));
+    for step in 0..4_000_u32 {
+        let key = format!("{:08}", random.below(900)).into_bytes();
+        let value = (!random.chance(1, 3)).then(|| vec![step.to_le_bytes()[0]; 40]);
+        let changes = vec![(key, value)];
+        write(&db, &changes).expect("the disk is well");
+        apply(&mut model, &changes);
+        if step % 500 == 0 {
+            assert_eq!(contents(&db).expect("the disk is well"), model, "after {step}");
+        }
+    }
+    let stats = db.stats();
+    assert!(stats.levels[3].0 > 0, "four levels are in use: {stats}");
+    assert_eq!(contents(&db).expect("the disk is well"), model);
+    db.verify().expect("the disk is well");
 }
 
 #[test]
