@@ -1,4 +1,4 @@
-//! `fjall`: an LSM store in Rust. `Os`: one `write` a put, its default. `Sync`: one fdatasync a put.
+//! `fjall`: an LSM store in Rust. `Os`: one `write` a put, its default. `Sync`: one fdatasync each.
 
 use std::fmt;
 use std::path::Path;

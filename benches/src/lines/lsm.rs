@@ -54,7 +54,8 @@ const MEMORY: Sizes = Sizes { smoke: 1 << 20, quick: 32 << 20, full: 320 << 20 }
 pub(super) fn lines() -> Vec<Line> {
     let mut lines = Vec::new();
     macro_rules! of {
-        ($($workload:literal, $threads:literal: $work:ident, $value:literal, $durability:ident;)+) => {$(
+        ($($workload:literal, $threads:literal:
+            $work:ident, $value:literal, $durability:ident;)+) => {$(
             lines.push(line($workload, $threads, for_each!($work, $value, $durability)));
         )+};
     }

@@ -1,9 +1,9 @@
 //! Lines of consensus.
 //!
-//! Workloads are `step/batch-<entries>/<bytes>/<nodes>`: `step/batch-64/64/3` proposes 64 entries of
-//! 64 bytes to the leader of three nodes and steps the cores by function calls, all on one thread
-//! and with logs in memory, until every node has applied them. No clock, queue or network costs
-//! anything there; what is measured is what the protocol costs.
+//! Workloads are `step/batch-<entries>/<bytes>/<nodes>`: `step/batch-64/64/3` proposes 64 entries
+//! of 64 bytes to the leader of three nodes and steps the cores by function calls, all on one
+//! thread and with logs in memory, until every node has applied them. No clock, queue or network
+//! costs anything there; what is measured is what the protocol costs.
 //!
 //! raft-rs takes part as it comes, and with `batch_append` turned on.
 

@@ -196,8 +196,8 @@ const UPPER: [&str; 2] = ["benches", "study"];
 const EXERCISE: &str = "exercise-";
 
 /// Which build may stand on which other build.
-const STANDS_ON: [(&str, &str); 2] =
-    [("rate-limiter", "hashmap"), ("allocator-preload", "allocator")];
+const STANDS_ON: [(&str, &str); 3] =
+    [("rate-limiter", "hashmap"), ("allocator-preload", "allocator"), ("lsm", "wal")];
 
 #[test]
 fn arrows_point_down() {

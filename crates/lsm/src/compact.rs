@@ -10,8 +10,8 @@
 //!   nothing is overlapped               the table is moved as it is, and nothing is written
 //! ```
 //!
-//! Of a level that is too large the table goes which drags along least from the next level, measured
-//! against its own size: that is the cheapest way to shrink the level.
+//! Of a level that is too large the table goes which drags along least from the next level,
+//! measured against its own size: that is the cheapest way to shrink the level.
 
 use std::sync::Arc;
 

@@ -13,8 +13,8 @@ use crate::stamp::{Sequence, Stamp};
 /// A place in a family, as it was when the iterator was made.
 ///
 /// As an [`Iterator`] it gives copies of the entries, from the first one on or from where it was
-/// led. As a cursor it lends them: [`Iter::entry`]. What it can still reach stays on the disk and in
-/// memory until it is dropped.
+/// led. As a cursor it lends them: [`Iter::entry`]. What it can still reach stays on the disk and
+/// in memory until it is dropped.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().expect("the temporary directory is writable");

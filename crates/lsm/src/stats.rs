@@ -113,10 +113,8 @@ impl fmt::Display for Stats {
         writeln!(f, "stalls      {}", self.stalls)?;
         let sizes = [self.memtable_bytes, self.cached_bytes, self.pinned_bytes].map(|it| it as u64);
         let [memtables, cached, pinned] = sizes.map(mib);
-        writeln!(
-            f,
-            "memory      {memtables:.1} MiB memtables, {cached:.1} MiB blocks, {pinned:.1} MiB filters and indexes"
-        )?;
+        write!(f, "memory      {memtables:.1} MiB memtables, {cached:.1} MiB blocks, ")?;
+        writeln!(f, "{pinned:.1} MiB filters and indexes")?;
         writeln!(f, "snapshots   {}", self.snapshots)?;
         for (level, (tables, bytes)) in self.levels.iter().enumerate().filter(|it| it.1.0 > 0) {
             writeln!(f, "level {level}     {tables} tables, {:.1} MiB", mib(*bytes))?;

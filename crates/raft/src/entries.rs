@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A command is taken over from the client once; whoever needs it later, on this server, holds the
-//! run that it is in. A log is a chain of such runs. Cutting one makes a shorter view of it, so that
-//! an entry is copied only where a reader wants entries of several runs at once.
+//! run that it is in. A log is a chain of such runs. Cutting one makes a shorter view of it, so
+//! that an entry is copied only where a reader wants entries of several runs at once.
 //!
 //! # What this module does not do
 //!

@@ -181,7 +181,7 @@ impl Log {
     }
 
     /// Calls `visit` for every record in order. For the time after [`Log::open`], which has checked
-    /// them; it holds one segment in memory. Records that are appended meanwhile are not among them.
+    /// them; it holds one segment in memory. What is appended meanwhile is not shown.
     pub fn replay(&self, mut visit: impl FnMut(Position, &[u8])) -> Result<()> {
         let end = self.end();
         for segment in recovery::segments(&*self.fs, &self.folder)? {

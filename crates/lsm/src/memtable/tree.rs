@@ -1,7 +1,7 @@
 //! A B+tree with one writer, whose readers never wait.
 //!
 //! ```text
-//!   node   order: | count | rank 0 -> slot 2 | rank 1 -> slot 0 | rank 2 -> slot 1 | ... |   one word
+//!   node   order: | count | rank 0 -> slot 2 | rank 1 -> slot 0 | rank 2 -> slot 1 |  one word
 //!          slots:   0  "m" -> record, child      1  "t" -> ...       2  "c" -> ...
 //! ```
 //!
@@ -167,7 +167,7 @@ impl Tree {
         leaf.record_if_equal(ranks, rank, arena, probe)
     }
 
-    /// Inserts a key, or a newer record of one; `make` gets the record before. One thread at a time.
+    /// Inserts a key, or a newer record of it; `make` gets the one before. One thread at a time.
     pub(crate) fn insert(
         &self,
         arena: &Arena,

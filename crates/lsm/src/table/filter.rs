@@ -1,11 +1,11 @@
 //! A blocked Bloom filter: whether a table may hold a key, in one cache miss.
 //!
 //! A key's hash chooses a line of 64 bytes, and in each of the line's eight words one bit (Putze,
-//! Sanders, Singler, "Cache-, hash- and space-efficient Bloom filters", 2007). All are set: perhaps.
-//! One is not: the key is not there. With ten bits a key about one absent key in a hundred is let
-//! through, with sixteen one in a thousand.
+//! Sanders, Singler, "Cache-, hash- and space-efficient Bloom filters", 2007). All are set:
+//! perhaps. One is not: the key is not there. With ten bits a key about one absent key in a hundred
+//! is let through, with sixteen one in a thousand.
 //!
-//! How many bits a table gets is a question of the tree: see `compact/shape.rs`.
+//! How many bits a table gets is a question of the tree: see `db/work.rs`.
 
 /// Words of a line.
 const WORDS: usize = 8;

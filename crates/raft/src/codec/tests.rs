@@ -108,7 +108,10 @@ proptest! {
 
     /// Any bytes are read or refused; what is read is written as something that reads the same.
     #[test]
-    fn noise_does_no_harm(message in message(), flips in prop::collection::vec(any::<(u16, u8)>(), 1..6)) {
+    fn noise_does_no_harm(
+        message in message(),
+        flips in prop::collection::vec(any::<(u16, u8)>(), 1..6),
+    ) {
         let mut bytes = encoded(&message);
         let len = bytes.len();
         for (at, byte) in flips {

@@ -84,10 +84,11 @@ fn seed(bug: Bug) -> Option<u64> {
 fn table() -> (String, usize) {
     let mut text = format!(
         "# Planted bugs, and what finds them\n\n\
-         Each is one line of the protocol made wrong; `crates/raft/src/mutants.rs` says how, and its\n\
-         numbers are those of the bugs that others have had. The story named after it must find it\n\
-         (`crates/raft/src/tests/scripts`). The last column is the first of {SEEDS} seeds under which\n\
-         the simulation, which knows of no bug, finds it too. A test demands this table.\n\n\
+         Each is one line of the protocol made wrong; `crates/raft/src/mutants.rs` says how, and \
+         its\nnumbers are those of the bugs that others have had. The story named after it must \
+         find it\n(`crates/raft/src/tests/scripts`). The last column is the first of {SEEDS} seeds \
+         under which\nthe simulation, which knows of no bug, finds it too. A test demands this \
+         table.\n\n\
          | bug | story | seed of the simulation |\n|---|---|---|\n"
     );
     let mut by_chance = 0;

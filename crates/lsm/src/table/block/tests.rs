@@ -33,7 +33,10 @@ fn built(entries: &[(Vec<u8>, Stamp, Vec<u8>)]) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn a_block_holds_what_was_put_in(entries in entries(), probes in prop::collection::vec("[abc]{0,9}", 30)) {
+    fn a_block_holds_what_was_put_in(
+        entries in entries(),
+        probes in prop::collection::vec("[abc]{0,9}", 30),
+    ) {
         let block = Block::parse(built(&entries)).expect("it was just built");
         prop_assert_eq!(block.count(), entries.len());
         for (at, (key, stamp, value)) in entries.iter().enumerate() {
@@ -50,7 +53,12 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_block_or_refused(bytes: Vec<u8>, entries in entries(), at: prop::sample::Index, byte: u8) {
+    fn any_bytes_are_a_block_or_refused(
+        bytes: Vec<u8>,
+        entries in entries(),
+        at: prop::sample::Index,
+        byte: u8,
+    ) {
         drop(Block::parse(bytes));
         let mut changed = built(&entries);
         let at = at.index(changed.len());
