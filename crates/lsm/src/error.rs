@@ -22,7 +22,7 @@ pub enum Error {
     Stopped(String),
 
     /// Bytes of a file are not what was written.
-    #[error("{path} is damaged at byte {offset} ({what}); run `lsm repair` or restore a copy")]
+    #[error("{path} is damaged at byte {offset} ({what}); restore it from a copy")]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -64,16 +64,12 @@ pub enum Error {
     },
 
     /// There is no store, and it was not to be made.
-    #[error("there is no store in {0}; open it for writing to make one, or correct the path")]
+    #[error("there is no store in {0}; set the option `create` or correct the path")]
     Missing(PathBuf),
 
-    /// The store was opened for reading.
-    #[error("the store is open for reading only; open it for writing")]
-    ReadOnly,
-
-    /// Another transaction or writer changed what this one had read.
-    #[error("a key changed after the transaction read it; run the transaction again")]
-    Conflict,
+    /// The family was dropped.
+    #[error("family {0} was dropped; open it again by its name")]
+    Dropped(u32),
 }
 
 impl Error {

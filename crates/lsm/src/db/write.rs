@@ -32,23 +32,10 @@ const PATIENCE: Duration = Duration::from_millis(50);
 impl Core {
     /// Makes all changes of a batch, or none.
     pub(crate) fn commit(&self, batch: &mut Batch) -> Result<()> {
-        self.commit_if(batch, || Ok(()))
-    }
-
-    /// The same, if `check` agrees. Nobody writes between the check and the changes.
-    pub(crate) fn commit_if(
-        &self,
-        batch: &mut Batch,
-        check: impl FnOnce() -> Result<()>,
-    ) -> Result<()> {
-        {
-            let mut writer = self.writer.lock();
-            check()?;
-            if batch.is_empty() {
-                return Ok(());
-            }
-            self.apply(&mut writer, batch)?;
+        if batch.is_empty() {
+            return Ok(());
         }
+        self.apply(&mut self.writer.lock(), batch)?;
         match self.options.durability {
             Durability::Os => Ok(()),
             Durability::Sync => Ok(self.log.sync()?),
@@ -56,11 +43,11 @@ impl Core {
     }
 
     fn apply(&self, writer: &mut MutexGuard<'_, Writer>, batch: &mut Batch) -> Result<()> {
-        let gone = || Error::Missing(self.folder.clone());
         let mut seen: Option<FamilyId> = None;
         for change in batch.changes() {
             if seen.replace(change.family) != Some(change.family) {
-                let family = writer.family(change.family).ok_or_else(gone)?;
+                let family = writer.family(change.family);
+                let family = family.ok_or(Error::Dropped(change.family))?;
                 self.make_room(family, batch.span())?;
             }
         }
@@ -70,7 +57,7 @@ impl Core {
         self.log.append(batch.seal(first))?;
         let guard = epoch::pin();
         for (sequence, change) in (first..).zip(batch.changes()) {
-            let family = writer.family(change.family).ok_or_else(gone)?;
+            let family = writer.family(change.family).ok_or(Error::Dropped(change.family))?;
             let memtable = &family.state(&guard).memtable;
             memtable.insert(Stamp::new(sequence, change.kind), change.key, change.value);
         }

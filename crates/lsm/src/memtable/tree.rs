@@ -311,16 +311,13 @@ impl Tree {
                     break (step, before);
                 }
             };
-            let from = match self.node(step.node).child_at(step.ranks, before) {
-                Some(child) => {
-                    path.push(Step { rank: before, ..step });
-                    child
-                }
+            let from = if let Some(child) = self.node(step.node).child_at(step.ranks, before) {
+                path.push(Step { rank: before, ..step });
+                child
+            } else {
                 // That child was split since the way here led past it: once more from above.
-                None => {
-                    path = Path::default();
-                    self.root()
-                }
+                path = Path::default();
+                self.root()
             };
             leaf = self.descend(from, arena, probe, |step| path.push(step));
         }
