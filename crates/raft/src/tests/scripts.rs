@@ -6,8 +6,8 @@
 //!   what the cluster then does, line by line: a message, a write, an entry applied, a role
 //! ```
 //!
-//! `UPDATE=1 cargo test -p raft scripts` writes what happens into the files; without it, each line
-//! must be what happened.
+//! `UPDATE=1 cargo test -p raft@0.0.0 scripts` writes what happens into the files; without it,
+//! each line must be what happened.
 //!
 //! | command                                | what it does                                        |
 //! |----------------------------------------|-----------------------------------------------------|

@@ -8,7 +8,7 @@
 //!      oracle looks after each event                           request answered, one log
 //! ```
 //!
-//! `SEEDS=10000 cargo test -p raft simulation` runs more of them.
+//! `SEEDS=10000 cargo test -p raft@0.0.0 simulation` runs more of them.
 
 mod churn;
 mod client;
