@@ -13,22 +13,22 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use crossbeam_epoch::Guard;
+use crossbeam_epoch::{self as epoch, Guard};
 
 /// A place for an `Arc<T>`, or for none.
-pub(crate) struct Slot<T> {
+pub(crate) struct Slot<T: Send + Sync + 'static> {
     /// Null, or a pointer of `Arc::into_raw` whose count belongs to the slot.
     pointer: AtomicPtr<T>,
     owns: PhantomData<Arc<T>>,
 }
 
-impl<T> Slot<T> {
+impl<T: Send + Sync + 'static> Slot<T> {
     pub(crate) fn new(value: Option<Arc<T>>) -> Self {
         let pointer = value.map_or(ptr::null_mut(), |it| Arc::into_raw(it).cast_mut());
         Self { pointer: AtomicPtr::new(pointer), owns: PhantomData }
     }
 
-    /// What is in the slot, for as long as the guard pins the epoch.
+    /// What is in the slot, for as long as the guard pins the epoch, whatever becomes of the slot.
     #[inline]
     pub(crate) fn load<'g>(&self, _guard: &'g Guard) -> Option<&'g T> {
         // Acquire: pairs with the release that put the value in; it is seen whole.
@@ -46,9 +46,7 @@ impl<T> Slot<T> {
         // SAFETY: the count that was just added is handed over.
         Some(unsafe { Arc::from_raw(pointer) })
     }
-}
 
-impl<T: Send + Sync + 'static> Slot<T> {
     /// Puts another value in; the old one goes when no reader borrows it any more.
     pub(crate) fn replace<'g>(&self, value: Option<Arc<T>>, guard: &'g Guard) -> Option<&'g T> {
         let new = value.map_or(ptr::null_mut(), |it| Arc::into_raw(it).cast_mut());
@@ -100,18 +98,15 @@ impl<T> Count<T> {
     }
 }
 
-impl<T> Drop for Slot<T> {
+/// What was borrowed from a slot may outlive it, so that its end is one more replacement.
+impl<T: Send + Sync + 'static> Drop for Slot<T> {
     fn drop(&mut self) {
         let pointer = *self.pointer.get_mut();
-        if !pointer.is_null() {
-            // SAFETY: the slot is borrowed by nobody, so nobody can load from it any more; those
-            // who have loaded borrow the slot's owner through their guard no longer than it lives.
-            drop(unsafe { Arc::from_raw(pointer.cast_const()) });
-        }
+        Self::take_out(pointer, &epoch::pin());
     }
 }
 
-impl<T> fmt::Debug for Slot<T> {
+impl<T: Send + Sync + 'static> fmt::Debug for Slot<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Slot")
     }

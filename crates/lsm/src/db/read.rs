@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crossbeam_epoch as epoch;
 use crossbeam_epoch::Guard;
 
-use super::core::{Core, FamilyCore};
+use super::core::{Core, FamilyCore, State};
 use crate::iter::Iter;
 use crate::memtable::{self, Versions};
 use crate::merge::Source;
@@ -17,40 +17,52 @@ use crate::run::RunCursor;
 use crate::stamp::{Sequence, Stamp};
 use crate::{Result, table};
 
-impl Core {
-    /// The newest version of a key at a moment, or now; `None` where there never was one.
+impl State {
+    /// The newest version of a key that is not above `sequence`.
     #[inline]
-    pub(crate) fn find<'g>(
-        &self,
-        family: &FamilyCore,
+    fn find<'g>(
+        &'g self,
         key: &[u8],
-        sequence: Option<Sequence>,
+        sequence: Sequence,
         guard: &'g Guard,
     ) -> Result<Option<(Stamp, &'g [u8])>> {
-        let state = family.state.load(guard).expect("a family always has a state");
-        let sequence = sequence.unwrap_or_else(|| self.visible());
-        for memtable in std::iter::once(&state.memtable).chain(&state.immutables) {
+        for memtable in std::iter::once(&self.memtable).chain(&self.immutables) {
             if let Some(found) = memtable.get(key, sequence) {
                 return Ok(Some(found));
             }
         }
-        state.version.get(key, table::hash(key), sequence, guard)
+        self.version.get(key, table::hash(key), sequence, guard)
     }
 
+    /// The value of a key.
+    #[inline]
+    fn value<'g>(
+        &'g self,
+        key: &[u8],
+        sequence: Sequence,
+        guard: &'g Guard,
+    ) -> Result<Option<&'g [u8]>> {
+        let found = self.find(key, sequence, guard)?;
+        Ok(found.filter(|(stamp, _)| !stamp.is_tombstone()).map(|(_, value)| value))
+    }
+}
+
+impl Core {
     /// The value of a key at a moment, or now.
     #[inline]
     pub(crate) fn value<'g>(
         &self,
-        family: &FamilyCore,
+        family: &'g FamilyCore,
         key: &[u8],
         sequence: Option<Sequence>,
         guard: &'g Guard,
     ) -> Result<Option<&'g [u8]>> {
-        let found = self.find(family, key, sequence, guard)?;
-        Ok(found.filter(|(stamp, _)| !stamp.is_tombstone()).map(|(_, value)| value))
+        let state = family.state(guard);
+        state.value(key, sequence.unwrap_or_else(|| self.visible()), guard)
     }
 
-    /// Copies of the values of several keys, all of one moment.
+    /// Copies of the values of several keys, all of one moment. The state is loaded once: a later
+    /// one may lack versions that only this moment sees.
     pub(crate) fn values(
         &self,
         family: &FamilyCore,
@@ -60,16 +72,8 @@ impl Core {
         let guard = epoch::pin();
         let state = family.state(&guard);
         let sequence = sequence.unwrap_or_else(|| self.visible());
-        let one = |key: &&[u8]| {
-            let mut memtables = std::iter::once(&state.memtable).chain(&state.immutables);
-            let found = match memtables.find_map(|it| it.get(key, sequence)) {
-                Some(found) => Some(found),
-                None => state.version.get(key, table::hash(key), sequence, &guard)?,
-            };
-            let value = found.filter(|(stamp, _)| !stamp.is_tombstone());
-            Ok(value.map(|(_, value)| value.to_vec()))
-        };
-        keys.iter().map(one).collect()
+        let copy = |key: &&[u8]| Ok(state.value(key, sequence, &guard)?.map(<[u8]>::to_vec));
+        keys.iter().map(copy).collect()
     }
 
     /// An iterator over a family at a moment, or now.

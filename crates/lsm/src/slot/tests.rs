@@ -3,8 +3,6 @@
 use std::sync::atomic::AtomicUsize;
 use std::thread;
 
-use crossbeam_epoch as epoch;
-
 use super::*;
 
 /// Counts its living instances, and fails where one is read after its drop.
@@ -49,6 +47,16 @@ fn what_is_borrowed_outlives_its_replacement() {
         alive.load(Ordering::SeqCst) == 0
     };
     assert!((0..2_000_000).any(|it| is_gone(&it)), "{alive:?} are left");
+}
+
+#[test]
+fn what_is_borrowed_outlives_the_slot() {
+    let alive = Arc::default();
+    let slot = Slot::new(Some(Counted::new(&alive, 1)));
+    let guard = epoch::pin();
+    let borrowed = slot.load(&guard).expect("it is there");
+    drop(slot);
+    assert_eq!((borrowed.value, alive.load(Ordering::SeqCst)), (1, 1));
 }
 
 #[test]
