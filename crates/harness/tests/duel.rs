@@ -12,6 +12,7 @@ use std::process::{Command, ExitCode, Output};
 use env::fs::{Fs, FsExt, OsFs};
 use harness::duel::{Contender, Line, Make, Subject, main as duel};
 use harness::record::Record;
+use tempfile::TempDir;
 
 /// What a subject does when it is asked to run.
 #[derive(Clone, Copy)]
@@ -24,11 +25,23 @@ enum Conduct {
     Cheats,
 }
 
-struct Actor(Conduct);
+/// Each keeps files in the temporary directory, as a store does.
+struct Actor {
+    conduct: Conduct,
+    _files: TempDir,
+}
+
+impl Actor {
+    fn subject(conduct: Conduct) -> Box<dyn Subject> {
+        let files = tempfile::tempdir().expect("a folder can be made");
+        OsFs.write_atomic(&files.path().join("data"), b"some").expect("there is room");
+        Box::new(Self { conduct, _files: files })
+    }
+}
 
 impl Subject for Actor {
     fn run(&self, _: usize, _: u64, operations: u64) -> u64 {
-        match self.0 {
+        match self.conduct {
             Conduct::Panics => panic!("as planned"),
             Conduct::Aborts => std::process::abort(),
             Conduct::Hangs => std::thread::park(),
@@ -47,8 +60,8 @@ fn lines() -> Vec<Line> {
     fn actor(name: &'static str, make: Make) -> Contender {
         Contender { name, version: "0", ours: name == "ours", make }
     }
-    let ours = || actor("ours", |_| Ok(Box::new(Actor(Conduct::Works))));
-    let peer = || actor("peer", |_| Ok(Box::new(Actor(Conduct::Works))));
+    let ours = || actor("ours", |_| Ok(Actor::subject(Conduct::Works)));
+    let peer = || actor("peer", |_| Ok(Actor::subject(Conduct::Works)));
     let line = |workload, culprits: Vec<Contender>| {
         let contenders = std::iter::once(ours()).chain(culprits).chain(Some(peer()));
         Line::new("stage", workload, 1, contenders.collect())
@@ -56,11 +69,11 @@ fn lines() -> Vec<Line> {
     vec![
         line("works/latency", vec![]).with_latency(100_000),
         line("works/separate", vec![]).separate(),
-        line("fails/panics", vec![actor("panics", |_| Ok(Box::new(Actor(Conduct::Panics))))]),
-        line("fails/aborts", vec![actor("aborts", |_| Ok(Box::new(Actor(Conduct::Aborts))))]),
-        line("fails/hangs", vec![actor("hangs", |_| Ok(Box::new(Actor(Conduct::Hangs))))]),
-        line("fails/cheats", vec![actor("cheats", |_| Ok(Box::new(Actor(Conduct::Cheats))))]),
-        line("works/babbles", vec![actor("babbles", |_| Ok(Box::new(Actor(Conduct::Babbles))))]),
+        line("fails/panics", vec![actor("panics", |_| Ok(Actor::subject(Conduct::Panics)))]),
+        line("fails/aborts", vec![actor("aborts", |_| Ok(Actor::subject(Conduct::Aborts)))]),
+        line("fails/hangs", vec![actor("hangs", |_| Ok(Actor::subject(Conduct::Hangs)))]),
+        line("fails/cheats", vec![actor("cheats", |_| Ok(Actor::subject(Conduct::Cheats)))]),
+        line("works/babbles", vec![actor("babbles", |_| Ok(Actor::subject(Conduct::Babbles)))]),
     ]
 }
 
@@ -72,6 +85,7 @@ fn main() -> ExitCode {
     let cases: &[(&str, fn())] = &[
         ("sound lines exit with 0 and are kept", sound_lines_are_kept),
         ("a culprit is out and the others are kept", culprits_are_out),
+        ("no child leaves files, however it ends", nothing_is_left),
         ("what is unknown exits with 2", unknown_names_exit_with_2),
         ("an unwritable file exits with 1 after the table", unwritable_file),
         ("a baseline is kept, held and missed", baselines),
@@ -85,10 +99,14 @@ fn main() -> ExitCode {
 
 /// Runs this program as a duel.
 fn run(words: &str) -> Output {
+    stage(words).output().expect("this program starts")
+}
+
+fn stage(words: &str) -> Command {
     let program = std::env::current_exe().expect("this program exists");
     let mut command = Command::new(program);
     command.args(words.split_whitespace()).env("DUEL_STAGE", "1");
-    command.output().expect("this program starts")
+    command
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -138,6 +156,16 @@ fn culprits_are_out() {
         let kept = record.ratios.iter().filter(|ratio| ratio.peer == "peer").count();
         assert!(kept > 0, "the peer's ratios are lost: {record:?}");
         assert!(text(&output.stdout).contains(reason), "the line does not say why: {output:?}");
+    }
+}
+
+fn nothing_is_left() {
+    for workload in ["works/separate", "fails/panics", "fails/aborts", "fails/hangs"] {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let mut command = stage(&format!("--workload {workload} --limit 1"));
+        let output = command.env("TMPDIR", folder.path()).output().expect("this program starts");
+        let left = OsFs.list(folder.path()).expect("the folder is there");
+        assert!(left.is_empty(), "{workload}: {left:?}, {output:?}");
     }
 }
 

@@ -6,6 +6,9 @@
 //! [`SERVE`], reading requests from its standard input and writing answers to its standard output,
 //! a line of JSON each. A child that does not answer in time is killed.
 //!
+//! A child never ends by itself, so what it would tidy up in the end stays. Its temporary directory
+//! is one that the parent made for it, and removes when the child is gone, however it went.
+//!
 //! ```text
 //!   rounds ---- Request ---> Child (parent's end) ==== pipe ====> serve ---> Local ---> subjects
 //!          <--- Response --              time limit            in the child
@@ -26,6 +29,7 @@ use std::time::Duration;
 use rustix::io::dup;
 use rustix::stdio::{dup2_stdout, stderr, stdout};
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 use super::machine::memory;
 use super::pass::{Charge, Latency, Sample, paced, timed};
@@ -207,8 +211,10 @@ impl Children {
 impl Hosting for Children {
     fn host(&self, line: &Line) -> Result<Box<dyn Host>, Lost> {
         let not_started = |error: io::Error| Lost::NotStarted(error.to_string());
+        let scratch = tempfile::tempdir().map_err(not_started)?;
         let mut process = Command::new(&self.program)
             .args([SERVE, line.build, line.workload, &line.threads.to_string()])
+            .env("TMPDIR", scratch.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -224,7 +230,7 @@ impl Hosting for Children {
                 }
             }
         });
-        Ok(Box::new(Child { process, requests, answers }))
+        Ok(Box::new(Child { process, requests, answers, _scratch: scratch }))
     }
 }
 
@@ -233,6 +239,8 @@ struct Child {
     process: std::process::Child,
     requests: ChildStdin,
     answers: Receiver<String>,
+    /// What the child takes for the temporary directory. Removed after the child has ended.
+    _scratch: TempDir,
 }
 
 impl Child {
