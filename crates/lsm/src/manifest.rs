@@ -45,7 +45,7 @@ pub(crate) enum Edit {
 }
 
 /// What the manifest says of a family.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FamilyFacts {
     pub(crate) name: String,
     pub(crate) tables: BTreeMap<u64, (usize, TableMeta)>,
@@ -53,7 +53,7 @@ pub(crate) struct FamilyFacts {
 }
 
 /// What the manifest says.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) families: BTreeMap<FamilyId, FamilyFacts>,
     pub(crate) sequence: Sequence,
@@ -108,7 +108,12 @@ impl Manifest {
             self.facts.apply(edit.clone());
         }
         self.edits += 1;
-        if self.edits > EDITS_MAX.max(self.facts.tables()) { self.say_everything() } else { Ok(()) }
+        if self.edits > EDITS_MAX.max(self.facts.tables()) {
+            // The edit was made, and to report a failure here would have it made twice. Where the
+            // disk is full the next edit tries again; a log that failed refuses that one itself.
+            self.say_everything().ok();
+        }
+        Ok(())
     }
 
     fn say_everything(&mut self) -> Result<()> {
@@ -134,6 +139,7 @@ impl Facts {
                 self.families.entry(id).or_default().name = name;
             }
             Edit::DropFamily(id) => {
+                self.last_family = self.last_family.max(id);
                 self.families.remove(&id);
             }
             Edit::Add(id, level, meta) => {
@@ -157,14 +163,15 @@ impl Facts {
     /// Edits that say everything.
     fn edits(&self) -> Vec<Edit> {
         let mut edits = vec![Edit::Reset, Edit::Sequence(self.sequence)];
+        // The last of each may be gone, and its number must not be given out again. If the family
+        // is there, what follows names it.
+        edits.push(Edit::Remove(FamilyId::MAX, self.last_table));
+        edits.push(Edit::DropFamily(self.last_family));
         for (&id, family) in &self.families {
             edits.push(Edit::Family(id, family.name.clone()));
             edits.extend(family.flushed.map(|it| Edit::Flushed(id, it)));
             edits.extend(family.tables.values().map(|it| Edit::Add(id, it.0, it.1.clone())));
         }
-        // Two that may be gone themselves: their numbers must not be given out again.
-        edits.push(Edit::Remove(FamilyId::MAX, self.last_table));
-        edits.push(Edit::DropFamily(self.last_family + 1));
         edits
     }
 }
@@ -240,7 +247,7 @@ fn take_edit(from: &mut Taker<'_>) -> Option<Edit> {
 
 #[cfg(test)]
 mod tests {
-    use harness::sim::SimDisk;
+    use harness::sim::{DiskFault, SimDisk};
 
     use super::*;
 
@@ -293,5 +300,60 @@ mod tests {
         let facts = manifest.facts();
         assert_eq!((facts.last_table, facts.sequence, facts.tables()), (1_010, 5, 0));
         assert!(facts.last_family >= 4);
+    }
+
+    /// What is said anew suffices by itself, also for numbers of what is gone.
+    #[test]
+    fn everything_is_said_without_what_was_said_before() {
+        let mut facts = Facts::default();
+        let position = Position { segment: 3, offset: 77 };
+        for edit in [
+            Edit::Family(0, "default".to_owned()),
+            Edit::Family(4, "users".to_owned()),
+            Edit::Family(6, "gone".to_owned()),
+            Edit::Flushed(4, position),
+            Edit::Add(4, 2, meta(9)),
+            Edit::Add(4, 0, meta(12)),
+            Edit::Remove(4, 12),
+            Edit::Sequence(5),
+            Edit::DropFamily(6),
+        ] {
+            facts.apply(edit);
+        }
+        for last_is_there in [false, true] {
+            if last_is_there {
+                facts.apply(Edit::Family(7, "last".to_owned()));
+            }
+            let mut anew = Facts::default();
+            facts.edits().into_iter().for_each(|edit| anew.apply(edit));
+            assert_eq!(anew, facts);
+        }
+    }
+
+    /// There is no room to say everything: the edit is made all the same, once, and the rest later.
+    #[test]
+    fn a_full_disk_delays_only_what_can_wait() {
+        const SEGMENT: u32 = 32 << 10;
+        let disk = SimDisk::new(1);
+        let fs: Arc<dyn Fs> = disk.mount();
+        let folder = Path::new("/manifest");
+        let mut manifest = Manifest::open(&fs, folder, SEGMENT).expect("the disk is well");
+        for number in 1.. {
+            manifest.edit(&[Edit::Add(0, 0, meta(number))]).expect("the disk is well");
+            if manifest.log.end().offset + 1_000 > SEGMENT {
+                break;
+            }
+        }
+        manifest.edits = EDITS_MAX;
+        disk.inject(&DiskFault::Full { room: 0 });
+        manifest.edit(&[Edit::Sequence(1)]).expect("it fits into the segment");
+        assert!(manifest.edits > EDITS_MAX, "there was no room to say everything");
+        disk.heal();
+        manifest.edit(&[Edit::Sequence(2)]).expect("there is room again");
+        assert_eq!(manifest.edits, 1);
+        let expected = manifest.facts.clone();
+        drop(manifest);
+        let manifest = Manifest::open(&fs, folder, SEGMENT).expect("the disk is well");
+        assert_eq!(*manifest.facts(), expected);
     }
 }

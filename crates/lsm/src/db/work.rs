@@ -127,7 +127,9 @@ impl Core {
         };
         self.flush(&family, &memtable)?;
         if self.options.background == Background::Threads {
-            self.log.prepare()?;
+            // A courtesy to the next append, which makes a segment itself where this failed, and
+            // reports what stands in its way.
+            self.log.prepare().ok();
         }
         Ok(true)
     }
@@ -186,6 +188,10 @@ impl Core {
     /// Merges all that a family has, level by level, into the lowest that holds anything.
     pub(crate) fn compact_all(&self, family: &FamilyCore) -> Result<()> {
         let _one_at_a_time = self.compacting.lock();
+        if self.all_families().iter().all(|it| it.id != family.id) {
+            // It was dropped meanwhile; an edit would bring it back.
+            return Ok(());
+        }
         for level in 0..LEVELS - 1 {
             let version = Arc::clone(&family.share().version);
             let is_lowest = (level + 1..LEVELS).all(|it| version.level(it).is_empty());

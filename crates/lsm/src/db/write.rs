@@ -119,9 +119,11 @@ impl Core {
         let waiting = family.share().immutables.len();
         self.counters.stalled();
         let mut work = self.work.lock();
+        let before = work.attempts;
         self.call(&mut work);
         while family.share().immutables.len() >= waiting {
-            if let Some(cause) = &work.failure {
+            // What failed before may be over by now.
+            if let Some(cause) = work.failure.as_ref().filter(|_| work.attempts > before) {
                 return Err(cause.clone());
             }
             self.done.wait_for(&mut work, PATIENCE);

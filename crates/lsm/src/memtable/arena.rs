@@ -128,6 +128,7 @@ impl Arena {
         let header = unsafe { slice::from_raw_parts(start.as_ptr(), HEADER) };
         let key = word(header, 12) as usize;
         let value = word(header, 16) as usize;
+        assert!(at + HEADER + key + value <= self.capacity, "the handle is of another arena");
         // SAFETY: the header is within the arena, so what follows it is at most one past its end.
         let behind = unsafe { start.add(HEADER) };
         // SAFETY: `push` wrote so many bytes there, within the arena.
