@@ -1,10 +1,10 @@
 //! `cargo bench --bench lsm`: criterion's lines, one a contender.
 
-use benches::lines::{settings, show};
+use benches::lines::{settings, show_costly};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn lsm(criterion: &mut Criterion) {
-    show(criterion, "lsm");
+    show_costly(criterion, "lsm");
 }
 
 criterion_group! {

@@ -35,12 +35,21 @@ pub fn settings() -> Criterion {
 ///
 /// Criterion measures one contender after the other; for ratios use the duel.
 pub fn show(criterion: &mut Criterion, build: &str) {
+    show_lines(criterion, build, |line| !line.costly);
+}
+
+/// The same with lines whose subjects are dear to make, for builds that have hardly any other.
+pub fn show_costly(criterion: &mut Criterion, build: &str) {
+    show_lines(criterion, build, |_| true);
+}
+
+fn show_lines(criterion: &mut Criterion, build: &str, is_shown: impl Fn(&Line) -> bool) {
     // Cargo says so when it runs benchmarks rather than tests.
     let measures = std::env::args().any(|argument| argument == "--bench");
     let size = if measures { Size::Quick } else { Size::Smoke };
     let wanted = |line: &Line| line.build == build && line.threads == 1 && !line.full_only;
     for line in all().into_iter().filter(wanted) {
-        if line.costly && measures {
+        if measures && !is_shown(&line) {
             continue;
         }
         let mut group = criterion.benchmark_group(format!("{build}/{}", line.workload));
