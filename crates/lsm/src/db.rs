@@ -22,7 +22,7 @@ use crate::options::Background;
 use crate::stamp::{Kind, Sequence};
 use crate::stats::Stats;
 use crate::version::LEVELS;
-use crate::{Batch, Options, Result};
+use crate::{Batch, Isolation, Options, Result, Transaction};
 
 /// An open store.
 ///
@@ -159,6 +159,22 @@ impl Db {
         Snapshot { default: self.default.clone(), sequence }
     }
 
+    /// Begins a transaction, which reads from this moment on.
+    pub fn transaction(&self, isolation: Isolation) -> Transaction {
+        Transaction::new(self.snapshot(), isolation)
+    }
+
+    /// Sets a key to `new`, or removes it where that is `None`, if it has the value `expected`, or
+    /// is absent where that is `None`. Returns whether it was so.
+    pub fn compare_and_set(
+        &self,
+        key: &[u8],
+        expected: Option<&[u8]>,
+        new: Option<&[u8]>,
+    ) -> Result<bool> {
+        self.default.compare_and_set(key, expected, new)
+    }
+
     /// The family that is always there.
     pub fn default_family(&self) -> &Family {
         &self.default
@@ -253,6 +269,14 @@ impl Family {
         self.core.id
     }
 
+    pub(crate) fn core(&self) -> &Arc<FamilyCore> {
+        &self.core
+    }
+
+    pub(crate) fn shared_core(&self) -> &Arc<Core> {
+        &self.handle.core
+    }
+
     /// Sets the value of a key.
     #[inline]
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
@@ -269,6 +293,28 @@ impl Family {
         let mut batch = Batch::new();
         batch.push(change)?;
         self.handle.core.commit(&mut batch)
+    }
+
+    /// Sets a key to `new`, or removes it where that is `None`, if it has the value `expected`, or
+    /// is absent where that is `None`. Returns whether it was so. Other writers wait meanwhile.
+    pub fn compare_and_set(
+        &self,
+        key: &[u8],
+        expected: Option<&[u8]>,
+        new: Option<&[u8]>,
+    ) -> Result<bool> {
+        let mut batch = Batch::new();
+        match new {
+            Some(value) => batch.put_in(self, key, value)?,
+            None => batch.delete_in(self, key)?,
+        }
+        let core = &self.handle.core;
+        let differs = || {
+            let guard = epoch::pin();
+            let found = core.value(&self.core, key, None, &guard)?;
+            Ok((found != expected).then_some(()))
+        };
+        Ok(core.commit_unless(&mut batch, differs)?.is_none())
     }
 
     /// A copy of the value of a key.
@@ -303,7 +349,7 @@ impl Family {
 }
 
 /// A range as its first key and the first key behind it.
-fn bounds<'k>(range: &impl RangeBounds<&'k [u8]>) -> (Vec<u8>, Option<Vec<u8>>) {
+pub(crate) fn bounds<'k>(range: &impl RangeBounds<&'k [u8]>) -> (Vec<u8>, Option<Vec<u8>>) {
     // The smallest key above a key is the key and a zero.
     let above = |key: &[u8]| [key, &[0]].concat();
     let lower = match range.start_bound() {
@@ -320,6 +366,14 @@ fn bounds<'k>(range: &impl RangeBounds<&'k [u8]>) -> (Vec<u8>, Option<Vec<u8>>) 
 }
 
 impl Snapshot {
+    pub(crate) fn default_family(&self) -> &Family {
+        &self.default
+    }
+
+    pub(crate) fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
     /// A copy of the value that a key had.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.get_in(&self.default, key)

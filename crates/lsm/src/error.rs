@@ -1,5 +1,6 @@
 //! What can go wrong with a store, by what the caller can do about it.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use env::fs::{FsError, FsErrorKind};
@@ -67,9 +68,34 @@ pub enum Error {
     #[error("there is no store in {0}; set the option `create` or correct the path")]
     Missing(PathBuf),
 
+    /// Somebody changed a key that a transaction depends on. Nothing was written.
+    #[error("key {key} of family `{family}` was changed meanwhile; begin the transaction again")]
+    Conflict {
+        /// The name of the family.
+        family: String,
+        /// The key.
+        key: Key,
+    },
+
     /// The family was dropped.
     #[error("family {0} was dropped; open it again by its name")]
     Dropped(u32),
+}
+
+/// A key as it is shown: text where it is text, else escaped.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Key(pub Vec<u8>);
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

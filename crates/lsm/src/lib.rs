@@ -54,12 +54,14 @@ mod snapshot;
 mod stamp;
 mod stats;
 mod table;
+mod transaction;
 mod version;
 
 pub use batch::{Batch, KEY_LEN_MAX, VALUE_LEN_MAX};
 pub use db::{Db, Family, Snapshot};
-pub use error::{Error, Result};
+pub use error::{Error, Key, Result};
 pub use iter::Iter;
 pub use options::{Backend, Background, Durability, Options};
 pub use stats::Stats;
 pub use table::Codec;
+pub use transaction::{Isolation, Transaction};

@@ -12,9 +12,9 @@ use crossbeam_epoch::Guard;
 use super::core::{Core, FamilyCore, State};
 use crate::iter::Iter;
 use crate::memtable::{self, Versions};
-use crate::merge::Source;
-use crate::run::RunCursor;
-use crate::stamp::{Sequence, Stamp};
+use crate::merge::{Merge, Source, To};
+use crate::run::{Run, RunCursor};
+use crate::stamp::{SEQUENCE_MAX, Sequence, Stamp};
 use crate::{Result, table};
 
 impl State {
@@ -74,6 +74,42 @@ impl Core {
         let sequence = sequence.unwrap_or_else(|| self.visible());
         let copy = |key: &&[u8]| Ok(state.value(key, sequence, &guard)?.map(<[u8]>::to_vec));
         keys.iter().map(copy).collect()
+    }
+
+    /// The number of the newest change of a key that there still is; 0 where there is none.
+    pub(crate) fn newest_change(&self, family: &FamilyCore, key: &[u8]) -> Result<Sequence> {
+        let guard = epoch::pin();
+        let found = family.state(&guard).find(key, SEQUENCE_MAX, &guard)?;
+        Ok(found.map_or(0, |(stamp, _)| stamp.sequence()))
+    }
+
+    /// A key of a range that was changed after `since`, if there is one. Of the tables only those
+    /// are asked that are not older.
+    pub(crate) fn changed_since(
+        &self,
+        family: &FamilyCore,
+        since: Sequence,
+        lower: &[u8],
+        upper: Option<&[u8]>,
+    ) -> Result<Option<Vec<u8>>> {
+        let state = family.share();
+        let memtables = std::iter::once(&state.memtable).chain(&state.immutables);
+        let in_memory = memtables
+            .map(|it| memtable::Cursor::new(Arc::clone(it), Versions::VisibleAt(SEQUENCE_MAX)))
+            .map(Source::Memory);
+        let tables = state.version.tables().filter(|(_, it)| it.meta.newest > since);
+        let in_tables = tables
+            .map(|(_, it)| Run::new(vec![Arc::clone(it)]))
+            .map(|it| Source::Run(RunCursor::new(it, true)));
+        let mut merge = Merge::new(in_memory.chain(in_tables).collect());
+        merge.go(To::AtLeast(lower))?;
+        while let Some(key) = merge.key().filter(|key| upper.is_none_or(|upper| **key < *upper)) {
+            if merge.entry().0.sequence() > since {
+                return Ok(Some(key.to_vec()));
+            }
+            merge.next()?;
+        }
+        Ok(None)
     }
 
     /// An iterator over a family at a moment, or now.

@@ -7,6 +7,7 @@ mod disk;
 mod iterate;
 mod planted;
 mod shape;
+mod transaction;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

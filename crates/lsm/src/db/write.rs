@@ -36,6 +36,32 @@ impl Core {
             return Ok(());
         }
         self.apply(&mut self.writer.lock(), batch)?;
+        self.acknowledge()
+    }
+
+    /// Makes all changes of a batch, unless something is in the way, which is returned. Between the
+    /// look and the changes nobody else writes.
+    pub(crate) fn commit_unless<T>(
+        &self,
+        batch: &mut Batch,
+        obstacle: impl FnOnce() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        {
+            let mut writer = self.writer.lock();
+            if let Some(found) = obstacle()? {
+                return Ok(Some(found));
+            }
+            self.apply(&mut writer, batch)?;
+        }
+        self.acknowledge()?;
+        Ok(None)
+    }
+
+    /// Waits until what was written is as durable as promised.
+    fn acknowledge(&self) -> Result<()> {
         match self.options.durability {
             Durability::Os => Ok(()),
             Durability::Sync => Ok(self.log.sync()?),
