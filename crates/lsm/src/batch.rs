@@ -48,7 +48,7 @@ pub(crate) struct Change<'a> {
     pub(crate) kind: Kind,
     pub(crate) family: FamilyId,
     pub(crate) key: &'a [u8],
-    /// Empty for a tombstone.
+    /// Empty for a tombstone, and for a removal the first key that stays.
     pub(crate) value: &'a [u8],
 }
 
@@ -100,11 +100,25 @@ impl Batch {
         self.push(&Change { kind: Kind::Tombstone, family: family.id(), key, value: &[] })
     }
 
+    /// Removes all keys from `start` on and below `end`, at the cost of one change. What a batch
+    /// does to them later stays.
+    pub fn delete_range(&mut self, start: &[u8], end: &[u8]) -> Result<()> {
+        self.push(&Change { kind: Kind::Removal, family: 0, key: start, value: end })
+    }
+
+    /// [`Batch::delete_range`] in a family.
+    pub fn delete_range_in(&mut self, family: &Family, start: &[u8], end: &[u8]) -> Result<()> {
+        self.push(&Change { kind: Kind::Removal, family: family.id(), key: start, value: end })
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, change: &Change<'_>) -> Result<()> {
         let Change { kind, family, key, value } = change;
         let key_len = bounded("a key", key.len(), KEY_LEN_MAX)?;
-        let value_len = bounded("a value", value.len(), VALUE_LEN_MAX)?;
+        let value_len = match kind {
+            Kind::Removal => bounded("a key", value.len(), KEY_LEN_MAX)?,
+            _ => bounded("a value", value.len(), VALUE_LEN_MAX)?,
+        };
         let Some(count) = self.count.checked_add(1) else {
             let (len, limit) = (self.len(), u32::MAX as usize);
             return Err(Error::TooLarge { what: "a batch", len, limit });
@@ -113,7 +127,7 @@ impl Batch {
         self.bytes.put_u8(*kind as u8);
         self.bytes.put_short(*family);
         self.bytes.put_short(key_len);
-        if *kind == Kind::Value {
+        if *kind != Kind::Tombstone {
             self.bytes.put_short(value_len);
         }
         self.bytes.extend_from_slice(key);
@@ -148,14 +162,10 @@ fn bounded(what: &'static str, len: usize, limit: usize) -> Result<u32> {
 
 #[inline]
 fn take_change<'a>(from: &mut Taker<'a>) -> Option<Change<'a>> {
-    let kind = match from.u8()? {
-        0 => Kind::Tombstone,
-        1 => Kind::Value,
-        _ => return None,
-    };
+    let kind = Kind::of(from.u8()?)?;
     let family = from.short()?;
     let key_len = from.short()?;
-    let value_len = if kind == Kind::Value { from.short()? } else { 0 };
+    let value_len = if kind == Kind::Tombstone { 0 } else { from.short()? };
     let key = from.take(key_len)?;
     let value = from.take(value_len)?;
     Some(Change { kind, family, key, value })
@@ -183,14 +193,14 @@ mod tests {
         #[test]
         fn a_record_is_read_as_it_was_written(
             changes in prop::collection::vec(
-                (any::<bool>(), any::<u32>(), any::<Vec<u8>>(), any::<Vec<u8>>()), 0..20),
+                (0_u8..3, any::<u32>(), any::<Vec<u8>>(), any::<Vec<u8>>()), 0..20),
             first: u64,
         ) {
             let mut batch = Batch::new();
             let mut expected = Vec::new();
-            for (is_put, family, key, value) in &changes {
-                let kind = if *is_put { Kind::Value } else { Kind::Tombstone };
-                let value = if *is_put { &**value } else { &[] };
+            for (kind, family, key, value) in &changes {
+                let kind = Kind::of(*kind).expect("there is one");
+                let value = if kind == Kind::Tombstone { &[] } else { &**value };
                 let change = Change { kind, family: *family, key, value };
                 batch.push(&change).expect("it is small");
                 expected.push(change);

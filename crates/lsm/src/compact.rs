@@ -26,12 +26,19 @@ pub(crate) struct Job {
     pub(crate) level: usize,
     pub(crate) upper: Vec<Arc<Table>>,
     pub(crate) lower: Vec<Arc<Table>>,
+    /// The tables are written anew where they are, to be rid of what nobody sees.
+    pub(crate) is_rewrite: bool,
 }
 
 impl Job {
     /// Whether the table only changes its level.
     pub(crate) fn is_move(&self) -> bool {
-        self.lower.is_empty() && self.upper.len() == 1
+        !self.is_rewrite && self.lower.is_empty() && self.upper.len() == 1
+    }
+
+    /// The level on which the outcome goes.
+    pub(crate) fn target(&self) -> usize {
+        if self.is_rewrite { self.level.max(1) } else { self.level + 1 }
     }
 
     /// The smallest and the largest key.
@@ -94,7 +101,12 @@ fn from_level(version: &Version, level: usize) -> Option<Job> {
 fn job(version: &Version, level: usize, upper: Vec<Arc<Table>>) -> Option<Job> {
     let (smallest, largest) = bounds(upper.iter())?;
     let lower = version.overlapping(level + 1, smallest, largest);
-    Some(Job { level, upper, lower })
+    Some(Job { level, upper, lower, is_rewrite: false })
+}
+
+/// The job that writes tables of a level anew. Those of level 0 must be all that there is.
+pub(crate) fn rewrite(level: usize, upper: Vec<Arc<Table>>) -> Job {
+    Job { level, upper, lower: Vec::new(), is_rewrite: true }
 }
 
 fn bounds<'a>(

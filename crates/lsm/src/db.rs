@@ -2,7 +2,9 @@
 
 mod core;
 mod open;
+mod output;
 mod read;
+mod removals;
 mod work;
 mod write;
 
@@ -130,6 +132,11 @@ impl Db {
     /// Removes a key, present or not.
     pub fn delete(&self, key: &[u8]) -> Result<()> {
         self.default.delete(key)
+    }
+
+    /// Removes all keys from `start` on and below `end`, at the cost of one change.
+    pub fn delete_range(&self, start: &[u8], end: &[u8]) -> Result<()> {
+        self.default.delete_range(start, end)
     }
 
     /// Makes all changes of a batch, or none. The batch is as it was, to be cleared or used again.
@@ -286,6 +293,12 @@ impl Family {
     /// Removes a key, present or not.
     pub fn delete(&self, key: &[u8]) -> Result<()> {
         self.change(&Change { kind: Kind::Tombstone, family: self.id(), key, value: &[] })
+    }
+
+    /// Removes all keys from `start` on and below `end`, at the cost of one change. Their space
+    /// comes back with the merges that follow, and at once for tables that hold nothing else.
+    pub fn delete_range(&self, start: &[u8], end: &[u8]) -> Result<()> {
+        self.change(&Change { kind: Kind::Removal, family: self.id(), key: start, value: end })
     }
 
     #[inline]

@@ -8,6 +8,7 @@
 use crate::Result;
 use crate::merge::{Merge, Source, To};
 use crate::planted::planted;
+use crate::removal::Removals;
 use crate::stamp::{Sequence, Stamp};
 
 /// A place in a family, as it was when the iterator was made.
@@ -32,6 +33,7 @@ use crate::stamp::{Sequence, Stamp};
 #[derive(Debug)]
 pub struct Iter {
     merge: Merge,
+    removals: Removals,
     sequence: Sequence,
     /// Keys from here on are shown.
     lower: Vec<u8>,
@@ -57,9 +59,10 @@ enum Mode {
 }
 
 impl Iter {
-    pub(crate) fn new(sources: Vec<Source>, sequence: Sequence) -> Self {
+    pub(crate) fn new(sources: Vec<Source>, removals: Removals, sequence: Sequence) -> Self {
         Self {
             merge: Merge::new(sources),
+            removals,
             sequence,
             lower: Vec::new(),
             upper: None,
@@ -184,7 +187,7 @@ impl Iter {
                 self.key.clear();
                 self.key.extend_from_slice(key);
                 has_passed = true;
-                if !stamp.is_tombstone() {
+                if !stamp.is_tombstone() && !self.is_removed(stamp) {
                     self.mode = Mode::Forward;
                     return Ok(());
                 }
@@ -192,6 +195,13 @@ impl Iter {
             self.merge.next()?;
         }
         Ok(())
+    }
+
+    /// Whether a removed range hides the newest version of the key here.
+    #[inline]
+    fn is_removed(&self, stamp: Stamp) -> bool {
+        !self.removals.is_empty()
+            && self.removals.newest(&self.key, self.sequence) > stamp.sequence()
     }
 
     /// All sources stand at their last entry below some key, or before all.
@@ -220,7 +230,7 @@ impl Iter {
                 }
             }
             self.key = key;
-            if newest.is_some_and(|it| !it.is_tombstone()) {
+            if newest.is_some_and(|it| !it.is_tombstone() && !self.is_removed(it)) {
                 self.mode = Mode::Backward;
                 return Ok(());
             }

@@ -32,7 +32,7 @@
 //!
 //! # What this crate does not do
 //!
-//! It has no merge operators, range tombstones or expiry, it does not separate large values from
+//! It has no merge operators and no expiry, it does not separate large values from
 //! their keys, and it compresses blocks by LZ4 only. One process opens a store at a time.
 
 mod batch;
@@ -48,6 +48,7 @@ mod memtable;
 mod merge;
 mod options;
 mod planted;
+mod removal;
 mod run;
 mod slot;
 mod snapshot;

@@ -17,6 +17,7 @@ use wal::{Backend, Log, Position};
 
 use crate::batch::FamilyId;
 use crate::codec::{Put, Taker};
+use crate::removal::Removal;
 use crate::stamp::Sequence;
 use crate::table::TableMeta;
 use crate::version::LEVELS;
@@ -42,6 +43,10 @@ pub(crate) enum Edit {
     Flushed(FamilyId, Position),
     /// Changes up to this number were made.
     Sequence(Sequence),
+    /// A range of keys was removed.
+    Removal(FamilyId, Removal),
+    /// No table needs the removal of this number any more.
+    Forget(FamilyId, Sequence),
 }
 
 /// What the manifest says of a family.
@@ -50,6 +55,7 @@ pub(crate) struct FamilyFacts {
     pub(crate) name: String,
     pub(crate) tables: BTreeMap<u64, (usize, TableMeta)>,
     pub(crate) flushed: Option<Position>,
+    pub(crate) removals: BTreeMap<Sequence, Removal>,
 }
 
 /// What the manifest says.
@@ -157,6 +163,15 @@ impl Facts {
                 self.families.entry(id).or_default().flushed = Some(position);
             }
             Edit::Sequence(sequence) => self.sequence = self.sequence.max(sequence),
+            Edit::Removal(id, removal) => {
+                let family = self.families.entry(id).or_default();
+                family.removals.insert(removal.sequence, removal);
+            }
+            Edit::Forget(id, sequence) => {
+                if let Some(family) = self.families.get_mut(&id) {
+                    family.removals.remove(&sequence);
+                }
+            }
         }
     }
 
@@ -171,6 +186,7 @@ impl Facts {
             edits.push(Edit::Family(id, family.name.clone()));
             edits.extend(family.flushed.map(|it| Edit::Flushed(id, it)));
             edits.extend(family.tables.values().map(|it| Edit::Add(id, it.0, it.1.clone())));
+            edits.extend(family.removals.values().map(|it| Edit::Removal(id, it.clone())));
         }
         edits
     }
@@ -211,6 +227,18 @@ fn encode(edits: &[Edit]) -> Vec<u8> {
                 bytes.put_u8(7);
                 bytes.put_u64(*sequence);
             }
+            Edit::Removal(id, removal) => {
+                bytes.put_u8(8);
+                bytes.put_u32(*id);
+                bytes.put_u64(removal.sequence);
+                bytes.put_bytes(&removal.start);
+                bytes.put_bytes(&removal.end);
+            }
+            Edit::Forget(id, sequence) => {
+                bytes.put_u8(9);
+                bytes.put_u32(*id);
+                bytes.put_u64(*sequence);
+            }
         }
     }
     bytes
@@ -241,6 +269,12 @@ fn take_edit(from: &mut Taker<'_>) -> Option<Edit> {
             Edit::Flushed(id, Position { segment, offset })
         }
         7 => Edit::Sequence(from.u64()?),
+        8 => {
+            let (id, sequence) = (from.u32()?, from.u64()?);
+            let (start, end) = (from.bytes()?.to_vec(), from.bytes()?.to_vec());
+            Edit::Removal(id, Removal { start, end, sequence })
+        }
+        9 => Edit::Forget(from.u32()?, from.u64()?),
         _ => return None,
     })
 }
@@ -273,6 +307,8 @@ mod tests {
             Edit::Remove(1, 4),
             Edit::Flushed(1, position),
             Edit::Sequence(11),
+            Edit::Removal(1, Removal { start: b"a".to_vec(), end: b"c".to_vec(), sequence: 10 }),
+            Edit::Forget(1, 8),
             Edit::DropFamily(2),
         ];
         let bytes = encode(&edits);
@@ -315,6 +351,9 @@ mod tests {
             Edit::Add(4, 2, meta(9)),
             Edit::Add(4, 0, meta(12)),
             Edit::Remove(4, 12),
+            Edit::Removal(4, Removal { start: b"a".to_vec(), end: b"c".to_vec(), sequence: 3 }),
+            Edit::Removal(4, Removal { start: b"b".to_vec(), end: b"c".to_vec(), sequence: 4 }),
+            Edit::Forget(4, 3),
             Edit::Sequence(5),
             Edit::DropFamily(6),
         ] {

@@ -20,11 +20,14 @@ mod tree;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crossbeam_epoch::{self as epoch, Guard};
 use wal::Position;
 
 use self::arena::{Arena, Handle, Record};
 use self::tree::{Place, Probe, Seek, Tree};
 use crate::head::Prefix;
+use crate::removal::{Removal, Removals};
+use crate::slot::Slot;
 use crate::stamp::{Sequence, Stamp};
 
 /// The newest changes; see the module's header.
@@ -38,13 +41,16 @@ pub(crate) struct Memtable {
     /// The number of this memtable; later ones have larger numbers.
     pub(crate) number: u64,
     changes: AtomicUsize,
+    /// Ranges of keys that were removed while this memtable took the writes.
+    removals: Slot<Removals>,
 }
 
 impl Memtable {
     /// An empty one for `capacity` bytes of records, whose keys are expected to share `prefix`.
     pub(crate) fn new(number: u64, capacity: usize, prefix: Prefix, log_start: Position) -> Self {
         let (arena, tree) = (Arena::new(capacity), Tree::new());
-        Self { arena, tree, prefix, log_start, number, changes: AtomicUsize::new(0) }
+        let (changes, removals) = (AtomicUsize::new(0), Slot::new(None));
+        Self { arena, tree, prefix, log_start, number, changes, removals }
     }
 
     /// What a change takes of the capacity.
@@ -78,6 +84,25 @@ impl Memtable {
         self.tree.insert(&self.arena, probe, |older| self.arena.push(stamp, older, key, value));
         // Relaxed: a count, and there is one writer.
         self.changes.store(self.changes() + 1, Ordering::Relaxed);
+    }
+
+    /// Removes a range of keys, also from what lies beneath. One thread at a time, as for inserts.
+    pub(crate) fn remove_range(&self, removal: Removal) {
+        let guard = epoch::pin();
+        let before = self.removals.load(&guard);
+        let removals = match before {
+            Some(before) => before.with([removal]),
+            None => Removals::new(vec![removal]),
+        };
+        self.removals.replace(Some(Arc::new(removals)), &guard);
+        // Relaxed: as above.
+        self.changes.store(self.changes() + 1, Ordering::Relaxed);
+    }
+
+    /// The ranges of keys that were removed, if any were.
+    #[inline]
+    pub(crate) fn removals<'g>(&self, guard: &'g Guard) -> Option<&'g Removals> {
+        self.removals.load(guard)
     }
 
     /// The newest version of a key that is not above `sequence`.

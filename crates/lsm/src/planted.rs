@@ -26,6 +26,8 @@ pub(crate) enum Bug {
     LogReleasedEarly,
     /// The manifest says that more of the log is in tables than is.
     FlushedTooFar,
+    /// A removed range is forgotten while tables still hold keys of it.
+    RemovalForgottenEarly,
     /// An iterator walks backward past the newest version of a key.
     OldestVersionBackward,
 }

@@ -1,10 +1,12 @@
 //! Which moments are still looked at, and what versions that keeps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::stamp::{Sequence, Stamp};
+use crate::removal::Removals;
+use crate::stamp::{SEQUENCE_MAX, Sequence, Stamp};
 
 /// The snapshots that are held.
 #[derive(Debug, Default)]
@@ -52,10 +54,13 @@ impl Snapshots {
 /// ```
 ///
 /// At the bottom, where nothing older lies beneath, a tombstone of the oldest stripe hides nothing
-/// and goes, and the number of a value there is of no interest to anyone and becomes zero.
+/// and goes, and the number of a value there is of no interest to anyone and becomes zero. A version
+/// goes too where a removed range hides it from all who could see it; and while there are removed
+/// ranges numbers stay, because they tell what was written before and what after.
 #[derive(Debug)]
 pub(crate) struct Retain {
     snapshots: Vec<Sequence>,
+    removals: Arc<Removals>,
     is_bottom: bool,
     key: Vec<u8>,
     /// The stripe of the last version of the key; none before the first.
@@ -63,8 +68,8 @@ pub(crate) struct Retain {
 }
 
 impl Retain {
-    pub(crate) fn new(snapshots: Vec<Sequence>, is_bottom: bool) -> Self {
-        Self { snapshots, is_bottom, key: Vec::new(), stripe: None }
+    pub(crate) fn new(snapshots: Vec<Sequence>, removals: Arc<Removals>, is_bottom: bool) -> Self {
+        Self { snapshots, removals, is_bottom, key: Vec::new(), stripe: None }
     }
 
     /// The stamp under which a version is kept, if it is. Entries come in the order of a merge.
@@ -79,8 +84,15 @@ impl Retain {
         if self.stripe.replace(stripe) == Some(stripe) {
             return None;
         }
+        if !self.removals.is_empty() {
+            let last = self.snapshots.get(stripe).copied().unwrap_or(SEQUENCE_MAX);
+            if self.removals.newest(key, last) > stamp.sequence() {
+                return None;
+            }
+        }
         if self.is_bottom && stripe == 0 {
-            return (!stamp.is_tombstone()).then(|| Stamp::new(0, stamp.kind()));
+            let number = if self.removals.is_empty() { 0 } else { stamp.sequence() };
+            return (!stamp.is_tombstone()).then(|| Stamp::new(number, stamp.kind()));
         }
         Some(stamp)
     }
@@ -89,10 +101,11 @@ impl Retain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::removal::Removal;
     use crate::stamp::Kind::{Tombstone, Value};
 
     fn kept(snapshots: &[Sequence], is_bottom: bool, versions: &[Stamp]) -> Vec<Stamp> {
-        let mut retain = Retain::new(snapshots.to_vec(), is_bottom);
+        let mut retain = Retain::new(snapshots.to_vec(), Arc::default(), is_bottom);
         versions.iter().filter_map(|it| retain.keep(b"key", *it)).collect()
     }
 
@@ -113,6 +126,22 @@ mod tests {
         let held = [Stamp::new(5, Tombstone), Stamp::new(0, Value)];
         assert_eq!(kept(&[4], true, &versions), held, "a snapshot sees the value");
         assert_eq!(kept(&[5], true, &versions), []);
+    }
+
+    #[test]
+    fn a_removed_range_hides_what_is_older_from_all_who_see_it() {
+        let removal = Removal { start: b"a".to_vec(), end: b"z".to_vec(), sequence: 5 };
+        let removals = Arc::new(Removals::new(vec![removal]));
+        let kept = |snapshots: &[Sequence], versions: &[Stamp]| -> Vec<Stamp> {
+            let mut retain = Retain::new(snapshots.to_vec(), Arc::clone(&removals), true);
+            versions.iter().filter_map(|it| retain.keep(b"key", *it)).collect()
+        };
+        let versions = [7, 4, 2].map(|it| Stamp::new(it, Value));
+        assert_eq!(kept(&[], &versions), versions[..1], "and it keeps its number");
+        assert_eq!(kept(&[3], &versions), [versions[0], versions[2]]);
+        assert_eq!(kept(&[4], &versions), versions[..2]);
+        assert_eq!(kept(&[5], &versions[1..]), []);
+        assert_eq!(kept(&[6, 9], &versions), versions[..1]);
     }
 
     #[test]

@@ -19,6 +19,15 @@ pub(crate) enum Kind {
     Tombstone = 0,
     /// It sets the value.
     Value = 1,
+    /// It removes a range of keys. Only in batches: memtables and tables keep removals apart.
+    Removal = 2,
+}
+
+impl Kind {
+    /// The kind of this number.
+    pub(crate) fn of(number: u8) -> Option<Self> {
+        [Self::Tombstone, Self::Value, Self::Removal].get(usize::from(number)).copied()
+    }
 }
 
 /// A sequence number and a kind.
@@ -31,7 +40,7 @@ impl Stamp {
         Self((sequence << 8) | kind as u64)
     }
 
-    /// A stamp as it was stored; `None` where its kind is unknown.
+    /// A stamp as it was stored; `None` where an entry cannot be of its kind.
     pub(crate) fn from_bits(bits: u64) -> Option<Self> {
         (bits & 0xff <= Kind::Value as u64).then_some(Self(bits))
     }

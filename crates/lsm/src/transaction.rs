@@ -229,7 +229,7 @@ impl Transaction {
     }
 
     fn changed(&self, family: &Family, key: &[u8]) -> Result<Option<Error>> {
-        let newest = family.shared_core().newest_change(family.core(), key)?;
+        let newest = family.core().newest_change(key)?;
         Ok((newest > self.snapshot.sequence()).then(|| conflict(family, key.to_vec())))
     }
 
@@ -239,8 +239,8 @@ impl Transaction {
         lower: &[u8],
         upper: Option<&[u8]>,
     ) -> Result<Option<Error>> {
-        let (core, since) = (family.shared_core(), self.snapshot.sequence());
-        let key = core.changed_since(family.core(), since, lower, upper)?;
+        let since = self.snapshot.sequence();
+        let key = family.core().changed_since(since, lower, upper)?;
         Ok(key.map(|key| conflict(family, key)))
     }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crossbeam_epoch::Guard;
 
 use crate::Result;
+use crate::removal::{Removal, Removals};
 use crate::run::Run;
 use crate::stamp::{Sequence, Stamp};
 use crate::table::Table;
@@ -25,6 +26,8 @@ pub(crate) const LEVELS: usize = 7;
 pub(crate) struct Version {
     /// For each level its runs, the newest first.
     levels: [Vec<Run>; LEVELS],
+    /// Removed ranges that tables may still hold keys of.
+    pub(crate) removals: Arc<Removals>,
 }
 
 /// What a flush or merge changes.
@@ -33,12 +36,15 @@ pub(crate) struct Change {
     pub(crate) removed: Vec<u64>,
     /// Tables and the level on which each goes.
     pub(crate) added: Vec<(usize, Arc<Table>)>,
+    pub(crate) removals: Vec<Removal>,
+    /// The numbers of removals that have done their work.
+    pub(crate) forgotten: Vec<Sequence>,
 }
 
 impl Version {
-    /// The version with these tables.
-    pub(crate) fn of(tables: Vec<(usize, Arc<Table>)>) -> Self {
-        Self::default().with(&Change { removed: Vec::new(), added: tables })
+    /// The version with these tables and removals.
+    pub(crate) fn of(tables: Vec<(usize, Arc<Table>)>, removals: Vec<Removal>) -> Self {
+        Self::default().with(&Change { added: tables, removals, ..Change::default() })
     }
 
     /// The version after a change.
@@ -57,7 +63,13 @@ impl Version {
                 tables.into_iter().map(|it| Run::new(vec![it])).collect()
             }
         });
-        Self { levels }
+        let removals = if change.removals.is_empty() && change.forgotten.is_empty() {
+            Arc::clone(&self.removals)
+        } else {
+            let added = self.removals.with(change.removals.iter().cloned());
+            Arc::new(added.without(&change.forgotten))
+        };
+        Self { levels, removals }
     }
 
     pub(crate) fn level(&self, level: usize) -> &[Run] {

@@ -10,6 +10,7 @@ use env::fs::{Fs, Lock};
 use parking_lot::{Condvar, Mutex, RwLock};
 use wal::{Log, Position};
 
+use super::removals::Fences;
 use crate::batch::FamilyId;
 use crate::cache::Cache;
 use crate::manifest::Manifest;
@@ -89,6 +90,7 @@ pub(crate) struct FamilyCore {
     pub(crate) state: Slot<State>,
     /// Held while `state` is replaced.
     pub(crate) install: Mutex<()>,
+    pub(crate) fences: Mutex<Fences>,
 }
 
 /// What a reader needs, at one moment.
@@ -103,7 +105,7 @@ pub(crate) struct State {
 impl FamilyCore {
     pub(crate) fn new(id: FamilyId, name: String, state: State) -> Self {
         let state = Slot::new(Some(Arc::new(state)));
-        Self { id, name, state, install: Mutex::new(()) }
+        Self { id, name, state, install: Mutex::default(), fences: Mutex::default() }
     }
 
     /// The present state, for as long as the guard pins it.

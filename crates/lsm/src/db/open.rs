@@ -11,7 +11,8 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use wal::{Log, Position};
 
 use super::core::{Core, FamilyCore, State, Work, Writer};
-use super::work::remove_strays;
+use super::output::remove_strays;
+use super::write::insert;
 use crate::batch::{self, FamilyId};
 use crate::cache::Cache;
 use crate::head::Prefix;
@@ -19,7 +20,6 @@ use crate::manifest::{Edit, Facts, Manifest};
 use crate::memtable::Memtable;
 use crate::planted::planted;
 use crate::snapshot::Snapshots;
-use crate::stamp::Stamp;
 use crate::stats::Counters;
 use crate::table::Table;
 use crate::version::Version;
@@ -97,7 +97,7 @@ fn open_families(
         let start = family.flushed.unwrap_or(Position { segment: 0, offset: 0 });
         let memtable = Memtable::new(0, options.memtable_size, Prefix::default(), start);
         let memtable = Arc::new(memtable);
-        let version = Arc::new(Version::of(open));
+        let version = Arc::new(Version::of(open, family.removals.values().cloned().collect()));
         let state = State { memtable, immutables: Vec::new(), version };
         families.push(Arc::new(FamilyCore::new(id, family.name.clone(), state)));
     }
@@ -157,7 +157,7 @@ fn replay_record(
             && is_missing(&change.family)
         {
             let memtable = &family.state(&guard).memtable;
-            memtable.insert(Stamp::new(sequence, change.kind), change.key, change.value);
+            insert(memtable, sequence, change);
         }
     }
     if !planted!(ReusedSequence) {

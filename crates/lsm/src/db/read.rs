@@ -13,6 +13,7 @@ use super::core::{Core, FamilyCore, State};
 use crate::iter::Iter;
 use crate::memtable::{self, Versions};
 use crate::merge::{Merge, Source, To};
+use crate::removal::{Removal, Removals};
 use crate::run::{Run, RunCursor};
 use crate::stamp::{SEQUENCE_MAX, Sequence, Stamp};
 use crate::{Result, table};
@@ -42,8 +43,72 @@ impl State {
         sequence: Sequence,
         guard: &'g Guard,
     ) -> Result<Option<&'g [u8]>> {
-        let found = self.find(key, sequence, guard)?;
-        Ok(found.filter(|(stamp, _)| !stamp.is_tombstone()).map(|(_, value)| value))
+        let found = self.find(key, sequence, guard)?.filter(|it| !it.0.is_tombstone());
+        let is_removed = |stamp: Stamp| self.removed_at(key, sequence, guard) > stamp.sequence();
+        Ok(found.filter(|it| !is_removed(it.0)).map(|it| it.1))
+    }
+
+    /// The number of the newest removal of a key that is not above `sequence`.
+    #[inline]
+    fn removed_at(&self, key: &[u8], sequence: Sequence, guard: &Guard) -> Sequence {
+        let newest = |it: &Removals| if it.is_empty() { 0 } else { it.newest(key, sequence) };
+        let memtables = std::iter::once(&self.memtable).chain(&self.immutables);
+        let in_memory = memtables.filter_map(|it| it.removals(guard)).map(newest);
+        in_memory.fold(newest(&self.version.removals), Sequence::max)
+    }
+
+    /// All removals up to `sequence`.
+    fn removals(&self, sequence: Sequence) -> Removals {
+        let guard = epoch::pin();
+        let memtables = std::iter::once(&self.memtable).chain(&self.immutables);
+        let in_memory = memtables.filter_map(|it| it.removals(&guard)).flat_map(Removals::all);
+        let all = in_memory.chain(self.version.removals.all());
+        Removals::new(all.filter(|it| it.sequence <= sequence).cloned().collect())
+    }
+}
+
+/// What a transaction has to know.
+impl FamilyCore {
+    /// The number of the newest change of a key that there still is; 0 where there is none.
+    pub(crate) fn newest_change(&self, key: &[u8]) -> Result<Sequence> {
+        let guard = epoch::pin();
+        let state = self.state(&guard);
+        let removed = state.removed_at(key, SEQUENCE_MAX, &guard);
+        let found = state.find(key, SEQUENCE_MAX, &guard)?;
+        Ok(found.map_or(removed, |(stamp, _)| stamp.sequence().max(removed)))
+    }
+
+    /// A key of a range that was changed after `since`, if there is one. Of the tables only those
+    /// are asked that are not older.
+    pub(crate) fn changed_since(
+        &self,
+        since: Sequence,
+        lower: &[u8],
+        upper: Option<&[u8]>,
+    ) -> Result<Option<Vec<u8>>> {
+        let state = self.share();
+        let meets = |it: &Removal| *lower < *it.end && upper.is_none_or(|upper| *it.start < *upper);
+        let removals = state.removals(SEQUENCE_MAX);
+        if let Some(found) = removals.all().iter().find(|it| it.sequence > since && meets(it)) {
+            return Ok(Some(found.start.clone()));
+        }
+        let memtables = std::iter::once(&state.memtable).chain(&state.immutables);
+        let in_memory = memtables
+            .map(|it| memtable::Cursor::new(Arc::clone(it), Versions::VisibleAt(SEQUENCE_MAX)))
+            .map(Source::Memory);
+        let tables = state.version.tables().filter(|(_, it)| it.meta.newest > since);
+        let in_tables = tables
+            .map(|(_, it)| Run::new(vec![Arc::clone(it)]))
+            .map(|it| Source::Run(RunCursor::new(it, true)));
+        let mut merge = Merge::new(in_memory.chain(in_tables).collect());
+        merge.go(To::AtLeast(lower))?;
+        while let Some(key) = merge.key().filter(|key| upper.is_none_or(|upper| **key < *upper)) {
+            if merge.entry().0.sequence() > since {
+                return Ok(Some(key.to_vec()));
+            }
+            merge.next()?;
+        }
+        Ok(None)
     }
 }
 
@@ -76,42 +141,6 @@ impl Core {
         keys.iter().map(copy).collect()
     }
 
-    /// The number of the newest change of a key that there still is; 0 where there is none.
-    pub(crate) fn newest_change(&self, family: &FamilyCore, key: &[u8]) -> Result<Sequence> {
-        let guard = epoch::pin();
-        let found = family.state(&guard).find(key, SEQUENCE_MAX, &guard)?;
-        Ok(found.map_or(0, |(stamp, _)| stamp.sequence()))
-    }
-
-    /// A key of a range that was changed after `since`, if there is one. Of the tables only those
-    /// are asked that are not older.
-    pub(crate) fn changed_since(
-        &self,
-        family: &FamilyCore,
-        since: Sequence,
-        lower: &[u8],
-        upper: Option<&[u8]>,
-    ) -> Result<Option<Vec<u8>>> {
-        let state = family.share();
-        let memtables = std::iter::once(&state.memtable).chain(&state.immutables);
-        let in_memory = memtables
-            .map(|it| memtable::Cursor::new(Arc::clone(it), Versions::VisibleAt(SEQUENCE_MAX)))
-            .map(Source::Memory);
-        let tables = state.version.tables().filter(|(_, it)| it.meta.newest > since);
-        let in_tables = tables
-            .map(|(_, it)| Run::new(vec![Arc::clone(it)]))
-            .map(|it| Source::Run(RunCursor::new(it, true)));
-        let mut merge = Merge::new(in_memory.chain(in_tables).collect());
-        merge.go(To::AtLeast(lower))?;
-        while let Some(key) = merge.key().filter(|key| upper.is_none_or(|upper| **key < *upper)) {
-            if merge.entry().0.sequence() > since {
-                return Ok(Some(key.to_vec()));
-            }
-            merge.next()?;
-        }
-        Ok(None)
-    }
-
     /// An iterator over a family at a moment, or now.
     pub(crate) fn iter(&self, family: &FamilyCore, sequence: Option<Sequence>) -> Iter {
         let state = family.share();
@@ -124,6 +153,6 @@ impl Core {
             .collect();
         let runs = state.version.runs().map(|it| Source::Run(RunCursor::new(it.clone(), true)));
         sources.extend(runs);
-        Iter::new(sources, sequence)
+        Iter::new(sources, state.removals(sequence), sequence)
     }
 }

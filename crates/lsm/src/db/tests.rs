@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 mod iterate;
 mod planted;
+mod removals;
 mod shape;
 mod transaction;
 
@@ -58,38 +59,61 @@ fn contents(db: &Db) -> Result<Model> {
     Ok(forward)
 }
 
-/// One batch: keys, and values where they are not removed.
-type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+/// A change as the tests make it.
+#[derive(Clone, Debug)]
+enum Step {
+    Put(Vec<u8>, Vec<u8>),
+    Remove(Vec<u8>),
+    /// Keys from the first on, below the second.
+    RemoveRange(Vec<u8>, Vec<u8>),
+}
 
-/// Some batches over few keys, one change in five a removal.
+/// One batch.
+type Changes = Vec<Step>;
+
+fn key(number: u64) -> Vec<u8> {
+    format!("key {number:03}").into_bytes()
+}
+
+/// Some batches over few keys: one change in five a removal, and one in thirty of a range.
 fn batches(seed: u64, count: usize, value_len: u64) -> Vec<Changes> {
     let mut random = SplitMix64::new(seed);
-    let change = move |random: &mut SplitMix64| {
-        let key = format!("key {:03}", random.below(40)).into_bytes();
+    let step = move |random: &mut SplitMix64| {
+        let at = random.below(40);
         let len = usize::try_from(random.below(value_len)).expect("small");
         let value = vec![random.next_u64().to_le_bytes()[0]; len];
-        (key, (!random.chance(1, 5)).then_some(value))
+        match random.below(30) {
+            0 => Step::RemoveRange(key(at), key(at + random.below(12))),
+            1..6 => Step::Remove(key(at)),
+            _ => Step::Put(key(at), value),
+        }
     };
-    (0..count).map(|_| (0..=random.below(3)).map(|_| change(&mut random)).collect()).collect()
+    (0..count).map(|_| (0..=random.below(3)).map(|_| step(&mut random)).collect()).collect()
 }
 
 fn write(db: &Db, changes: &Changes) -> Result<()> {
     let mut batch = Batch::new();
-    for (key, value) in changes {
-        match value {
-            Some(value) => batch.put(key, value)?,
-            None => batch.delete(key)?,
+    for step in changes {
+        match step {
+            Step::Put(key, value) => batch.put(key, value)?,
+            Step::Remove(key) => batch.delete(key)?,
+            Step::RemoveRange(start, end) => batch.delete_range(start, end)?,
         }
     }
     db.write(&mut batch)
 }
 
 fn apply(model: &mut Model, changes: &Changes) {
-    for (key, value) in changes {
-        match value {
-            Some(value) => model.insert(key.clone(), value.clone()),
-            None => model.remove(key),
-        };
+    for step in changes {
+        match step {
+            Step::Put(key, value) => {
+                model.insert(key.clone(), value.clone());
+            }
+            Step::Remove(key) => {
+                model.remove(key);
+            }
+            Step::RemoveRange(start, end) => model.retain(|key, _| key < start || end <= key),
+        }
     }
 }
 

@@ -6,25 +6,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use env::fs::Fs;
+use crossbeam_epoch as epoch;
 
 use super::core::{Core, FamilyCore, State, Work};
+use super::removals::Upkeep;
+use crate::Result;
 use crate::compact::{self, Job};
 use crate::manifest::Edit;
 use crate::memtable::{self, Memtable, Versions};
-use crate::merge::{Merge, Source, To};
+use crate::merge::{Merge, Source};
 use crate::options::Background;
 use crate::planted::planted;
+use crate::removal::Removals;
 use crate::run::{Run, RunCursor};
 use crate::snapshot::Retain;
-use crate::table::{self, Codec, Table, TableBuilder, TableMeta, TableOptions};
+use crate::table::{self, Table};
 use crate::version::{Change, LEVELS, Version};
-use crate::{Error, Result};
 
 /// After a failure the next attempt waits this long, unless somebody asks for it.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Each level above the lowest gets so many bits of filter more for each key.
-const BITS_PER_LEVEL: usize = 3;
 
 /// What a thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,9 @@ impl Core {
     fn is_anything_due(&self) -> bool {
         self.all_families().iter().any(|family| {
             let state = family.share();
-            !state.immutables.is_empty() || compact::pick(&state.version, &self.options).is_some()
+            !state.immutables.is_empty()
+                || compact::pick(&state.version, &self.options).is_some()
+                || self.upkeep(family, &state.version).is_some()
         })
     }
 
@@ -144,7 +146,11 @@ impl Core {
         let cursor = memtable::Cursor::new(Arc::clone(memtable), Versions::All);
         let mut merge = Merge::new(vec![Source::Memory(cursor)]);
         let bits = self.bits_per_key(0, &state.version);
-        let metas = self.write_tables(&mut merge, is_alone, u64::MAX, 0, bits)?;
+        // Of newer memtables nothing may be used: their part of the log may not survive.
+        let own = memtable.removals(&epoch::pin()).map_or(&[][..], Removals::all).to_vec();
+        let known = Arc::new(state.version.removals.with(own.iter().cloned()));
+        let mut retain = Retain::new(self.snapshots.list(), known, is_alone);
+        let metas = self.write_tables(&mut merge, &mut retain, u64::MAX, 0, bits)?;
         let tables = self.open_tables(&metas)?;
         if self.all_families().len() > 1 {
             // A batch over several families must not come back in part after a loss of power.
@@ -159,8 +165,9 @@ impl Core {
         }
         let mut edits = vec![Edit::Flushed(family.id, flushed), Edit::Sequence(self.visible())];
         edits.extend(metas.iter().map(|it| Edit::Add(family.id, 0, it.clone())));
-        let change =
-            Change { removed: Vec::new(), added: tables.into_iter().map(|it| (0, it)).collect() };
+        edits.extend(own.iter().map(|it| Edit::Removal(family.id, it.clone())));
+        let added = tables.into_iter().map(|it| (0, it)).collect();
+        let change = Change { added, removals: own, ..Change::default() };
         self.install(family, &edits, |state| {
             let mut immutables = state.immutables.clone();
             let oldest = immutables.pop();
@@ -176,8 +183,17 @@ impl Core {
     pub(crate) fn compact_one(&self) -> Result<bool> {
         let _one_at_a_time = self.compacting.lock();
         for family in self.all_families() {
+            if self.tidy_removals(&family)? {
+                return Ok(true);
+            }
             let version = Arc::clone(&family.share().version);
-            if let Some(job) = compact::pick(&version, &self.options) {
+            let job = compact::pick(&version, &self.options).or_else(|| {
+                match self.upkeep(&family, &version) {
+                    Some(Upkeep::Merge(job)) => Some(job),
+                    _ => None,
+                }
+            });
+            if let Some(job) = job {
                 self.compact(&family, &version, &job)?;
                 return Ok(true);
             }
@@ -192,23 +208,34 @@ impl Core {
             // It was dropped meanwhile; an edit would bring it back.
             return Ok(());
         }
-        for level in 0..LEVELS - 1 {
+        for level in 0..LEVELS {
             let version = Arc::clone(&family.share().version);
             let is_lowest = (level + 1..LEVELS).all(|it| version.level(it).is_empty());
             let is_sorted = level > 0 || version.level(0).len() < 2;
-            let has_garbage = version.tables_at(level).any(|it| it.meta.tombstones > 0);
-            if is_lowest && is_sorted && !has_garbage {
-                return Ok(());
+            if is_lowest && is_sorted {
+                let removals = version.removals.all();
+                let has_garbage = version.tables_at(level).map(|it| &it.meta).any(|it| {
+                    it.tombstones > 0
+                        || removals
+                            .iter()
+                            .any(|removal| removal.overlaps(&it.smallest, &it.largest))
+                });
+                if has_garbage {
+                    let tables = version.tables_at(level).map(Arc::clone).collect();
+                    self.compact(family, &version, &compact::rewrite(level, tables))?;
+                }
+                break;
             }
             if let Some(job) = compact::whole_level(&version, level) {
                 self.compact(family, &version, &job)?;
             }
         }
+        while self.tidy_removals(family)? {}
         Ok(())
     }
 
     fn compact(&self, family: &FamilyCore, version: &Version, job: &Job) -> Result<()> {
-        let target = job.level + 1;
+        let target = job.target();
         let mut edits = Vec::new();
         let mut removed = Vec::new();
         for table in job.upper.iter().chain(&job.lower) {
@@ -225,11 +252,9 @@ impl Core {
         let change = Change {
             removed: removed.clone(),
             added: tables.into_iter().map(|it| (target, it)).collect(),
+            ..Change::default()
         };
-        self.install(family, &edits, |state| State {
-            version: Arc::new(state.version.with(&change)),
-            ..state.clone()
-        })?;
+        self.install_change(family, &edits, &change)?;
         if !job.is_move() {
             self.remove_tables(&removed)?;
         }
@@ -237,7 +262,7 @@ impl Core {
     }
 
     fn merge(&self, version: &Version, job: &Job) -> Result<Vec<Arc<Table>>> {
-        let target = job.level + 1;
+        let target = job.target();
         let mut sources = Vec::new();
         let mut source = |run: Run| sources.push(Source::Run(RunCursor::new(run, false)));
         if job.level == 0 {
@@ -253,60 +278,12 @@ impl Core {
             version.is_bottom(target + 1, smallest, largest) || planted!(DroppedTombstone);
         let bits = self.bits_per_key(target, version);
         let mut merge = Merge::new(sources);
+        let removals = Arc::clone(&version.removals);
+        let mut retain = Retain::new(self.snapshots.list(), removals, is_bottom);
         let metas =
-            self.write_tables(&mut merge, is_bottom, self.options.table_size, target, bits)?;
+            self.write_tables(&mut merge, &mut retain, self.options.table_size, target, bits)?;
         self.counters.merged(metas.iter().map(|it| it.size).sum());
         self.open_tables(&metas)
-    }
-
-    /// Filters save reads of what is not there; a level with few keys is the cheapest place to.
-    fn bits_per_key(&self, level: usize, version: &Version) -> usize {
-        let lowest = (0..LEVELS).rev().find(|it| !version.level(*it).is_empty()).unwrap_or(0);
-        let above = lowest.max(1).saturating_sub(level);
-        if self.options.bits_per_key == 0 {
-            return 0;
-        }
-        self.options.bits_per_key + BITS_PER_LEVEL * above
-    }
-
-    /// Writes what a merge gives, as tables that are durable with their names.
-    fn write_tables(
-        &self,
-        merge: &mut Merge,
-        is_bottom: bool,
-        size: u64,
-        level: usize,
-        bits_per_key: usize,
-    ) -> Result<Vec<TableMeta>> {
-        let mut output = Output {
-            core: self,
-            options: TableOptions {
-                block_size: self.options.block_size,
-                bits_per_key,
-                codec: if level < 2 { Codec::None } else { self.options.codec },
-            },
-            size,
-            current: None,
-            metas: Vec::new(),
-        };
-        let outcome = output.fill(merge, &mut Retain::new(self.snapshots.list(), is_bottom));
-        if let Err(cause) = outcome {
-            output.discard();
-            return Err(cause);
-        }
-        let metas = output.metas;
-        if !metas.is_empty() && !planted!(SkippedDirectorySync) {
-            self.fs.sync_dir(&self.tables_folder())?;
-        }
-        Ok(metas)
-    }
-
-    fn open_tables(&self, metas: &[TableMeta]) -> Result<Vec<Arc<Table>>> {
-        let folder = self.tables_folder();
-        let open = |meta: &TableMeta| {
-            Table::open(&*self.fs, &folder, meta.clone(), &self.cache).map(Arc::new)
-        };
-        metas.iter().map(open).collect()
     }
 
     /// Makes an edit and shows it to readers, in one order for all.
@@ -330,77 +307,4 @@ impl Core {
         }
         Ok(())
     }
-}
-
-/// The tables that a merge writes.
-struct Output<'a> {
-    core: &'a Core,
-    options: TableOptions,
-    size: u64,
-    current: Option<TableBuilder>,
-    metas: Vec<TableMeta>,
-}
-
-impl Output<'_> {
-    fn fill(&mut self, merge: &mut Merge, retain: &mut Retain) -> Result<()> {
-        merge.go(To::First)?;
-        while let Some(key) = merge.key() {
-            let (stamp, value) = merge.entry();
-            if let Some(stamp) = retain.keep(key, stamp) {
-                self.builder_for(key)?.add(key, stamp, value)?;
-            }
-            merge.next()?;
-        }
-        self.end_table()
-    }
-
-    fn builder_for(&mut self, key: &[u8]) -> Result<&mut TableBuilder> {
-        let is_full = |it: &TableBuilder| it.bytes() >= self.size && it.can_end_before(key);
-        if self.current.as_ref().is_some_and(is_full) {
-            self.end_table()?;
-        }
-        if self.current.is_none() {
-            let number = self.core.new_table_number();
-            let folder = self.core.tables_folder();
-            let builder = TableBuilder::new(&*self.core.fs, &folder, number, self.options)?;
-            self.current = Some(builder);
-        }
-        Ok(self.current.as_mut().expect("it was just made"))
-    }
-
-    fn end_table(&mut self) -> Result<()> {
-        if let Some(builder) = self.current.take() {
-            self.metas.push(builder.finish()?);
-        }
-        Ok(())
-    }
-
-    /// After a failure: half a merge is of no use, and the disk may be full.
-    fn discard(&mut self) {
-        let unfinished = self.current.take().map(|it| it.number());
-        let folder = self.core.tables_folder();
-        for number in self.metas.iter().map(|it| it.number).chain(unfinished) {
-            self.core.fs.remove_file(&table::path(&folder, number)).ok();
-        }
-    }
-}
-
-/// Removes files of tables that the manifest does not know: what a crash interrupted.
-pub(crate) fn remove_strays(fs: &dyn Fs, core: &Core) -> Result<()> {
-    let known: Vec<u64> = core
-        .all_families()
-        .iter()
-        .flat_map(|it| {
-            let version = Arc::clone(&it.share().version);
-            version.tables().map(|it| it.1.meta.number).collect::<Vec<_>>()
-        })
-        .collect();
-    let folder = core.tables_folder();
-    for entry in fs.list(&folder)? {
-        let number = entry.name.to_str().and_then(table::number);
-        if number.is_some_and(|it| !known.contains(&it)) {
-            fs.remove_file(&folder.join(&entry.name))?;
-        }
-    }
-    Ok::<(), Error>(())
 }

@@ -19,9 +19,11 @@ use parking_lot::MutexGuard;
 use wal::Position;
 
 use super::core::{Core, FamilyCore, State, Writer};
-use crate::batch::FamilyId;
+use crate::batch::{Change, FamilyId};
+use crate::memtable::Memtable;
 use crate::options::{Background, Durability};
-use crate::stamp::{SEQUENCE_MAX, Stamp};
+use crate::removal::Removal;
+use crate::stamp::{Kind, SEQUENCE_MAX, Sequence, Stamp};
 use crate::{Batch, Error, Result};
 
 /// So many segments of log are kept at most before the family that needs the oldest is written out.
@@ -85,7 +87,7 @@ impl Core {
         for (sequence, change) in (first..).zip(batch.changes()) {
             let family = writer.family(change.family).ok_or(Error::Dropped(change.family))?;
             let memtable = &family.state(&guard).memtable;
-            memtable.insert(Stamp::new(sequence, change.kind), change.key, change.value);
+            insert(memtable, sequence, &change);
         }
         writer.last += count;
         // Release: who reads the number finds the changes.
@@ -155,5 +157,16 @@ impl Core {
             self.done.wait_for(&mut work, PATIENCE);
         }
         Ok(())
+    }
+}
+
+/// Brings a change into a memtable.
+#[inline]
+pub(super) fn insert(memtable: &Memtable, sequence: Sequence, change: &Change<'_>) {
+    if change.kind == Kind::Removal {
+        let (start, end) = (change.key.to_vec(), change.value.to_vec());
+        memtable.remove_range(Removal { start, end, sequence });
+    } else {
+        memtable.insert(Stamp::new(sequence, change.kind), change.key, change.value);
     }
 }

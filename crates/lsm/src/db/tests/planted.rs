@@ -30,5 +30,6 @@ found_by! {
     a_reused_number_is_found: ReusedSequence by crash::power_cuts;
     a_log_released_early_is_found: LogReleasedEarly by crash::power_cuts;
     a_place_that_was_not_flushed_is_found: FlushedTooFar by crash::power_cuts;
+    a_removal_forgotten_early_is_found: RemovalForgottenEarly by shape::deep_levels;
     an_old_version_shown_backward_is_found: OldestVersionBackward by shape::under_all_options;
 }

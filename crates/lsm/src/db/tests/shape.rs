@@ -97,9 +97,13 @@ pub(super) fn deep_levels() {
     let db = open(&fs, &tiny()).expect("the disk is well");
     let (mut model, mut random) = (Model::new(), SplitMix64::new(3));
     for step in 0..4_000_u32 {
-        let key = format!("{:08}", random.below(900)).into_bytes();
-        let value = (!random.chance(1, 3)).then(|| vec![step.to_le_bytes()[0]; 40]);
-        let changes = vec![(key, value)];
+        let at = random.below(900);
+        let key = |number: u64| format!("{number:08}").into_bytes();
+        let changes = vec![match random.below(90) {
+            0 => Step::RemoveRange(key(at), key(at + random.below(60))),
+            1..30 => Step::Remove(key(at)),
+            _ => Step::Put(key(at), vec![step.to_le_bytes()[0]; 40]),
+        }];
         write(&db, &changes).expect("the disk is well");
         apply(&mut model, &changes);
         if step % 500 == 0 {

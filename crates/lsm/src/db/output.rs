@@ -1,0 +1,141 @@
+//! Writing tables: what a flush or merge gives, in files that are durable with their names.
+
+use std::sync::Arc;
+
+use env::fs::Fs;
+
+use super::core::Core;
+use crate::merge::{Merge, To};
+use crate::planted::planted;
+use crate::snapshot::Retain;
+use crate::table::{self, Codec, Table, TableBuilder, TableMeta, TableOptions};
+use crate::version::{LEVELS, Version};
+use crate::{Error, Result};
+
+/// Each level above the lowest gets so many bits of filter more for each key.
+const BITS_PER_LEVEL: usize = 3;
+
+impl Core {
+    /// Filters save reads of what is not there; a level with few keys is the cheapest place to.
+    pub(super) fn bits_per_key(&self, level: usize, version: &Version) -> usize {
+        let lowest = (0..LEVELS).rev().find(|it| !version.level(*it).is_empty()).unwrap_or(0);
+        let above = lowest.max(1).saturating_sub(level);
+        if self.options.bits_per_key == 0 {
+            return 0;
+        }
+        self.options.bits_per_key + BITS_PER_LEVEL * above
+    }
+
+    /// Writes what a merge gives, as tables that are durable with their names.
+    pub(super) fn write_tables(
+        &self,
+        merge: &mut Merge,
+        retain: &mut Retain,
+        size: u64,
+        level: usize,
+        bits_per_key: usize,
+    ) -> Result<Vec<TableMeta>> {
+        let mut output = Output {
+            core: self,
+            options: TableOptions {
+                block_size: self.options.block_size,
+                bits_per_key,
+                codec: if level < 2 { Codec::None } else { self.options.codec },
+            },
+            size,
+            current: None,
+            metas: Vec::new(),
+        };
+        let outcome = output.fill(merge, retain);
+        if let Err(cause) = outcome {
+            output.discard();
+            return Err(cause);
+        }
+        let metas = output.metas;
+        if !metas.is_empty() && !planted!(SkippedDirectorySync) {
+            self.fs.sync_dir(&self.tables_folder())?;
+        }
+        Ok(metas)
+    }
+
+    pub(super) fn open_tables(&self, metas: &[TableMeta]) -> Result<Vec<Arc<Table>>> {
+        let folder = self.tables_folder();
+        let open = |meta: &TableMeta| {
+            Table::open(&*self.fs, &folder, meta.clone(), &self.cache).map(Arc::new)
+        };
+        metas.iter().map(open).collect()
+    }
+}
+
+/// The tables that a merge writes.
+struct Output<'a> {
+    core: &'a Core,
+    options: TableOptions,
+    size: u64,
+    current: Option<TableBuilder>,
+    metas: Vec<TableMeta>,
+}
+
+impl Output<'_> {
+    fn fill(&mut self, merge: &mut Merge, retain: &mut Retain) -> Result<()> {
+        merge.go(To::First)?;
+        while let Some(key) = merge.key() {
+            let (stamp, value) = merge.entry();
+            if let Some(stamp) = retain.keep(key, stamp) {
+                self.builder_for(key)?.add(key, stamp, value)?;
+            }
+            merge.next()?;
+        }
+        self.end_table()
+    }
+
+    fn builder_for(&mut self, key: &[u8]) -> Result<&mut TableBuilder> {
+        let is_full = |it: &TableBuilder| it.bytes() >= self.size && it.can_end_before(key);
+        if self.current.as_ref().is_some_and(is_full) {
+            self.end_table()?;
+        }
+        if self.current.is_none() {
+            let number = self.core.new_table_number();
+            let folder = self.core.tables_folder();
+            let builder = TableBuilder::new(&*self.core.fs, &folder, number, self.options)?;
+            self.current = Some(builder);
+        }
+        Ok(self.current.as_mut().expect("it was just made"))
+    }
+
+    fn end_table(&mut self) -> Result<()> {
+        if let Some(builder) = self.current.take() {
+            self.metas.push(builder.finish()?);
+        }
+        Ok(())
+    }
+
+    /// After a failure: half a merge is of no use, and the disk may be full.
+    fn discard(&mut self) {
+        let unfinished = self.current.take().map(|it| it.number());
+        let folder = self.core.tables_folder();
+        for number in self.metas.iter().map(|it| it.number).chain(unfinished) {
+            self.core.fs.remove_file(&table::path(&folder, number)).ok();
+        }
+    }
+}
+
+/// Removes files of tables that the manifest does not know: what a crash interrupted.
+pub(crate) fn remove_strays(fs: &dyn Fs, core: &Core) -> Result<()> {
+    let known: Vec<u64> = core
+        .all_families()
+        .iter()
+        .flat_map(|it| {
+            let version = Arc::clone(&it.share().version);
+            version.tables().map(|it| it.1.meta.number).collect::<Vec<_>>()
+        })
+        .collect();
+    let folder = core.tables_folder();
+    for entry in fs.list(&folder)? {
+        let number = entry.name.to_str().and_then(table::number);
+        if number.is_some_and(|it| !known.contains(&it)) {
+            fs.remove_file(&folder.join(&entry.name))?;
+        }
+    }
+    Ok::<(), Error>(())
+}
