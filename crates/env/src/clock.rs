@@ -91,7 +91,7 @@ pub trait Clock: Send + Sync {
 }
 
 /// Tells the date.
-pub trait WallClock: Send + Sync {
+pub trait WallClock: fmt::Debug + Send + Sync {
     /// Time since 1970-01-01T00:00:00Z; zero where the machine believes in an earlier date.
     fn unix_time(&self) -> Duration;
 }

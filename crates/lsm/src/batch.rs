@@ -9,7 +9,10 @@
 //! A batch is built in the form in which the log keeps it, so that a commit copies it once. The
 //! sequence number of the first change is filled in when the batch is committed.
 
+use std::time::Duration;
+
 use crate::codec::{Put, Taker};
+use crate::meaning::dated;
 use crate::memtable::Memtable;
 use crate::stamp::{Kind, Sequence};
 use crate::{Error, Family, Result};
@@ -98,6 +101,35 @@ impl Batch {
     /// [`Batch::delete`] in a family.
     pub fn delete_in(&mut self, family: &Family, key: &[u8]) -> Result<()> {
         self.push(&Change { kind: Kind::Tombstone, family: family.id(), key, value: &[] })
+    }
+
+    /// Changes the value of a key by an operand; see [`Db::merge`](crate::Db::merge).
+    pub fn merge(&mut self, key: &[u8], operand: &[u8]) -> Result<()> {
+        self.push(&Change { kind: Kind::Operand, family: 0, key, value: operand })
+    }
+
+    /// [`Batch::merge`] in a family.
+    pub fn merge_in(&mut self, family: &Family, key: &[u8], operand: &[u8]) -> Result<()> {
+        self.push(&Change { kind: Kind::Operand, family: family.id(), key, value: operand })
+    }
+
+    /// Sets the value of a key until a date, given as the time since 1970 (UTC): from then on the
+    /// key is absent.
+    pub fn put_until(&mut self, key: &[u8], value: &[u8], until: Duration) -> Result<()> {
+        let value = &*dated(until, value);
+        self.push(&Change { kind: Kind::Dated, family: 0, key, value })
+    }
+
+    /// [`Batch::put_until`] in a family.
+    pub fn put_until_in(
+        &mut self,
+        family: &Family,
+        key: &[u8],
+        value: &[u8],
+        until: Duration,
+    ) -> Result<()> {
+        let value = &*dated(until, value);
+        self.push(&Change { kind: Kind::Dated, family: family.id(), key, value })
     }
 
     /// Removes all keys from `start` on and below `end`, at the cost of one change. What a batch
@@ -193,7 +225,7 @@ mod tests {
         #[test]
         fn a_record_is_read_as_it_was_written(
             changes in prop::collection::vec(
-                (0_u8..3, any::<u32>(), any::<Vec<u8>>(), any::<Vec<u8>>()), 0..20),
+                (0_u8..5, any::<u32>(), any::<Vec<u8>>(), any::<Vec<u8>>()), 0..20),
             first: u64,
         ) {
             let mut batch = Batch::new();

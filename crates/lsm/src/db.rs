@@ -8,14 +8,17 @@ mod removals;
 mod work;
 mod write;
 
+use std::borrow::Cow;
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam_epoch as epoch;
 use env::fs::{Fs, OsFs};
 
+pub(crate) use self::core::State;
 use self::core::{Core, FamilyCore};
 use self::work::Duty;
 use crate::batch::{Change, FamilyId};
@@ -24,7 +27,7 @@ use crate::options::Background;
 use crate::stamp::{Kind, Sequence};
 use crate::stats::Stats;
 use crate::version::LEVELS;
-use crate::{Batch, Isolation, Options, Result, Transaction};
+use crate::{Batch, Error, Isolation, Options, Result, Transaction};
 
 /// An open store.
 ///
@@ -132,6 +135,17 @@ impl Db {
     /// Removes a key, present or not.
     pub fn delete(&self, key: &[u8]) -> Result<()> {
         self.default.delete(key)
+    }
+
+    /// Changes the value of a key by an operand, without reading it: what comes of it,
+    /// [`Options::merge_operator`] says when it is read.
+    pub fn merge(&self, key: &[u8], operand: &[u8]) -> Result<()> {
+        self.default.merge(key, operand)
+    }
+
+    /// Sets the value of a key for some time; then the key is absent.
+    pub fn put_for(&self, key: &[u8], value: &[u8], time: Duration) -> Result<()> {
+        self.default.put_for(key, value, time)
     }
 
     /// Removes all keys from `start` on and below `end`, at the cost of one change.
@@ -295,6 +309,24 @@ impl Family {
         self.change(&Change { kind: Kind::Tombstone, family: self.id(), key, value: &[] })
     }
 
+    /// Changes the value of a key by an operand, without reading it: what comes of it,
+    /// [`Options::merge_operator`] says when it is read. Refused where there is none.
+    pub fn merge(&self, key: &[u8], operand: &[u8]) -> Result<()> {
+        if !self.handle.core.meaning.has_operator() {
+            return Err(Error::NoMergeOperator);
+        }
+        self.change(&Change { kind: Kind::Operand, family: self.id(), key, value: operand })
+    }
+
+    /// Sets the value of a key for some time, by the clock of [`Options::clock`]; then the key is
+    /// absent, also for snapshots. Its space comes back with the merges that follow.
+    pub fn put_for(&self, key: &[u8], value: &[u8], time: Duration) -> Result<()> {
+        let mut batch = Batch::new();
+        let until = self.handle.core.meaning.now().saturating_add(time);
+        batch.put_until_in(self, key, value, until)?;
+        self.handle.core.commit(&mut batch)
+    }
+
     /// Removes all keys from `start` on and below `end`, at the cost of one change. Their space
     /// comes back with the merges that follow, and at once for tables that hold nothing else.
     pub fn delete_range(&self, start: &[u8], end: &[u8]) -> Result<()> {
@@ -325,7 +357,7 @@ impl Family {
         let differs = || {
             let guard = epoch::pin();
             let found = core.value(&self.core, key, None, &guard)?;
-            Ok((found != expected).then_some(()))
+            Ok((found.as_deref() != expected).then_some(()))
         };
         Ok(core.commit_unless(&mut batch, differs)?.is_none())
     }
@@ -334,14 +366,14 @@ impl Family {
     #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let guard = epoch::pin();
-        Ok(self.handle.core.value(&self.core, key, None, &guard)?.map(<[u8]>::to_vec))
+        Ok(self.handle.core.value(&self.core, key, None, &guard)?.map(Cow::into_owned))
     }
 
-    /// Calls `read` with the value of a key, without a copy.
+    /// Calls `read` with the value of a key, without a copy where it was put as it is.
     #[inline]
     pub fn get_with<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         let guard = epoch::pin();
-        Ok(self.handle.core.value(&self.core, key, None, &guard)?.map(read))
+        Ok(self.handle.core.value(&self.core, key, None, &guard)?.map(|it| read(&it)))
     }
 
     /// Copies of the values of several keys, all of one moment.
@@ -396,7 +428,7 @@ impl Snapshot {
     pub fn get_in(&self, family: &Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let guard = epoch::pin();
         let core = &family.handle.core;
-        Ok(core.value(&family.core, key, Some(self.sequence), &guard)?.map(<[u8]>::to_vec))
+        Ok(core.value(&family.core, key, Some(self.sequence), &guard)?.map(Cow::into_owned))
     }
 
     /// An iterator over the entries that there were.

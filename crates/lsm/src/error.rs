@@ -68,6 +68,14 @@ pub enum Error {
     #[error("there is no store in {0}; set the option `create` or correct the path")]
     Missing(PathBuf),
 
+    /// An entry was made by [`Db::merge`](crate::Db::merge), and nothing says what that means.
+    #[error("a key has merge operands, and the option `merge_operator` is not set; set it")]
+    NoMergeOperator,
+
+    /// The work behind the writes panicked, most likely in a merge operator. It is tried again.
+    #[error("a merge of tables panicked; its message says where, and it is tried again")]
+    Panicked,
+
     /// Somebody changed a key that a transaction depends on. Nothing was written.
     #[error("key {key} of family `{family}` was changed meanwhile; begin the transaction again")]
     Conflict {

@@ -5,11 +5,16 @@
 //! versions of a key come the oldest first and from each source apart, so a key is complete only
 //! when every source has passed it; its entry is copied.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::Result;
+use crate::db::State;
+use crate::meaning::{self, Meaning};
 use crate::merge::{Merge, Source, To};
 use crate::planted::planted;
 use crate::removal::Removals;
-use crate::stamp::{Sequence, Stamp};
+use crate::stamp::{Kind, Sequence, Stamp};
 
 /// A place in a family, as it was when the iterator was made.
 ///
@@ -33,6 +38,11 @@ use crate::stamp::{Sequence, Stamp};
 #[derive(Debug)]
 pub struct Iter {
     merge: Merge,
+    /// Where operands find what they change.
+    state: Arc<State>,
+    meaning: Arc<Meaning>,
+    /// When it was made: by then dated values are there or not.
+    now: Duration,
     removals: Removals,
     sequence: Sequence,
     /// Keys from here on are shown.
@@ -42,7 +52,7 @@ pub struct Iter {
     mode: Mode,
     /// The key here, or the one that was passed last.
     key: Vec<u8>,
-    /// The value here, in backward mode.
+    /// The value here, unless it is the merge's.
     value: Vec<u8>,
 }
 
@@ -52,6 +62,8 @@ enum Mode {
     Fresh,
     /// The merge stands at the entry.
     Forward,
+    /// The merge stands at the entry, and the value was worked out.
+    Merged,
     /// All sources stand before the entry.
     Backward,
     /// There is no entry.
@@ -59,9 +71,18 @@ enum Mode {
 }
 
 impl Iter {
-    pub(crate) fn new(sources: Vec<Source>, removals: Removals, sequence: Sequence) -> Self {
+    pub(crate) fn new(
+        sources: Vec<Source>,
+        state: Arc<State>,
+        removals: Removals,
+        sequence: Sequence,
+        meaning: Arc<Meaning>,
+    ) -> Self {
         Self {
             merge: Merge::new(sources),
+            state,
+            now: meaning.now(),
+            meaning,
             removals,
             sequence,
             lower: Vec::new(),
@@ -83,7 +104,7 @@ impl Iter {
     pub fn entry(&self) -> Option<(&[u8], &[u8])> {
         match self.mode {
             Mode::Forward => Some((&self.key, self.merge.entry().1)),
-            Mode::Backward => Some((&self.key, &self.value)),
+            Mode::Merged | Mode::Backward => Some((&self.key, &self.value)),
             Mode::Fresh | Mode::Ended => None,
         }
     }
@@ -130,7 +151,7 @@ impl Iter {
         match self.mode {
             Mode::Fresh => self.seek_first(),
             Mode::Ended => Ok(()),
-            Mode::Forward => {
+            Mode::Forward | Mode::Merged => {
                 self.merge.next()?;
                 self.settle_forward(true)
             }
@@ -150,7 +171,7 @@ impl Iter {
             Mode::Fresh => self.seek_last(),
             Mode::Ended => Ok(()),
             Mode::Backward => self.settle_backward(),
-            Mode::Forward => {
+            Mode::Forward | Mode::Merged => {
                 let key = std::mem::take(&mut self.key);
                 let outcome = self.go_backward(To::Below(&key));
                 if self.mode == Mode::Ended {
@@ -187,14 +208,39 @@ impl Iter {
                 self.key.clear();
                 self.key.extend_from_slice(key);
                 has_passed = true;
-                if !stamp.is_tombstone() && !self.is_removed(stamp) {
-                    self.mode = Mode::Forward;
-                    return Ok(());
+                if !self.is_removed(stamp) {
+                    self.mode = self.shown(stamp)?;
+                    if self.mode != Mode::Ended {
+                        return Ok(());
+                    }
                 }
             }
             self.merge.next()?;
         }
         Ok(())
+    }
+
+    /// How the entry of this stamp at which the merge stands is shown; `Ended` where it is not.
+    #[inline]
+    fn shown(&mut self, stamp: Stamp) -> Result<Mode> {
+        if stamp.is(Kind::Value) {
+            return Ok(Mode::Forward);
+        }
+        if stamp.is(Kind::Operand) {
+            self.value = self.merged(stamp)?;
+            return Ok(Mode::Merged);
+        }
+        let Some(value) = meaning::value_at(stamp, self.merge.entry().1, || self.now) else {
+            return Ok(Mode::Ended);
+        };
+        self.value.clear();
+        self.value.extend_from_slice(value);
+        Ok(Mode::Merged)
+    }
+
+    #[cold]
+    fn merged(&self, stamp: Stamp) -> Result<Vec<u8>> {
+        self.state.merged_at(&self.key, stamp, self.sequence, &self.meaning)
     }
 
     /// Whether a removed range hides the newest version of the key here.
@@ -230,10 +276,17 @@ impl Iter {
                 }
             }
             self.key = key;
-            if newest.is_some_and(|it| !it.is_tombstone() && !self.is_removed(it)) {
-                self.mode = Mode::Backward;
-                return Ok(());
+            let Some(newest) = newest.filter(|it| !self.is_removed(*it)) else { continue };
+            if newest.is(Kind::Operand) {
+                self.value = self.merged(newest)?;
+            } else {
+                let value = meaning::value_at(newest, &self.value, || self.now);
+                // What stands before the value is its date.
+                let Some(date) = value.map(|it| self.value.len() - it.len()) else { continue };
+                self.value.drain(..date);
             }
+            self.mode = Mode::Backward;
+            return Ok(());
         }
     }
 }

@@ -32,7 +32,7 @@
 //!
 //! # What this crate does not do
 //!
-//! It has no merge operators and no expiry, it does not separate large values from
+//! It does not separate large values from
 //! their keys, and it compresses blocks by LZ4 only. One process opens a store at a time.
 
 mod batch;
@@ -41,9 +41,11 @@ mod codec;
 mod compact;
 mod db;
 mod error;
+mod fold;
 mod head;
 mod iter;
 mod manifest;
+mod meaning;
 mod memtable;
 mod merge;
 mod options;
@@ -62,6 +64,7 @@ pub use batch::{Batch, KEY_LEN_MAX, VALUE_LEN_MAX};
 pub use db::{Db, Family, Snapshot};
 pub use error::{Error, Key, Result};
 pub use iter::Iter;
+pub use meaning::MergeOperator;
 pub use options::{Backend, Background, Durability, Options};
 pub use stats::Stats;
 pub use table::Codec;

@@ -290,7 +290,7 @@ mod tests {
             number,
             size: 10,
             entries: 2,
-            tombstones: 1,
+            garbage: 1,
             newest: 7,
             smallest: b"a".to_vec(),
             largest: b"b".to_vec(),

@@ -1,11 +1,13 @@
 //! How a store is laid out and run.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
+use env::clock::{SystemWallClock, WallClock};
 pub use wal::Backend;
 
 use crate::table::Codec;
-use crate::{Error, Result};
+use crate::{Error, MergeOperator, Result};
 
 /// What an acknowledged write survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -64,6 +66,11 @@ pub struct Options {
     pub level_ratio: u64,
     /// A merge begins a new table at this size.
     pub table_size: u64,
+    /// What operands do to values; see [`Db::merge`](crate::Db::merge). One for all families: it
+    /// can tell keys apart.
+    pub merge_operator: Option<Arc<dyn MergeOperator>>,
+    /// Tells when values that are for some time are over.
+    pub clock: Arc<dyn WallClock>,
     /// How the log is written.
     pub log: Backend,
     /// Who does the work behind the writes.
@@ -94,6 +101,8 @@ impl Options {
             level1_size: 4 * memtable_size as u64,
             level_ratio: 10,
             table_size: memtable_size as u64,
+            merge_operator: None,
+            clock: Arc::new(SystemWallClock),
             log: Backend::Mapped,
             background: Background::Threads,
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::removal::Removals;
-use crate::stamp::{SEQUENCE_MAX, Sequence, Stamp};
+use crate::stamp::{Kind, SEQUENCE_MAX, Sequence, Stamp};
 
 /// The snapshots that are held.
 #[derive(Debug, Default)]
@@ -53,6 +53,8 @@ impl Snapshots {
 ///   kept          9                       4                  1
 /// ```
 ///
+/// The newest, and where that is an operand, what it needs beneath it; see `fold.rs`.
+///
 /// At the bottom, where nothing older lies beneath, a tombstone of the oldest stripe hides nothing
 /// and goes, and the number of a value there is of no interest to anyone and becomes zero. A version
 /// goes too where a removed range hides it from all who could see it; and while there are removed
@@ -72,6 +74,15 @@ impl Retain {
         Self { snapshots, removals, is_bottom, key: Vec::new(), stripe: None }
     }
 
+    /// Between which snapshots a version was written: 0 is before the oldest.
+    pub(crate) fn stripe_of(&self, stamp: Stamp) -> usize {
+        self.snapshots.partition_point(|it| *it < stamp.sequence())
+    }
+
+    pub(crate) fn is_bottom(&self) -> bool {
+        self.is_bottom
+    }
+
     /// The stamp under which a version is kept, if it is. Entries come in the order of a merge.
     #[inline]
     pub(crate) fn keep(&mut self, key: &[u8], stamp: Stamp) -> Option<Stamp> {
@@ -80,9 +91,13 @@ impl Retain {
             self.key.extend_from_slice(key);
             self.stripe = None;
         }
-        let stripe = self.snapshots.partition_point(|it| *it < stamp.sequence());
-        if self.stripe.replace(stripe) == Some(stripe) {
+        let stripe = self.stripe_of(stamp);
+        if self.stripe == Some(stripe) {
             return None;
+        }
+        // An operand needs what lies beneath it.
+        if !stamp.is(Kind::Operand) {
+            self.stripe = Some(stripe);
         }
         if !self.removals.is_empty() {
             let last = self.snapshots.get(stripe).copied().unwrap_or(SEQUENCE_MAX);
@@ -90,7 +105,7 @@ impl Retain {
                 return None;
             }
         }
-        if self.is_bottom && stripe == 0 {
+        if self.is_bottom && stripe == 0 && !stamp.is(Kind::Operand) {
             let number = if self.removals.is_empty() { 0 } else { stamp.sequence() };
             return (!stamp.is_tombstone()).then(|| Stamp::new(number, stamp.kind()));
         }

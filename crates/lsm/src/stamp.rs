@@ -21,12 +21,18 @@ pub(crate) enum Kind {
     Value = 1,
     /// It removes a range of keys. Only in batches: memtables and tables keep removals apart.
     Removal = 2,
+    /// It changes the value by an operand.
+    Operand = 3,
+    /// It sets the value until a date.
+    Dated = 4,
 }
 
 impl Kind {
     /// The kind of this number.
     pub(crate) fn of(number: u8) -> Option<Self> {
-        [Self::Tombstone, Self::Value, Self::Removal].get(usize::from(number)).copied()
+        const KINDS: [Kind; 5] =
+            [Kind::Tombstone, Kind::Value, Kind::Removal, Kind::Operand, Kind::Dated];
+        KINDS.get(usize::from(number)).copied()
     }
 }
 
@@ -42,7 +48,8 @@ impl Stamp {
 
     /// A stamp as it was stored; `None` where an entry cannot be of its kind.
     pub(crate) fn from_bits(bits: u64) -> Option<Self> {
-        (bits & 0xff <= Kind::Value as u64).then_some(Self(bits))
+        let kind = Kind::of(bits.to_le_bytes()[0])?;
+        (kind != Kind::Removal).then_some(Self(bits))
     }
 
     pub(crate) fn bits(self) -> u64 {
@@ -54,11 +61,21 @@ impl Stamp {
     }
 
     pub(crate) fn kind(self) -> Kind {
-        if self.0 & 0xff == Kind::Value as u64 { Kind::Value } else { Kind::Tombstone }
+        Kind::of(self.0.to_le_bytes()[0]).expect("stamps are made of kinds")
+    }
+
+    #[inline]
+    pub(crate) fn is(self, kind: Kind) -> bool {
+        self.0 & 0xff == kind as u64
     }
 
     pub(crate) fn is_tombstone(self) -> bool {
-        self.kind() == Kind::Tombstone
+        self.is(Kind::Tombstone)
+    }
+
+    /// The stamp of another kind of change in the same place.
+    pub(crate) fn as_kind(self, kind: Kind) -> Self {
+        Self::new(self.sequence(), kind)
     }
 }
 

@@ -14,6 +14,7 @@ use super::removals::Fences;
 use crate::batch::FamilyId;
 use crate::cache::Cache;
 use crate::manifest::Manifest;
+use crate::meaning::Meaning;
 use crate::memtable::Memtable;
 use crate::slot::Slot;
 use crate::snapshot::Snapshots;
@@ -31,6 +32,7 @@ pub(crate) struct Core {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) folder: PathBuf,
     pub(crate) options: Options,
+    pub(crate) meaning: Arc<Meaning>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) log: Log,
     /// The number of the last finished write: what readers see.

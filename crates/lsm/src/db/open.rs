@@ -17,6 +17,7 @@ use crate::batch::{self, FamilyId};
 use crate::cache::Cache;
 use crate::head::Prefix;
 use crate::manifest::{Edit, Facts, Manifest};
+use crate::meaning::Meaning;
 use crate::memtable::Memtable;
 use crate::planted::planted;
 use crate::snapshot::Snapshots;
@@ -57,6 +58,7 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
     let core = Arc::new(Core {
         fs,
         folder: folder.to_owned(),
+        meaning: Arc::new(Meaning::new(&options)),
         options,
         cache,
         log,

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use env::fs::Fs;
 
 use super::core::Core;
+use crate::fold::Fold;
+use crate::meaning;
 use crate::merge::{Merge, To};
 use crate::planted::planted;
 use crate::snapshot::Retain;
+use crate::stamp::{Kind, Stamp};
 use crate::table::{self, Codec, Table, TableBuilder, TableMeta, TableOptions};
 use crate::version::{LEVELS, Version};
 use crate::{Error, Result};
@@ -78,15 +81,35 @@ struct Output<'a> {
 
 impl Output<'_> {
     fn fill(&mut self, merge: &mut Merge, retain: &mut Retain) -> Result<()> {
+        let core = self.core;
+        let now = core.meaning.now();
+        let mut fold = Fold::new(&core.meaning);
         merge.go(To::First)?;
         while let Some(key) = merge.key() {
-            let (stamp, value) = merge.entry();
-            if let Some(stamp) = retain.keep(key, stamp) {
-                self.builder_for(key)?.add(key, stamp, value)?;
+            let (mut stamp, mut value) = merge.entry();
+            if stamp.is(Kind::Dated) && meaning::value_at(stamp, value, || now).is_none() {
+                (stamp, value) = (stamp.as_kind(Kind::Tombstone), &[]);
+            }
+            if fold.waits_for_other(key) {
+                fold.end(retain.is_bottom(), &mut |key, stamp, it| self.add(key, stamp, it))?;
+            }
+            if let Some(kept) = retain.keep(key, stamp) {
+                if fold.is_free_for(kept) {
+                    self.add(key, kept, value)?;
+                } else {
+                    let stripe = retain.stripe_of(stamp);
+                    let mut add = |key: &[u8], stamp, it: &[u8]| self.add(key, stamp, it);
+                    fold.push(key, kept, stripe, value, &mut add)?;
+                }
             }
             merge.next()?;
         }
+        fold.end(retain.is_bottom(), &mut |key, stamp, it| self.add(key, stamp, it))?;
         self.end_table()
+    }
+
+    fn add(&mut self, key: &[u8], stamp: Stamp, value: &[u8]) -> Result<()> {
+        self.builder_for(key)?.add(key, stamp, value)
     }
 
     fn builder_for(&mut self, key: &[u8]) -> Result<&mut TableBuilder> {

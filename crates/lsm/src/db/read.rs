@@ -4,6 +4,7 @@
 //! write, in this order. All that this number promises is in that state or was newer than the
 //! moment at which the state was loaded, so that the answer is that of a moment within the call.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crossbeam_epoch as epoch;
@@ -11,11 +12,12 @@ use crossbeam_epoch::Guard;
 
 use super::core::{Core, FamilyCore, State};
 use crate::iter::Iter;
+use crate::meaning::{self, Meaning};
 use crate::memtable::{self, Versions};
 use crate::merge::{Merge, Source, To};
 use crate::removal::{Removal, Removals};
 use crate::run::{Run, RunCursor};
-use crate::stamp::{SEQUENCE_MAX, Sequence, Stamp};
+use crate::stamp::{Kind, SEQUENCE_MAX, Sequence, Stamp};
 use crate::{Result, table};
 
 impl State {
@@ -41,11 +43,59 @@ impl State {
         &'g self,
         key: &[u8],
         sequence: Sequence,
+        meaning: &Meaning,
         guard: &'g Guard,
-    ) -> Result<Option<&'g [u8]>> {
-        let found = self.find(key, sequence, guard)?.filter(|it| !it.0.is_tombstone());
-        let is_removed = |stamp: Stamp| self.removed_at(key, sequence, guard) > stamp.sequence();
-        Ok(found.filter(|it| !is_removed(it.0)).map(|it| it.1))
+    ) -> Result<Option<Cow<'g, [u8]>>> {
+        let Some((stamp, bytes)) = self.find(key, sequence, guard)? else { return Ok(None) };
+        let removed = self.removed_at(key, sequence, guard);
+        if removed > stamp.sequence() {
+            return Ok(None);
+        }
+        if stamp.is(Kind::Operand) {
+            return self.merged(key, (stamp, bytes), removed, meaning, guard).map(Some);
+        }
+        Ok(meaning::value_at(stamp, bytes, || meaning.now()).map(Cow::Borrowed))
+    }
+
+    /// The value of a key whose newest version, given here, is an operand.
+    #[cold]
+    fn merged<'g>(
+        &'g self,
+        key: &[u8],
+        newest: (Stamp, &'g [u8]),
+        removed: Sequence,
+        meaning: &Meaning,
+        guard: &'g Guard,
+    ) -> Result<Cow<'g, [u8]>> {
+        let (mut stamp, mut bytes) = newest;
+        let mut operands = Vec::new();
+        let value = loop {
+            if !stamp.is(Kind::Operand) {
+                break meaning::value_at(stamp, bytes, || meaning.now());
+            }
+            operands.push(Cow::Borrowed(bytes));
+            match self.find(key, stamp.sequence() - 1, guard)? {
+                Some(older) if older.0.sequence() >= removed => (stamp, bytes) = older,
+                _ => break None,
+            }
+        };
+        meaning.merged(key, value, &operands).map(Cow::Owned)
+    }
+
+    /// The value of a key at which an iterator stands, from the newest version that it sees.
+    pub(crate) fn merged_at(
+        &self,
+        key: &[u8],
+        stamp: Stamp,
+        sequence: Sequence,
+        meaning: &Meaning,
+    ) -> Result<Vec<u8>> {
+        let guard = epoch::pin();
+        let removed = self.removed_at(key, sequence, &guard);
+        let Some(newest) = self.find(key, stamp.sequence(), &guard)? else {
+            unreachable!("the iterator's tables are those of its state")
+        };
+        self.merged(key, newest, removed, meaning, &guard).map(Cow::into_owned)
     }
 
     /// The number of the newest removal of a key that is not above `sequence`.
@@ -121,9 +171,9 @@ impl Core {
         key: &[u8],
         sequence: Option<Sequence>,
         guard: &'g Guard,
-    ) -> Result<Option<&'g [u8]>> {
+    ) -> Result<Option<Cow<'g, [u8]>>> {
         let state = family.state(guard);
-        state.value(key, sequence.unwrap_or_else(|| self.visible()), guard)
+        state.value(key, sequence.unwrap_or_else(|| self.visible()), &self.meaning, guard)
     }
 
     /// Copies of the values of several keys, all of one moment. The state is loaded once: a later
@@ -137,7 +187,9 @@ impl Core {
         let guard = epoch::pin();
         let state = family.state(&guard);
         let sequence = sequence.unwrap_or_else(|| self.visible());
-        let copy = |key: &&[u8]| Ok(state.value(key, sequence, &guard)?.map(<[u8]>::to_vec));
+        let copy = |key: &&[u8]| {
+            Ok(state.value(key, sequence, &self.meaning, &guard)?.map(Cow::into_owned))
+        };
         keys.iter().map(copy).collect()
     }
 
@@ -153,6 +205,7 @@ impl Core {
             .collect();
         let runs = state.version.runs().map(|it| Source::Run(RunCursor::new(it.clone(), true)));
         sources.extend(runs);
-        Iter::new(sources, state.removals(sequence), sequence)
+        let removals = state.removals(sequence);
+        Iter::new(sources, state, removals, sequence, Arc::clone(&self.meaning))
     }
 }

@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod disk;
 mod iterate;
+mod meaning;
 mod planted;
 mod removals;
 mod shape;
@@ -18,9 +19,19 @@ use std::sync::Arc;
 use harness::rng::SplitMix64;
 use harness::sim::SimFs;
 
-use crate::{Background, Batch, Db, Durability, Options, Result};
+use crate::{Background, Batch, Db, Durability, MergeOperator, Options, Result};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Bytes go behind bytes.
+#[derive(Debug)]
+struct Concat;
+
+impl MergeOperator for Concat {
+    fn merge(&self, _key: &[u8], value: Option<&[u8]>, operands: &[&[u8]]) -> Vec<u8> {
+        [value.unwrap_or_default(), &operands.concat()].concat()
+    }
+}
 
 /// So small that a hundred changes reach every level.
 fn tiny() -> Options {
@@ -33,6 +44,7 @@ fn tiny() -> Options {
         level_ratio: 2,
         table_size: 1 << 10,
         background: Background::Inline,
+        merge_operator: Some(Arc::new(Concat)),
         ..Options::with_budget(1 << 20)
     }
 }
@@ -64,6 +76,8 @@ fn contents(db: &Db) -> Result<Model> {
 enum Step {
     Put(Vec<u8>, Vec<u8>),
     Remove(Vec<u8>),
+    /// Bytes behind those that there are.
+    Merge(Vec<u8>, Vec<u8>),
     /// Keys from the first on, below the second.
     RemoveRange(Vec<u8>, Vec<u8>),
 }
@@ -75,7 +89,7 @@ fn key(number: u64) -> Vec<u8> {
     format!("key {number:03}").into_bytes()
 }
 
-/// Some batches over few keys: one change in five a removal, and one in thirty of a range.
+/// Some batches over few keys: of thirty changes five remove, four merge, one removes a range.
 fn batches(seed: u64, count: usize, value_len: u64) -> Vec<Changes> {
     let mut random = SplitMix64::new(seed);
     let step = move |random: &mut SplitMix64| {
@@ -85,6 +99,7 @@ fn batches(seed: u64, count: usize, value_len: u64) -> Vec<Changes> {
         match random.below(30) {
             0 => Step::RemoveRange(key(at), key(at + random.below(12))),
             1..6 => Step::Remove(key(at)),
+            6..10 => Step::Merge(key(at), value[..len / 4].to_vec()),
             _ => Step::Put(key(at), value),
         }
     };
@@ -97,6 +112,7 @@ fn write(db: &Db, changes: &Changes) -> Result<()> {
         match step {
             Step::Put(key, value) => batch.put(key, value)?,
             Step::Remove(key) => batch.delete(key)?,
+            Step::Merge(key, operand) => batch.merge(key, operand)?,
             Step::RemoveRange(start, end) => batch.delete_range(start, end)?,
         }
     }
@@ -111,6 +127,9 @@ fn apply(model: &mut Model, changes: &Changes) {
             }
             Step::Remove(key) => {
                 model.remove(key);
+            }
+            Step::Merge(key, operand) => {
+                model.entry(key.clone()).or_default().extend_from_slice(operand);
             }
             Step::RemoveRange(start, end) => model.retain(|key, _| key < start || end <= key),
         }

@@ -3,6 +3,7 @@
 //! Two threads share it, so that a long merge never keeps a full memtable waiting. What fails is
 //! tried again: a full disk ends when somebody makes room, and then writes go on by themselves.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use crossbeam_epoch as epoch;
 
 use super::core::{Core, FamilyCore, State, Work};
 use super::removals::Upkeep;
-use crate::Result;
 use crate::compact::{self, Job};
 use crate::manifest::Edit;
 use crate::memtable::{self, Memtable, Versions};
@@ -22,6 +22,7 @@ use crate::run::{Run, RunCursor};
 use crate::snapshot::Retain;
 use crate::table::{self, Table};
 use crate::version::{Change, LEVELS, Version};
+use crate::{Error, Result};
 
 /// After a failure the next attempt waits this long, unless somebody asks for it.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -38,10 +39,13 @@ impl Core {
     pub(crate) fn serve(&self, duty: Duty) {
         loop {
             let heard = self.work.lock().calls;
-            let outcome = match duty {
+            let attempt = AssertUnwindSafe(|| match duty {
                 Duty::Flush => self.flush_one(),
                 Duty::Compact => self.compact_one(),
-            };
+            });
+            // A merge operator may panic. Then writers are told why nothing gets on, and as after
+            // any failure nothing was installed.
+            let outcome = catch_unwind(attempt).unwrap_or(Err(Error::Panicked));
             let mut work = self.work.lock();
             match outcome {
                 Ok(true) => {
@@ -215,7 +219,7 @@ impl Core {
             if is_lowest && is_sorted {
                 let removals = version.removals.all();
                 let has_garbage = version.tables_at(level).map(|it| &it.meta).any(|it| {
-                    it.tombstones > 0
+                    it.garbage > 0
                         || removals
                             .iter()
                             .any(|removal| removal.overlaps(&it.smallest, &it.largest))

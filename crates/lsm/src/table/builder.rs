@@ -12,7 +12,7 @@ use super::{TableMeta, hash};
 use crate::Result;
 use crate::codec::Put;
 use crate::planted::planted;
-use crate::stamp::Stamp;
+use crate::stamp::{Kind, Stamp};
 
 /// Bytes are written in pieces of about this size.
 const PIECE: usize = 1 << 20;
@@ -59,7 +59,7 @@ impl TableBuilder {
                 number,
                 size: 0,
                 entries: 0,
-                tombstones: 0,
+                garbage: 0,
                 newest: 0,
                 smallest: Vec::new(),
                 largest: Vec::new(),
@@ -85,7 +85,7 @@ impl TableBuilder {
         let hash = *self.hashes.last().expect("the key of this entry is in it");
         self.block.push(key, hash, stamp, value);
         self.meta.entries += 1;
-        self.meta.tombstones += u64::from(stamp.is_tombstone());
+        self.meta.garbage += u64::from(!is_new_key || !stamp.is(Kind::Value));
         self.meta.newest = self.meta.newest.max(stamp.sequence());
         Ok(())
     }

@@ -10,7 +10,8 @@ pub(crate) struct TableMeta {
     /// Length of the file.
     pub(crate) size: u64,
     pub(crate) entries: u64,
-    pub(crate) tombstones: u64,
+    /// Entries that a merge at the bottom might do without: tombstones, operands, older versions.
+    pub(crate) garbage: u64,
     /// The largest sequence number in it.
     pub(crate) newest: Sequence,
     pub(crate) smallest: Vec<u8>,
@@ -19,7 +20,7 @@ pub(crate) struct TableMeta {
 
 impl TableMeta {
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
-        for word in [self.number, self.size, self.entries, self.tombstones, self.newest] {
+        for word in [self.number, self.size, self.entries, self.garbage, self.newest] {
             bytes.put_u64(word);
         }
         bytes.put_bytes(&self.smallest);
@@ -31,7 +32,7 @@ impl TableMeta {
             number: from.u64()?,
             size: from.u64()?,
             entries: from.u64()?,
-            tombstones: from.u64()?,
+            garbage: from.u64()?,
             newest: from.u64()?,
             smallest: from.bytes()?.to_vec(),
             largest: from.bytes()?.to_vec(),

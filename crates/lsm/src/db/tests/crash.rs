@@ -81,7 +81,7 @@ fn survives_power_cuts(options: &Options, seeds: u64) {
 
 /// One run of power cuts.
 pub(super) fn power_cuts() {
-    survives_power_cuts(&with_durability(Durability::Os), 1);
+    survives_power_cuts(&with_durability(Durability::Os), 4);
 }
 
 #[test]

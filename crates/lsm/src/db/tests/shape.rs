@@ -102,6 +102,7 @@ pub(super) fn deep_levels() {
         let changes = vec![match random.below(90) {
             0 => Step::RemoveRange(key(at), key(at + random.below(60))),
             1..30 => Step::Remove(key(at)),
+            30..40 => Step::Merge(key(at), vec![step.to_le_bytes()[0]; 5]),
             _ => Step::Put(key(at), vec![step.to_le_bytes()[0]; 40]),
         }];
         write(&db, &changes).expect("the disk is well");
