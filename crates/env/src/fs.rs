@@ -77,6 +77,10 @@ pub trait Fs: fmt::Debug + Send + Sync {
     /// [`Fs::sync_dir`] of the directory (both of them where they differ).
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
 
+    /// Gives a file one name more, in the same file system; fails where `to` exists. Durable after
+    /// [`Fs::sync_dir`]. The bytes are one and the same, so this is for files that do not change.
+    fn link(&self, from: &Path, to: &Path) -> Result<()>;
+
     /// Removes the name of a file. Who has it open can go on using it.
     fn remove_file(&self, path: &Path) -> Result<()>;
 

@@ -1,5 +1,6 @@
 //! The store, as its users see it.
 
+mod copy;
 mod core;
 mod open;
 mod output;
@@ -18,6 +19,8 @@ use std::time::Duration;
 use crossbeam_epoch as epoch;
 use env::fs::{Fs, OsFs};
 
+use self::copy::By;
+pub use self::copy::Copied;
 pub(crate) use self::core::State;
 use self::core::{Core, FamilyCore};
 use self::work::Duty;
@@ -244,6 +247,20 @@ impl Db {
         self.settle()?;
         let core = self.core();
         core.all_families().iter().try_for_each(|family| core.compact_all(family))
+    }
+
+    /// Makes `folder` a copy of the store as it is now, by links where the file system allows: at
+    /// the cost of a flush, whatever the size. Readers and writers go on meanwhile. The copy is a
+    /// store like any other once it is opened; until then it can be made anew.
+    pub fn checkpoint(&self, folder: impl AsRef<Path>) -> Result<Copied> {
+        self.core().copy_to(folder.as_ref(), By::Link)
+    }
+
+    /// Makes `folder` a copy of the store as it is now, by bytes, so that it may be on another disk.
+    /// Made anew, it takes only the tables that it does not have, and where that is interrupted it
+    /// is the copy that it was. To restore, open it, or a copy of it.
+    pub fn backup(&self, folder: impl AsRef<Path>) -> Result<Copied> {
+        self.core().copy_to(folder.as_ref(), By::Bytes)
     }
 
     /// Reads every table and checks every byte of it.

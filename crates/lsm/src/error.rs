@@ -85,6 +85,10 @@ pub enum Error {
         key: Key,
     },
 
+    /// The directory of a copy was opened as a store, and has changes of its own.
+    #[error("{0} is a store with changes of its own, not a copy; copy into another directory")]
+    NotACopy(PathBuf),
+
     /// The family was dropped.
     #[error("family {0} was dropped; open it again by its name")]
     Dropped(u32),

@@ -61,7 +61,7 @@ mod transaction;
 mod version;
 
 pub use batch::{Batch, KEY_LEN_MAX, VALUE_LEN_MAX};
-pub use db::{Db, Family, Snapshot};
+pub use db::{Copied, Db, Family, Snapshot};
 pub use error::{Error, Key, Result};
 pub use iter::Iter;
 pub use meaning::MergeOperator;

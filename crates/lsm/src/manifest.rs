@@ -47,6 +47,10 @@ pub(crate) enum Edit {
     Removal(FamilyId, Removal),
     /// No table needs the removal of this number any more.
     Forget(FamilyId, Sequence),
+    /// The number that tells this store from others; see `db/copy.rs`.
+    Identity(u64),
+    /// This is a copy of the store with that number.
+    CopyOf(u64),
 }
 
 /// What the manifest says of a family.
@@ -66,6 +70,8 @@ pub(crate) struct Facts {
     /// The largest numbers of tables and families ever named.
     pub(crate) last_table: u64,
     pub(crate) last_family: FamilyId,
+    pub(crate) identity: Option<u64>,
+    pub(crate) copy_of: Option<u64>,
 }
 
 /// The open manifest.
@@ -136,6 +142,10 @@ impl Facts {
         self.families.values().map(|it| it.tables.len()).sum()
     }
 
+    pub(crate) fn has_table(&self, number: u64) -> bool {
+        self.families.values().any(|it| it.tables.contains_key(&number))
+    }
+
     fn apply(&mut self, edit: Edit) {
         match edit {
             // Numbers are never used twice, so those that were named are remembered.
@@ -163,6 +173,8 @@ impl Facts {
                 self.families.entry(id).or_default().flushed = Some(position);
             }
             Edit::Sequence(sequence) => self.sequence = self.sequence.max(sequence),
+            Edit::Identity(identity) => self.identity = Some(identity),
+            Edit::CopyOf(identity) => self.copy_of = Some(identity),
             Edit::Removal(id, removal) => {
                 let family = self.families.entry(id).or_default();
                 family.removals.insert(removal.sequence, removal);
@@ -182,6 +194,8 @@ impl Facts {
         // is there, what follows names it.
         edits.push(Edit::Remove(FamilyId::MAX, self.last_table));
         edits.push(Edit::DropFamily(self.last_family));
+        edits.extend(self.identity.map(Edit::Identity));
+        edits.extend(self.copy_of.map(Edit::CopyOf));
         for (&id, family) in &self.families {
             edits.push(Edit::Family(id, family.name.clone()));
             edits.extend(family.flushed.map(|it| Edit::Flushed(id, it)));
@@ -239,6 +253,14 @@ fn encode(edits: &[Edit]) -> Vec<u8> {
                 bytes.put_u32(*id);
                 bytes.put_u64(*sequence);
             }
+            Edit::Identity(identity) => {
+                bytes.put_u8(10);
+                bytes.put_u64(*identity);
+            }
+            Edit::CopyOf(identity) => {
+                bytes.put_u8(11);
+                bytes.put_u64(*identity);
+            }
         }
     }
     bytes
@@ -275,6 +297,8 @@ fn take_edit(from: &mut Taker<'_>) -> Option<Edit> {
             Edit::Removal(id, Removal { start, end, sequence })
         }
         9 => Edit::Forget(from.u32()?, from.u64()?),
+        10 => Edit::Identity(from.u64()?),
+        11 => Edit::CopyOf(from.u64()?),
         _ => return None,
     })
 }
@@ -309,6 +333,8 @@ mod tests {
             Edit::Sequence(11),
             Edit::Removal(1, Removal { start: b"a".to_vec(), end: b"c".to_vec(), sequence: 10 }),
             Edit::Forget(1, 8),
+            Edit::Identity(12),
+            Edit::CopyOf(13),
             Edit::DropFamily(2),
         ];
         let bytes = encode(&edits);
@@ -354,6 +380,8 @@ mod tests {
             Edit::Removal(4, Removal { start: b"a".to_vec(), end: b"c".to_vec(), sequence: 3 }),
             Edit::Removal(4, Removal { start: b"b".to_vec(), end: b"c".to_vec(), sequence: 4 }),
             Edit::Forget(4, 3),
+            Edit::Identity(12),
+            Edit::CopyOf(13),
             Edit::Sequence(5),
             Edit::DropFamily(6),
         ] {

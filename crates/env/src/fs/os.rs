@@ -41,6 +41,10 @@ impl Fs for OsFs {
         fs::rename(from, to).map_err(failed("rename", from))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        fs::link(from, to).map_err(failed("link", from))
+    }
+
     fn remove_file(&self, path: &Path) -> Result<()> {
         fs::unlink(path).map_err(failed("remove", path))
     }

@@ -156,6 +156,18 @@ fn full_device_is_told_apart() {
 }
 
 #[test]
+fn a_link_is_the_same_file_under_another_name() {
+    let folder = folder();
+    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    OsFs.write_atomic(&one, b"bytes").expect("the folder is writable");
+    OsFs.link(&one, &other).expect("the folder is writable");
+    let error = OsFs.link(&one, &other).expect_err("the name is taken");
+    assert_eq!(error.kind, FsErrorKind::AlreadyExists);
+    OsFs.remove_file(&one).expect("it is there");
+    assert_eq!(OsFs.read(&other).expect("it is there"), b"bytes");
+}
+
+#[test]
 fn removed_file_lives_while_it_is_open() {
     let folder = folder();
     let path = folder.path().join("f");

@@ -26,7 +26,7 @@ use crate::{Error, Options, Result};
 /// The shared part of a store.
 ///
 /// Locks are taken in this order: `writer`, `flushing` or `compacting`, `manifest`, a family's
-/// `install`, `work`.
+/// `install`, `work` or `kept`.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) fs: Arc<dyn Fs>,
@@ -45,6 +45,7 @@ pub(crate) struct Core {
     pub(crate) next_memtable: AtomicU64,
     pub(crate) flushing: Mutex<()>,
     pub(crate) compacting: Mutex<()>,
+    pub(crate) kept: Mutex<Kept>,
     pub(crate) work: Mutex<Work>,
     /// Something is to be done, or the end has come.
     pub(crate) wake: Condvar,
@@ -68,6 +69,15 @@ impl Writer {
     pub(crate) fn family(&self, id: FamilyId) -> Option<&Arc<FamilyCore>> {
         self.families.binary_search_by_key(&id, |it| it.id).ok().map(|at| &self.families[at])
     }
+}
+
+/// Files of tables that no version names and that are not removed yet.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Copies that are being made.
+    pub(crate) copies: usize,
+    /// The numbers of tables that go when these are done.
+    pub(crate) waiting: Vec<u64>,
 }
 
 /// What the threads behind the writes are told, and tell.

@@ -71,6 +71,7 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
         next_memtable: AtomicU64::new(1),
         flushing: Mutex::new(()),
         compacting: Mutex::new(()),
+        kept: Mutex::default(),
         work: Mutex::new(Work::default()),
         wake: Condvar::new(),
         done: Condvar::new(),

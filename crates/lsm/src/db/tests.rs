@@ -1,6 +1,7 @@
 //! Tests of the store.
 
 mod contract;
+mod copy;
 mod crash;
 mod damage;
 mod disk;

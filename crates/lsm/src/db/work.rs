@@ -140,7 +140,8 @@ impl Core {
         Ok(true)
     }
 
-    fn flush(&self, family: &FamilyCore, memtable: &Arc<Memtable>) -> Result<()> {
+    /// Writes out the oldest memtable of a family. The lock of flushes is held.
+    pub(super) fn flush(&self, family: &FamilyCore, memtable: &Arc<Memtable>) -> Result<()> {
         let state = family.share();
         // Nothing lies beneath the first memtable of a range: then it is the bottom already.
         let is_alone = match (memtable.first_key(), memtable.last_key()) {
@@ -305,6 +306,11 @@ impl Core {
 
     /// Removes files that no version names any more. Cursors that have them open go on.
     pub(crate) fn remove_tables(&self, numbers: &[u64]) -> Result<()> {
+        let mut kept = self.kept.lock();
+        if kept.copies > 0 {
+            kept.waiting.extend_from_slice(numbers);
+            return Ok(());
+        }
         let folder = self.tables_folder();
         for number in numbers {
             self.fs.remove_file(&table::path(&folder, *number))?;

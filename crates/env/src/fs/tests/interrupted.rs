@@ -60,6 +60,10 @@ impl Fs for MortalFs {
         self.0.step().and_then(|()| OsFs.rename(from, to))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        self.0.step().and_then(|()| OsFs.link(from, to))
+    }
+
     fn remove_file(&self, path: &Path) -> Result<()> {
         self.0.step().and_then(|()| OsFs.remove_file(path))
     }

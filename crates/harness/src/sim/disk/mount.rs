@@ -146,6 +146,10 @@ impl Fs for SimFs {
         self.change("rename", from, |state| state.tree.rename(from, to))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        self.change("link", from, |state| state.tree.link_file(from, to))
+    }
+
     fn remove_file(&self, path: &Path) -> Result<()> {
         self.change("remove", path, |state| state.tree.remove_file(path))
     }

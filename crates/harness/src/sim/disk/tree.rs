@@ -21,6 +21,7 @@ pub(super) type Inode = u64;
 
 /// Numbers of the operating system's errors, so that kinds and texts are those of a real disk.
 pub(super) mod code {
+    pub(crate) const NOT_PERMITTED: i32 = 1;
     pub(crate) const NOT_FOUND: i32 = 2;
     pub(crate) const IO: i32 = 5;
     pub(crate) const BAD_HANDLE: i32 = 9;
@@ -153,6 +154,10 @@ impl Tree {
             return Err(code::NOT_EMPTY);
         }
         if let Some(target) = self.at(&to) {
+            // Two names of one file: there is nothing to replace, and both stay.
+            if source == target {
+                return Ok(());
+            }
             match (self.names(source).is_ok(), self.names(target)) {
                 (true, Ok(names)) if !names.is_empty() => return Err(code::NOT_EMPTY),
                 (true, Err(_)) => return Err(code::NOT_A_DIRECTORY),
@@ -161,6 +166,20 @@ impl Tree {
             }
         }
         self.change(Change::Rename { from, to });
+        Ok(())
+    }
+
+    /// One name more for a file.
+    pub(super) fn link_file(&mut self, from: &Path, to: &Path) -> Result<()> {
+        let inode = self.find(from)?;
+        let at = self.place(to)?;
+        if self.at(&at).is_some() {
+            return Err(code::EXISTS);
+        }
+        if self.names(inode).is_ok() {
+            return Err(code::NOT_PERMITTED);
+        }
+        self.change(Change::Link { at, inode });
         Ok(())
     }
 

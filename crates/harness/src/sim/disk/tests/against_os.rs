@@ -18,6 +18,7 @@ enum Step {
     Preallocate(u64),
     Store(u8),
     Rename(usize, usize),
+    Link(usize, usize),
     Remove(usize),
     RemoveDir(usize),
     CreateDir(usize),
@@ -46,6 +47,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0_u64..50).prop_map(Step::Preallocate),
         1 => any::<u8>().prop_map(Step::Store),
         2 => (name.clone(), name.clone()).prop_map(|(from, to)| Step::Rename(from, to)),
+        2 => (name.clone(), name.clone()).prop_map(|(from, to)| Step::Link(from, to)),
         1 => name.clone().prop_map(Step::Remove),
         1 => name.clone().prop_map(Step::RemoveDir),
         2 => name.clone().prop_map(Step::CreateDir),
@@ -79,6 +81,7 @@ fn answers(fs: &dyn Fs, root: &Path, steps: &[Step]) -> Vec<String> {
             shown
         }
         Step::Rename(from, to) => show(fs.rename(&path(from), &path(to))),
+        Step::Link(from, to) => show(fs.link(&path(from), &path(to))),
         Step::Remove(name) => show(fs.remove_file(&path(name))),
         Step::RemoveDir(name) => show(fs.remove_dir(&path(name))),
         Step::CreateDir(name) => show(fs.create_dir_all(&path(name))),
