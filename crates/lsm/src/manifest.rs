@@ -74,6 +74,42 @@ pub(crate) struct Facts {
     pub(crate) copy_of: Option<u64>,
 }
 
+/// What the manifest in `folder` says, read without opening it.
+pub(crate) fn peek(fs: &dyn Fs, folder: &Path) -> Result<Facts> {
+    let mut reading = Reading::default();
+    wal::peek(fs, folder, |at, record| reading.take(at, record))?;
+    reading.facts(folder)
+}
+
+/// A manifest that is being read.
+#[derive(Debug, Default)]
+struct Reading {
+    facts: Facts,
+    edits: usize,
+    damaged: Option<Position>,
+}
+
+impl Reading {
+    fn take(&mut self, at: Position, record: &[u8]) {
+        let Some(all) = decode(record) else {
+            self.damaged = self.damaged.or(Some(at));
+            return;
+        };
+        self.edits = if all.first() == Some(&Edit::Reset) { 1 } else { self.edits + 1 };
+        all.into_iter().for_each(|edit| self.facts.apply(edit));
+    }
+
+    fn facts(self, folder: &Path) -> Result<Facts> {
+        match self.damaged {
+            None => Ok(self.facts),
+            Some(at) => {
+                let (path, offset) = (folder.to_owned(), u64::from(at.offset));
+                Err(Error::Corrupt { path, offset, what: "an edit of the manifest" })
+            }
+        }
+    }
+}
+
 /// The open manifest.
 #[derive(Debug)]
 pub(crate) struct Manifest {
@@ -89,23 +125,10 @@ impl Manifest {
     pub(crate) fn open(fs: &Arc<dyn Fs>, folder: &Path, segment_len: u32) -> Result<Self> {
         let options = wal::Options { segment_len, backend: Backend::Written, spares_max: 0 };
         let log = Log::open(Arc::clone(fs), folder, options)?;
-        let mut facts = Facts::default();
-        let (mut edits, mut damaged) = (0, None);
-        log.replay(|at, record| {
-            let Some(all) = decode(record) else {
-                damaged = damaged.or(Some(at));
-                return;
-            };
-            edits = if all.first() == Some(&Edit::Reset) { 1 } else { edits + 1 };
-            for edit in all {
-                facts.apply(edit);
-            }
-        })?;
-        if let Some(at) = damaged {
-            let (path, offset) = (folder.to_owned(), u64::from(at.offset));
-            return Err(Error::Corrupt { path, offset, what: "an edit of the manifest" });
-        }
-        Ok(Self { log, facts, edits })
+        let mut reading = Reading::default();
+        log.replay(|at, record| reading.take(at, record))?;
+        let edits = reading.edits;
+        Ok(Self { facts: reading.facts(folder)?, log, edits })
     }
 
     pub(crate) fn facts(&self) -> &Facts {

@@ -147,7 +147,7 @@ mod tests {
         let removals = Removals::new(vec![removal(3, 5, 9), removal(8, 4, 9), removal(9, 6, 7)]);
         assert_eq!(removals.needless(&[]), [3]);
         assert_eq!(removals.needless(&[2, 8]), [3]);
-        assert_eq!(removals.needless(&[3]), [], "it sees the first and not the second");
+        assert!(removals.needless(&[3]).is_empty(), "it sees the first and not the second");
         assert_eq!(removals.without(&[3]).all().len(), 2);
     }
 }

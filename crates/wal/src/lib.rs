@@ -46,12 +46,14 @@
 mod error;
 mod format;
 mod log;
+mod peek;
 mod recovery;
 mod segment;
 
 pub use error::{Error, Result};
 pub use format::Position;
 pub use log::{Backend, Log, Options};
+pub use peek::peek;
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use wal::{Log, Position};
 use super::removals::Fences;
 use crate::batch::FamilyId;
 use crate::cache::Cache;
+use crate::head::Prefix;
 use crate::manifest::Manifest;
 use crate::meaning::Meaning;
 use crate::memtable::Memtable;
@@ -114,6 +115,15 @@ pub(crate) struct State {
     pub(crate) version: Arc<Version>,
 }
 
+impl Default for State {
+    /// The state of a family that holds nothing and takes nothing.
+    fn default() -> Self {
+        let start = Position { segment: 0, offset: 0 };
+        let memtable = Arc::new(Memtable::new(0, 0, Prefix::default(), start));
+        Self { memtable, immutables: Vec::new(), version: Arc::default() }
+    }
+}
+
 impl FamilyCore {
     pub(crate) fn new(id: FamilyId, name: String, state: State) -> Self {
         let state = Slot::new(Some(Arc::new(state)));
@@ -143,6 +153,14 @@ impl FamilyCore {
 }
 
 impl State {
+    /// Puts an empty memtable before the one that is full.
+    pub(crate) fn begin_memtable(&mut self, capacity: usize, start: Position) {
+        let number = self.memtable.number + 1;
+        let prefix = self.memtable.shared_prefix();
+        let memtable = Arc::new(Memtable::new(number, capacity, prefix, start));
+        self.immutables.insert(0, std::mem::replace(&mut self.memtable, memtable));
+    }
+
     /// Where the log holds changes of this family that no table has; `None` where there are none.
     pub(crate) fn log_start(&self) -> Option<Position> {
         let active = Some(&self.memtable).filter(|it| !it.is_empty());

@@ -83,7 +83,7 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
     Ok(core)
 }
 
-fn open_families(
+pub(crate) fn open_families(
     fs: &dyn Fs,
     tables: &Path,
     facts: &Facts,

@@ -39,7 +39,7 @@ impl State {
 
     /// The value of a key.
     #[inline]
-    fn value<'g>(
+    pub(crate) fn value<'g>(
         &'g self,
         key: &[u8],
         sequence: Sequence,
@@ -105,6 +105,20 @@ impl State {
         let memtables = std::iter::once(&self.memtable).chain(&self.immutables);
         let in_memory = memtables.filter_map(|it| it.removals(guard)).map(newest);
         in_memory.fold(newest(&self.version.removals), Sequence::max)
+    }
+
+    /// An iterator over what there was at a moment.
+    pub(crate) fn iter(self: Arc<Self>, sequence: Sequence, meaning: Arc<Meaning>) -> Iter {
+        let memtables = std::iter::once(&self.memtable).chain(&self.immutables);
+        let mut sources: Vec<Source> = memtables
+            .filter(|it| !it.is_empty())
+            .map(|it| memtable::Cursor::new(Arc::clone(it), Versions::VisibleAt(sequence)))
+            .map(Source::Memory)
+            .collect();
+        let runs = self.version.runs().map(|it| Source::Run(RunCursor::new(it.clone(), true)));
+        sources.extend(runs);
+        let removals = self.removals(sequence);
+        Iter::new(sources, self, removals, sequence, meaning)
     }
 
     /// All removals up to `sequence`.
@@ -197,15 +211,6 @@ impl Core {
     pub(crate) fn iter(&self, family: &FamilyCore, sequence: Option<Sequence>) -> Iter {
         let state = family.share();
         let sequence = sequence.unwrap_or_else(|| self.visible());
-        let memtables = std::iter::once(&state.memtable).chain(&state.immutables);
-        let mut sources: Vec<Source> = memtables
-            .filter(|it| !it.is_empty())
-            .map(|it| memtable::Cursor::new(Arc::clone(it), Versions::VisibleAt(sequence)))
-            .map(Source::Memory)
-            .collect();
-        let runs = state.version.runs().map(|it| Source::Run(RunCursor::new(it.clone(), true)));
-        sources.extend(runs);
-        let removals = state.removals(sequence);
-        Iter::new(sources, state, removals, sequence, Arc::clone(&self.meaning))
+        state.iter(sequence, Arc::clone(&self.meaning))
     }
 }

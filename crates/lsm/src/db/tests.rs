@@ -8,6 +8,7 @@ mod disk;
 mod iterate;
 mod meaning;
 mod planted;
+mod reader;
 mod removals;
 mod shape;
 mod transaction;

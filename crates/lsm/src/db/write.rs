@@ -162,7 +162,7 @@ impl Core {
 
 /// Brings a change into a memtable.
 #[inline]
-pub(super) fn insert(memtable: &Memtable, sequence: Sequence, change: &Change<'_>) {
+pub(crate) fn insert(memtable: &Memtable, sequence: Sequence, change: &Change<'_>) {
     if change.kind == Kind::Removal {
         let (start, end) = (change.key.to_vec(), change.value.to_vec());
         memtable.remove_range(Removal { start, end, sequence });
