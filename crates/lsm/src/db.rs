@@ -30,7 +30,7 @@ use crate::batch::{Change, FamilyId};
 use crate::iter::Iter;
 use crate::options::Background;
 use crate::stamp::{Kind, Sequence};
-use crate::stats::Stats;
+use crate::stats::{Stats, TableInfo};
 use crate::version::LEVELS;
 use crate::{Batch, Error, Isolation, Options, Result, Transaction};
 
@@ -403,6 +403,20 @@ impl Family {
     /// An iterator over all entries, as of now.
     pub fn iter(&self) -> Iter {
         self.handle.core.iter(&self.core, None)
+    }
+
+    /// Its tables, from the first level down.
+    pub fn tables(&self) -> Vec<TableInfo> {
+        TableInfo::all(&self.core.share().version)
+    }
+
+    /// About how many bytes of tables hold the keys of a range, to a block for each table. What is
+    /// in memory is not counted, and what was overwritten or removed is until it is merged away.
+    pub fn approximate_size<'k>(&self, range: impl RangeBounds<&'k [u8]>) -> u64 {
+        let (lower, upper) = bounds(&range);
+        let state = self.core.share();
+        let tables = state.version.tables();
+        tables.map(|(_, table)| table.bytes_between(&lower, upper.as_deref())).sum()
     }
 
     /// An iterator over the entries whose keys are in a range.

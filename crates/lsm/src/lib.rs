@@ -68,6 +68,6 @@ pub use iter::Iter;
 pub use meaning::MergeOperator;
 pub use options::{Backend, Background, Durability, Options};
 pub use reader::Reader;
-pub use stats::Stats;
-pub use table::Codec;
+pub use stats::{Stats, TableInfo};
+pub use table::{Codec, dump_table};
 pub use transaction::{Isolation, Transaction};

@@ -96,7 +96,9 @@ impl Reading {
             return;
         };
         self.edits = if all.first() == Some(&Edit::Reset) { 1 } else { self.edits + 1 };
-        all.into_iter().for_each(|edit| self.facts.apply(edit));
+        for edit in all {
+            self.facts.apply(edit);
+        }
     }
 
     fn facts(self, folder: &Path) -> Result<Facts> {

@@ -16,7 +16,7 @@ use crate::manifest;
 use crate::meaning::Meaning;
 use crate::memtable::Memtable;
 use crate::stamp::Sequence;
-use crate::{Error, Options, Result};
+use crate::{Error, Options, Result, TableInfo};
 
 /// So often a store is looked at anew that another process changes meanwhile.
 const ATTEMPTS: usize = 10;
@@ -32,7 +32,7 @@ const ATTEMPTS: usize = 10;
 /// # let folder = folder.path();
 /// let db = lsm::Db::open(folder, lsm::Options::default())?;
 /// db.put(b"lemon", b"yellow")?;
-/// let reader = lsm::Reader::open(folder, lsm::Options::default())?;
+/// let reader = lsm::Reader::open(folder, &lsm::Options::default())?;
 /// assert_eq!(reader.get(b"lemon")?.as_deref(), Some(&b"yellow"[..]));
 /// # Ok::<(), lsm::Error>(())
 /// ```
@@ -45,8 +45,8 @@ pub struct Reader {
 
 impl Reader {
     /// Looks at the store in a directory. Of the options, memory, merge operator and clock count.
-    pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self> {
-        Self::open_on(&OsFs, folder.as_ref(), &options)
+    pub fn open(folder: impl AsRef<Path>, options: &Options) -> Result<Self> {
+        Self::open_on(&OsFs, folder.as_ref(), options)
     }
 
     /// The same on another file system, such as a simulated one.
@@ -96,6 +96,11 @@ impl Reader {
         let (lower, upper) = bounds(&range);
         let state = self.families.get(family).map(Arc::clone).unwrap_or_default();
         state.iter(self.sequence, Arc::clone(&self.meaning)).bounded(lower, upper)
+    }
+
+    /// The tables of a family, from the first level down; none where there is no such family.
+    pub fn tables_in(&self, family: &str) -> Vec<TableInfo> {
+        self.families.get(family).map_or_else(Vec::new, |it| TableInfo::all(&it.version))
     }
 
     /// Reads every table and checks every byte of it.

@@ -1,7 +1,11 @@
 //! What a store tells of itself.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::table::{Table, TableMeta};
+use crate::version::Version;
 
 /// Counts since the store was opened. Each is one relaxed addition, nothing is reached through it.
 #[derive(Debug, Default)]
@@ -65,6 +69,35 @@ impl Counters {
             moves: get(&self.moves),
             ..Stats::default()
         }
+    }
+}
+
+/// A table of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TableInfo {
+    /// Its number, which is in the name of its file.
+    pub number: u64,
+    /// The level on which it is.
+    pub level: usize,
+    /// The length of its file in bytes.
+    pub size: u64,
+    /// Entries in it, older versions and tombstones included.
+    pub entries: u64,
+    /// Its smallest key.
+    pub smallest: Vec<u8>,
+    /// Its largest key.
+    pub largest: Vec<u8>,
+}
+
+impl TableInfo {
+    /// The tables of a version, from the first level down.
+    pub(crate) fn all(version: &Version) -> Vec<Self> {
+        let info = |(level, table): (usize, &Arc<Table>)| {
+            let TableMeta { number, size, entries, smallest, largest, .. } = table.meta.clone();
+            Self { number, level, size, entries, smallest, largest }
+        };
+        version.tables().map(info).collect()
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod block;
 mod builder;
+mod dump;
 mod file;
 mod filter;
 mod index;
@@ -23,6 +24,7 @@ use env::fs::{File, Fs, OpenMode};
 
 pub(crate) use self::block::Block;
 pub(crate) use self::builder::{TableBuilder, TableOptions};
+pub use self::dump::dump_table;
 pub use self::file::Codec;
 use self::file::{Footer, damaged};
 pub(crate) use self::file::{number, path};
@@ -102,6 +104,16 @@ impl Table {
             }
         }
         Ok(Some((block.stamp(entry), block.value(entry))))
+    }
+
+    /// About how many bytes of the file lie between two keys, the second excluded.
+    pub(crate) fn bytes_between(&self, lower: &[u8], upper: Option<&[u8]>) -> u64 {
+        let end = |key: &[u8]| if *key > *self.meta.largest { self.blocks() } else { 0 };
+        let from = end(lower).max(self.index.find(lower).unwrap_or(0));
+        let to = upper.map_or(self.blocks(), |upper| {
+            end(upper).max(self.index.find(upper).map_or(0, |at| at + 1))
+        });
+        (from..to).map(|at| u64::from(self.index.extent(at).len)).sum()
     }
 
     /// How many blocks it has.

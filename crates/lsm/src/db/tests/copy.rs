@@ -24,7 +24,9 @@ fn a_copy_is_of_its_moment_and_lives_on_its_own() {
         let db = open(&fs, &tiny()).expect("the disk is well");
         let batches = batches(2, 200, 60);
         let history = history(&batches);
-        batches.iter().for_each(|it| write(&db, it).expect("the disk is well"));
+        for changes in &batches {
+            write(&db, changes).expect("the disk is well");
+        }
         let other = db.family("other").expect("the disk is well");
         other.put(b"a", b"1").expect("the disk is well");
         let copy = if by_link { db.checkpoint(target()) } else { db.backup(target()) };

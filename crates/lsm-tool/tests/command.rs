@@ -1,0 +1,94 @@
+//! The command, as a user types it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use lsm::{Db, Options};
+
+fn lsm(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lsm"));
+    command.args(arguments).output().expect("the command was built")
+}
+
+/// What a command that succeeds prints.
+fn said(arguments: &[&str]) -> String {
+    let output = lsm(arguments);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {error}");
+    String::from_utf8(output.stdout).expect("it prints text")
+}
+
+/// What a command that fails says of it.
+fn refused(arguments: &[&str], code: i32) -> String {
+    let output = lsm(arguments);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+    String::from_utf8(output.stderr).expect("it prints text")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are text")
+}
+
+#[test]
+fn a_store_is_made_filled_read_and_copied() {
+    let folder = tempfile::tempdir().expect("the temporary directory is writable");
+    let (store, copy) = (folder.path().join("store"), folder.path().join("copy"));
+    let (store, copy) = (text(&store), text(&copy));
+    assert!(refused(&["put", store, "a", "1"], 1).contains("there is no store"));
+    said(&["put", store, "apple", "red", "--create"]);
+    said(&["put", store, "apricot", "\\xff\\n"]);
+    said(&["put", store, "pear", "green"]);
+    said(&["put", store, "one", "1", "--family", "numbers", "--create"]);
+    assert_eq!(said(&["get", store, "apple"]), "red\n");
+    assert_eq!(said(&["get", store, "apricot"]), "\\xff\\n\n");
+    assert_eq!(said(&["scan", store, "--prefix", "ap"]), "apple\tred\napricot\t\\xff\\n\n");
+    assert_eq!(said(&["scan", store, "--reverse", "--limit", "1"]), "pear\tgreen\n");
+    assert_eq!(said(&["scan", store, "--from", "b", "--to", "q"]), "pear\tgreen\n");
+    assert_eq!(said(&["scan", store, "--family", "numbers"]), "one\t1\n");
+    said(&["delete", store, "pear"]);
+    assert!(refused(&["get", store, "pear"], 1).contains("there is no key pear"));
+    let unknown = refused(&["get", store, "a", "--family", "x"], 1);
+    assert!(unknown.contains("there are: default, numbers"), "{unknown}");
+    said(&["compact", store]);
+    assert!(said(&["checkpoint", store, copy]).starts_with("took 2 tables"));
+    assert!(said(&["backup", store, copy]).contains("took 0 tables, 0 bytes; had 2"));
+    assert_eq!(said(&["scan", copy]), "apple\tred\napricot\t\\xff\\n\n");
+    assert!(said(&["verify", copy]).starts_with("2 tables"));
+    let stats = said(&["stats", copy, "--tables"]);
+    assert!(stats.contains("\"apple\" to \"apricot\""), "{stats}");
+    refused(&["get", store, "\\q"], 2);
+}
+
+#[test]
+fn looking_works_beside_the_program_that_has_the_store_open() {
+    let folder = tempfile::tempdir().expect("the temporary directory is writable");
+    let store = text(folder.path());
+    let db = Db::open(folder.path(), Options::default()).expect("the folder is free");
+    db.put(b"a", b"1").expect("there is room");
+    assert_eq!(said(&["get", store, "a"]), "1\n");
+    let busy = refused(&["put", store, "a", "2"], 1);
+    assert!(busy.contains("open elsewhere"), "{busy}");
+}
+
+#[test]
+fn a_table_is_shown_and_damage_is_found() {
+    use env::fs::{Fs, FsExt, OpenMode, OsFs};
+    let folder = tempfile::tempdir().expect("the temporary directory is writable");
+    let store = text(folder.path());
+    for number in 0..50 {
+        said(&["put", store, &format!("key {number}"), "value", "--create"]);
+    }
+    said(&["compact", store]);
+    let tables = folder.path().join("tables");
+    let name = OsFs.list(&tables).expect("it is there").remove(0).name;
+    let table = tables.join(name);
+    let dump = said(&["dump", text(&table)]);
+    assert!(dump.contains("\"key 7\" Value@0 = 5 bytes \"value\""), "{dump}");
+    let mut bytes = OsFs.read(&table).expect("it is there");
+    bytes[3] ^= 1;
+    let file = OsFs.open(&table, OpenMode::WRITE).expect("it is there");
+    file.write_all_at(&bytes, 0).expect("there is room");
+    let verdict = refused(&["verify", store], 1);
+    assert!(verdict.contains("is damaged at byte 0 (block)"), "{verdict}");
+    assert!(refused(&["dump", text(&table)], 1).contains("is damaged at byte 0"));
+}

@@ -1,0 +1,66 @@
+//! A table's file as text, for people who want to see the bytes.
+
+use std::path::Path;
+
+use env::fs::{Fs, OpenMode};
+
+use super::block::Block;
+use super::file::{self, Footer, damaged};
+use super::{TableMeta, number, read_index};
+use crate::Result;
+use crate::codec::Taker;
+
+/// So much of a value is shown.
+const SHOWN: usize = 64;
+
+/// Calls `line` with one line for each part and entry of the table in a file. Every part is checked
+/// as it is read; what comes before a damaged part was shown when the error is returned.
+pub fn dump_table(fs: &dyn Fs, path: &Path, mut line: impl FnMut(String)) -> Result<()> {
+    let file = fs.open(path, OpenMode::READ)?;
+    let name = path.file_name().and_then(|it| it.to_str());
+    // The number is part of every checksum.
+    let table = name.and_then(number).ok_or_else(|| damaged(&*file, 0, "name"))?;
+    let footer = Footer::read(&*file, table, file.size()?)?;
+    for (what, part) in
+        [("filter", footer.filter), ("index", footer.index), ("properties", footer.properties)]
+    {
+        line(format!("{what:<12} at {}, {} bytes", part.offset, part.len));
+    }
+    let bytes = file::read(&*file, table, footer.properties, "properties")?;
+    let meta = TableMeta::decode(&mut Taker(&bytes));
+    let meta = meta.ok_or_else(|| damaged(&*file, footer.properties.offset, "properties"))?;
+    line(format!(
+        "table {}: {} entries, {} garbage, newest change {}, keys \"{}\" to \"{}\"",
+        meta.number,
+        meta.entries,
+        meta.garbage,
+        meta.newest,
+        meta.smallest.escape_ascii(),
+        meta.largest.escape_ascii(),
+    ));
+    let bytes = file::read(&*file, table, footer.index, "index")?;
+    let index = read_index(&bytes, footer.filter.offset);
+    let index = index.ok_or_else(|| damaged(&*file, footer.index.offset, "index"))?;
+    for at in 0..index.len() {
+        let extent = index.extent(at);
+        let bytes = file::read(&*file, table, extent, "block")?;
+        let block = Block::parse(bytes).map_err(|what| damaged(&*file, extent.offset, what))?;
+        let shape =
+            format!("at {}, {} bytes, {} entries", extent.offset, extent.len, block.count());
+        line(format!("block {at:<6} {shape}, prefix \"{}\"", block.prefix().escape_ascii()));
+        for entry in 0..block.count() {
+            let (suffix, value) = (block.suffix(entry), block.value(entry));
+            let shown = &value[..value.len().min(SHOWN)];
+            let more = if shown.len() < value.len() { "..." } else { "" };
+            line(format!(
+                "  \"{}{}\" {:?} = {} bytes \"{}\"{more}",
+                block.prefix().escape_ascii(),
+                suffix.escape_ascii(),
+                block.stamp(entry),
+                value.len(),
+                shown.escape_ascii(),
+            ));
+        }
+    }
+    Ok(())
+}
