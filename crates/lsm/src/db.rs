@@ -258,8 +258,8 @@ impl Db {
         self.core().copy_to(folder.as_ref(), By::Link)
     }
 
-    /// Makes `folder` a copy of the store as it is now, by bytes, so that it may be on another disk.
-    /// Made anew, it takes only the tables that it does not have, and where that is interrupted it
+    /// Makes `folder` a copy of the store as it is now, by bytes: it may be on another disk. Made
+    /// anew, it takes only the tables that it does not have, and where that is interrupted it
     /// is the copy that it was. To restore, open it, or a copy of it.
     pub fn backup(&self, folder: impl AsRef<Path>) -> Result<Copied> {
         self.core().copy_to(folder.as_ref(), By::Bytes)

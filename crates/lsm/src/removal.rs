@@ -1,7 +1,7 @@
 //! Removed ranges of keys.
 //!
-//! To remove a range writes no tombstone for each key. The family remembers the range and the number
-//! of the change, and every reader asks for the newest removal of the key that it found:
+//! To remove a range writes no tombstone for each key. The family remembers the range and the
+//! number of the change, and every reader asks for the newest removal of the key that it found:
 //!
 //! ```text
 //!   keys            a        f        m        t
