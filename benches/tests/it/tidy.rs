@@ -196,8 +196,12 @@ const UPPER: [&str; 2] = ["benches", "study"];
 const EXERCISE: &str = "exercise-";
 
 /// Which build may stand on which other build.
-const STANDS_ON: [(&str, &str); 3] =
-    [("rate-limiter", "hashmap"), ("allocator-preload", "allocator"), ("lsm", "wal")];
+const STANDS_ON: [(&str, &str); 4] = [
+    ("rate-limiter", "hashmap"),
+    ("allocator-preload", "allocator"),
+    ("lsm", "wal"),
+    ("raft", "wal"),
+];
 
 #[test]
 fn arrows_point_down() {
