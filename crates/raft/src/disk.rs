@@ -33,11 +33,12 @@
 mod error;
 mod group;
 mod record;
+mod recovery;
 mod snapshots;
+mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,15 +48,13 @@ use env::fs::{Fs, Lock};
 
 pub use error::DiskError;
 use group::Group;
-use record::{Record, State};
+use record::Record;
+use recovery::Reader;
 use snapshots::Snapshots;
+pub use storage::DiskStorage;
 
-use crate::entries::Entries;
-use crate::storage::{MemoryStorage, Storage, StorageError};
-use crate::types::{
-    Configuration, HardState, Incarnation, Index, Position, Snapshot, SnapshotMeta, Term,
-};
-use crate::write::Write;
+use crate::storage::{MemoryStorage, Storage};
+use crate::types::{Configuration, Incarnation};
 
 type Result<T> = std::result::Result<T, DiskError>;
 
@@ -93,14 +92,19 @@ struct Shared {
     _lock: Box<dyn Lock>,
 }
 
-/// One group of a [`DiskLog`], as the core reads it.
-#[derive(Debug)]
-pub struct DiskStorage {
+/// A file with the state machine's part of a snapshot.
+#[derive(Clone, Debug)]
+pub struct SnapshotFile {
     shared: Arc<Shared>,
-    id: GroupId,
-    group: Group,
-    /// Snapshot files that nothing names once the log is durable.
-    garbage: Vec<u64>,
+    number: u64,
+    len: u64,
+}
+
+impl SnapshotFile {
+    /// Its bytes, verified.
+    pub fn read(&self) -> Result<Bytes> {
+        self.shared.snapshots.read(self.number, 0..self.len)
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -121,7 +125,7 @@ impl DiskLog {
         let held = fs.lock(&folder.join("LOCK"))?;
         let (snapshots, files) = Snapshots::open(Arc::clone(&fs), folder)?;
         let log = wal::Log::open(fs, &folder.join("log"), options)?;
-        let Reader { groups: found, anchors, .. } = read(&log)?;
+        let Reader { groups: found, anchors, .. } = Reader::read(&log)?;
         let named: BTreeSet<u64> = found.values().map(Group::file).collect();
         for file in files.iter().filter(|file| !named.contains(file)) {
             snapshots.remove(*file)?;
@@ -183,55 +187,17 @@ impl DiskLog {
         self.shared.sync()
     }
 
+    /// Writes a snapshot's bytes to a file, durably, for [`DiskStorage::compact_to`]. It takes long
+    /// where the snapshot is large, and any thread may do it. A file that is never compacted to is
+    /// removed when the log is next opened.
+    pub fn write_snapshot(&self, data: &[u8]) -> Result<SnapshotFile> {
+        let number = self.shared.snapshots.write(data)?;
+        Ok(SnapshotFile { shared: Arc::clone(&self.shared), number, len: data.len() as u64 })
+    }
+
     /// Makes room for the time when the last segment is full, so that no write has to.
     pub fn prepare(&self) -> Result<()> {
         Ok(self.shared.log.prepare()?)
-    }
-}
-
-/// What has been read of a log.
-#[derive(Default)]
-struct Reader {
-    groups: BTreeMap<GroupId, Group>,
-    /// From where on the log is needed, by group.
-    anchors: BTreeMap<GroupId, wal::Position>,
-    /// Groups of which there were writes before their state.
-    orphans: BTreeSet<GroupId>,
-}
-
-impl Reader {
-    fn take(&mut self, at: wal::Position, bytes: &[u8]) -> Result<()> {
-        let decoded = Record::decode(Bytes::copy_from_slice(bytes));
-        let (id, record) = decoded.map_err(|cause| DiskError::Record { at, cause })?;
-        if matches!(record, Record::State(_)) {
-            self.anchors.insert(id, at);
-        }
-        match (self.groups.get_mut(&id), record) {
-            (Some(group), record) => group.take(record).ok_or(DiskError::Corrupt { at })?,
-            (None, Record::State(state)) => {
-                self.groups.insert(id, Group::from(state));
-            }
-            // Its segment was to be released; what is needed comes behind it.
-            (None, Record::Write { .. } | Record::Copy { .. }) => {
-                self.orphans.insert(id);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn read(log: &wal::Log) -> Result<Reader> {
-    let mut reader = Reader::default();
-    let mut outcome: Result<()> = Ok(());
-    log.replay(|at, bytes| {
-        if outcome.is_ok() {
-            outcome = reader.take(at, bytes);
-        }
-    })?;
-    outcome?;
-    match reader.orphans.iter().find(|id| !reader.groups.contains_key(id)) {
-        Some(group) => Err(DiskError::Stateless { group: *group }),
-        None => Ok(reader),
     }
 }
 
@@ -261,163 +227,6 @@ impl Shared {
     fn release(&self) -> Result<()> {
         let oldest = lock(&self.anchors).values().min().copied();
         oldest.map_or(Ok(()), |oldest| Ok(self.log.release(oldest)?))
-    }
-}
-
-impl DiskStorage {
-    /// Which group this is.
-    pub const fn id(&self) -> GroupId {
-        self.id
-    }
-
-    /// The disk by which the group's members know this server.
-    pub const fn incarnation(&self) -> Incarnation {
-        self.group.incarnation()
-    }
-
-    /// The longest command that fits into the log.
-    pub fn entry_bytes_max(&self) -> u64 {
-        (self.shared.record_max / 2) as u64
-    }
-
-    /// Writes what the core asks for. It is durable after [`DiskLog::sync`], and only then may it
-    /// go to [`Raft::persisted`](crate::Raft::persisted). After an error the server must end.
-    pub fn write(&mut self, write: &Write) -> Result<()> {
-        let snapshot = match write.snapshot() {
-            None => None,
-            Some(it) => Some((it.meta.clone(), self.new_file(it)?)),
-        };
-        if snapshot.is_some() {
-            self.garbage.push(self.group.file());
-        }
-        let hard_state = write.hard_state();
-        let (mut rest, mut snapshot) = (write.entries().clone(), snapshot);
-        loop {
-            let mut record = Record::Write { hard_state, snapshot, entries: Entries::default() };
-            let room = self.shared.record_max.saturating_sub(record.encode(self.id).len());
-            let count = record::fitting(&rest, room)?;
-            if let Record::Write { entries, .. } = &mut record {
-                *entries = rest.first_part(count);
-            }
-            self.put(record)?;
-            rest = rest.skip(count);
-            snapshot = None;
-            if rest.is_empty() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Keeps a snapshot of applied state, and lets go of entries up to `keep_after`; a few that
-    /// stay spare slow followers the snapshot. All of it is durable when this returns, and so is
-    /// what was written before. One sync of a file, one of the log.
-    ///
-    /// Panics where the snapshot is older than the present one.
-    pub fn compact(&mut self, snapshot: &Snapshot, keep_after: Index) -> Result<()> {
-        let (last, meta) = (snapshot.meta.last, self.snapshot_meta());
-        assert!(last.index >= meta.last.index, "a snapshot never goes back");
-        let keep_after = keep_after.min(last.index).max(self.first_index().before());
-        let base = Position { index: keep_after, term: self.term_of(keep_after, last) };
-        let file = self.new_file(snapshot)?;
-        self.garbage.push(self.group.file());
-        self.restate(State { meta: snapshot.meta.clone(), file, base, ..self.state() })
-    }
-
-    /// Writes the group anew at the end of the log, so that it holds no older part of it back.
-    pub fn checkpoint(&mut self) -> Result<()> {
-        self.restate(self.state())
-    }
-
-    /// How many segments of the log exist only because this group has not been written anew.
-    pub fn segments_held(&self) -> u64 {
-        let anchor = lock(&self.shared.anchors).get(&self.id).map(|at| at.segment);
-        let end = self.shared.log.end().segment;
-        anchor.map_or(0, |anchor| end.saturating_sub(anchor))
-    }
-
-    /// The whole snapshot, verified.
-    pub fn snapshot(&self) -> Result<Snapshot> {
-        let meta = self.snapshot_meta().clone();
-        let data = self.shared.snapshots.read(self.group.file(), 0..meta.len)?;
-        Ok(Snapshot { meta, data })
-    }
-
-    fn term_of(&self, index: Index, last: Position) -> Term {
-        if index == last.index {
-            return last.term;
-        }
-        self.term(index).expect("what a snapshot contains was in the log")
-    }
-
-    /// Writes the group's state, copies of its entries behind that, and gives back the rest.
-    fn restate(&mut self, state: State) -> Result<()> {
-        let base = state.base.index;
-        let anchor = self.put(Record::State(state))?;
-        let mut rest = self.group.memory().entries(base + 1..self.last_index() + 1, u64::MAX)?;
-        while !rest.is_empty() {
-            let count = record::fitting(&rest, self.shared.record_max - record::COPY_HEAD)?;
-            self.put(Record::Copy { entries: rest.first_part(count) })?;
-            rest = rest.skip(count);
-        }
-        self.shared.sync()?;
-        lock(&self.shared.anchors).insert(self.id, anchor);
-        for file in std::mem::take(&mut self.garbage) {
-            self.shared.snapshots.remove(file)?;
-        }
-        self.shared.release()
-    }
-
-    fn new_file(&self, snapshot: &Snapshot) -> Result<u64> {
-        self.shared.guarded(|| self.shared.snapshots.write(&snapshot.data))
-    }
-
-    /// Logs a record, then does what it says.
-    fn put(&mut self, record: Record) -> Result<wal::Position> {
-        let at = self.shared.append(&record.encode(self.id))?;
-        self.group.take(record).ok_or(DiskError::Corrupt { at })?;
-        Ok(at)
-    }
-
-    /// What a checkpoint says.
-    fn state(&self) -> State {
-        self.group.state()
-    }
-}
-
-impl Storage for DiskStorage {
-    fn hard_state(&self) -> HardState {
-        self.group.memory().hard_state()
-    }
-
-    fn snapshot_meta(&self) -> &SnapshotMeta {
-        self.group.memory().snapshot_meta()
-    }
-
-    fn snapshot_chunk(&self, offset: u64, len: u64) -> std::result::Result<Bytes, StorageError> {
-        let end = offset.saturating_add(len).min(self.snapshot_meta().len);
-        let range: Range<u64> = offset.min(end)..end;
-        let failed = |cause: DiskError| StorageError::Failed { reason: cause.to_string() };
-        self.shared.snapshots.read(self.group.file(), range).map_err(failed)
-    }
-
-    fn first_index(&self) -> Index {
-        self.group.memory().first_index()
-    }
-
-    fn last_index(&self) -> Index {
-        self.group.memory().last_index()
-    }
-
-    fn term(&self, index: Index) -> std::result::Result<Term, StorageError> {
-        self.group.memory().term(index)
-    }
-
-    fn entries(
-        &self,
-        range: Range<Index>,
-        bytes_max: u64,
-    ) -> std::result::Result<Entries, StorageError> {
-        self.group.memory().entries(range, bytes_max)
     }
 }
 

@@ -123,7 +123,7 @@ mod types;
 mod write;
 
 pub use config::{Config, ConfigError, ReadMode};
-pub use disk::{DiskError, DiskLog, DiskStorage, GroupId};
+pub use disk::{DiskError, DiskLog, DiskStorage, GroupId, SnapshotFile};
 pub use entries::Entries;
 pub use membership::{Change, ConfigurationError};
 pub use message::{AppendOutcome, Body, Message, Read, ReadId};
