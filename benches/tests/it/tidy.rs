@@ -196,11 +196,12 @@ const UPPER: [&str; 2] = ["benches", "study"];
 const EXERCISE: &str = "exercise-";
 
 /// Which build may stand on which other build.
-const STANDS_ON: [(&str, &str); 4] = [
+const STANDS_ON: [(&str, &str); 5] = [
     ("rate-limiter", "hashmap"),
     ("allocator-preload", "allocator"),
     ("lsm", "wal"),
     ("lsm-tool", "lsm"),
+    ("raft", "wal"),
 ];
 
 #[test]

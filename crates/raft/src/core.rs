@@ -311,9 +311,17 @@ impl<S: Storage> Core<S> {
         self.timeout_ticks = base + more + self.config.rank * (base / 2);
     }
 
-    /// What a snapshot of the applied state replaces. Only a committed configuration is in it.
-    pub(crate) fn snapshot_meta(&self, len: u64) -> Result<SnapshotMeta, StorageError> {
-        let index = self.log.applied();
+    /// What a snapshot of the state behind `index` replaces, which is applied or about to be. Only
+    /// a committed configuration is in it.
+    pub(crate) fn snapshot_meta(
+        &self,
+        index: Index,
+        len: u64,
+    ) -> Result<SnapshotMeta, StorageError> {
+        assert!(
+            self.log.applied() <= index && index <= self.log.commit(),
+            "{index} is not applied"
+        );
         let last = Position { index, term: self.log.term(index)? };
         Ok(SnapshotMeta { last, configuration: self.log.configuration_at(index).clone(), len })
     }

@@ -44,6 +44,12 @@ impl Entries {
         self.view(at..self.len())
     }
 
+    /// The first `count` entries.
+    #[must_use]
+    pub fn first_part(&self, count: usize) -> Self {
+        self.view(0..count)
+    }
+
     fn view(&self, part: Range<usize>) -> Self {
         if part == (0..self.len()) {
             return self.clone();

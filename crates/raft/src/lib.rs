@@ -77,6 +77,7 @@
 //! | `entries`         | runs of entries, written once and shared                                 |
 //! | `write`           | what must be durable, and what waits for it                              |
 //! | `storage`         | what is read from a log store; one in memory                             |
+//! | `disk`            | the store on disk, many groups in one log                                |
 //! | `log`             | what is stored, and what is on its way there                             |
 //! | `progress`        | a leader's view of one follower                                          |
 //! | `core`            | the state of a server, and the rule of terms                             |
@@ -92,13 +93,15 @@
 //!
 //! # What this crate does not do
 //!
-//! It opens no file and no socket, starts no thread and asks no clock: chance enters as a seed,
-//! time as ticks. It knows no client sessions: a command that is proposed
-//! twice is applied twice. It tolerates servers that stop, not servers that lie.
+//! It opens no socket, starts no thread and asks no clock: chance enters as a seed, time as ticks,
+//! files through `env`. Threads, connections and client sessions are in `raft-net`; without them a
+//! command that is proposed twice is applied twice. It tolerates servers that stop, not servers
+//! that lie.
 
 pub mod codec;
 mod config;
 mod core;
+mod disk;
 mod election;
 mod entries;
 mod log;
@@ -120,6 +123,7 @@ mod types;
 mod write;
 
 pub use config::{Config, ConfigError, ReadMode};
+pub use disk::{DiskError, DiskLog, DiskStorage, GroupId, SnapshotFile};
 pub use entries::Entries;
 pub use membership::{Change, ConfigurationError};
 pub use message::{AppendOutcome, Body, Message, Read, ReadId};

@@ -19,7 +19,9 @@ use crate::reconfiguration::{self, ChangeError, Way};
 use crate::replication;
 use crate::storage::{Storage, StorageError};
 use crate::transfer::{self, TransferError};
-use crate::types::{Configuration, HardState, Index, NodeId, Payload, Position, Snapshot, Term};
+use crate::types::{
+    Configuration, HardState, Index, NodeId, Payload, Position, Snapshot, SnapshotMeta, Term,
+};
 use crate::{step, write::Write};
 
 /// Why a server cannot start.
@@ -226,7 +228,17 @@ impl<S: Storage> Raft<S> {
     /// A snapshot of the state machine, which has applied everything up to what
     /// [`Raft::applied`] was told last. The store can keep it and compact the log.
     pub fn snapshot(&self, data: Bytes) -> Result<Snapshot, StorageError> {
-        Ok(Snapshot { meta: self.core.snapshot_meta(data.len() as u64)?, data })
+        Ok(Snapshot {
+            meta: self.core.snapshot_meta(self.core.log.applied(), data.len() as u64)?,
+            data,
+        })
+    }
+
+    /// What a snapshot would replace that is made of the state behind entry `index`: one that was
+    /// handed out to be applied, and not before what [`Raft::applied`] was told last. For drivers
+    /// that apply elsewhere; `len` is theirs to fill in.
+    pub fn snapshot_meta(&self, index: Index) -> Result<SnapshotMeta, StorageError> {
+        self.core.snapshot_meta(index, 0)
     }
 
     /// The store.

@@ -18,7 +18,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::entries::{Chain, Entries};
-use crate::types::{Configuration, HardState, Index, Snapshot, SnapshotMeta, Term};
+use crate::types::{Configuration, HardState, Index, Position, Snapshot, SnapshotMeta, Term};
 use crate::write::Write;
 
 /// Why a store has no answer.
@@ -100,9 +100,29 @@ impl MemoryStorage {
         if let Some(snapshot) = write.snapshot() {
             self.install(snapshot.clone());
         }
-        let Some(first) = write.entries().first() else { return };
+        self.replace(write.entries());
+    }
+
+    /// Puts entries in the place of all from the first of them on.
+    pub(crate) fn replace(&mut self, entries: &Entries) {
+        let Some(first) = entries.first() else { return };
         self.log.truncate(first.index);
-        self.log.push(write.entries().clone());
+        self.log.push(entries.clone());
+    }
+
+    /// A store of a snapshot whose entries are kept from behind `base` on, and has none of them.
+    pub(crate) fn based(snapshot: Snapshot, base: Position) -> Self {
+        let log = Chain::behind(base.index);
+        Self { hard_state: HardState::default(), snapshot, base_term: base.term, log }
+    }
+
+    pub(crate) const fn set_hard_state(&mut self, hard_state: HardState) {
+        self.hard_state = hard_state;
+    }
+
+    /// The entry before the first one.
+    pub(crate) const fn base(&self) -> Position {
+        Position { index: self.log.base(), term: self.base_term }
     }
 
     /// Replaces everything by a snapshot.

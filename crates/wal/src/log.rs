@@ -84,6 +84,7 @@ impl Log {
         let found = recovery::check(&*fs, folder)?;
         recovery::remove(&*fs, folder, &found.cut_off)?;
         recovery::remove_spares(&*fs, folder)?;
+        recovery::rewrite(&*fs, folder, &found.doubtful)?;
         let (segment, end) = match found.last {
             // Positions never go back, not even where the first segment itself was torn.
             None => first(&*fs, folder, options, found.cut_off.first().map_or(1, |it| *it))?,

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use env::fs::{Fs, FsExt};
+use env::fs::{Fs, FsExt, OpenMode};
 
 use crate::format::{self, ALIGN, HEAD, Head};
 use crate::{Error, Position, Result};
@@ -64,6 +64,20 @@ pub(crate) struct Found {
     pub(crate) last: Option<(u64, u32)>,
     /// Segments behind a gap, to be removed from the last one on.
     pub(crate) cut_off: Vec<u64>,
+    /// What was found and no record vouches for: segment, and range of its bytes.
+    pub(crate) doubtful: Vec<(u64, u32, u32)>,
+}
+
+impl Found {
+    fn new(scans: &[Scan], last: Option<(u64, u32)>, cut_off: Vec<u64>) -> Self {
+        let vouching = scans.iter().rev().find(|scan| scan.durable > 0);
+        let (segment, durable) = vouching.map_or((0, 0), |scan| (scan.segment, scan.durable));
+        let from = |scan: &Scan| if scan.segment == segment { durable } else { 0 };
+        let found = scans.iter().filter(|scan| !cut_off.contains(&scan.segment));
+        let doubtful = found.filter(|scan| scan.segment >= segment);
+        let doubtful = doubtful.map(|scan| (scan.segment, from(scan), scan.end)).collect();
+        Self { last, cut_off, doubtful }
+    }
 }
 
 /// Reads all segments of a log; changes nothing.
@@ -88,11 +102,11 @@ pub(crate) fn check(fs: &dyn Fs, folder: &Path) -> Result<Found> {
                 return Err(Error::Corrupt { path: format::path(folder, segment), offset });
             }
             let cut_off = scans[at..].iter().map(|it| it.segment).collect();
-            return Ok(Found { last, cut_off });
+            return Ok(Found::new(&scans, last, cut_off));
         }
         last = Some((here.segment, here.end));
     }
-    Ok(Found { last, cut_off: Vec::new() })
+    Ok(Found::new(&scans, last, Vec::new()))
 }
 
 /// Whether a segment goes on where the one before it, if any is left, ends.
@@ -102,6 +116,18 @@ fn follows(here: &Scan, before: Option<(u64, u32)>) -> bool {
         (Head::Whole(_), None) => true,
         _ => false,
     }
+}
+
+/// Writes again what no record vouches for. After a sync that failed, in a life before this one,
+/// the system may show bytes that it has given up writing; only a new write is synced anew.
+pub(crate) fn rewrite(fs: &dyn Fs, folder: &Path, doubtful: &[(u64, u32, u32)]) -> Result<()> {
+    for &(segment, from, to) in doubtful.iter().filter(|(_, from, to)| from < to) {
+        let file = fs.open(&format::path(folder, segment), OpenMode::WRITE)?;
+        let mut bytes = vec![0; (to - from) as usize];
+        file.read_exact_at(&mut bytes, u64::from(from))?;
+        file.write_all_at(&bytes, u64::from(from))?;
+    }
+    Ok(())
 }
 
 /// Removes segments from the last one on, so that a crash in between leaves no gap.

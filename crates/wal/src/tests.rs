@@ -179,6 +179,32 @@ fn after_a_failed_sync_nothing_is_taken() {
     }
 }
 
+/// After a failed sync the system shows bytes that it may never write. Who finds them must write
+/// them again, or they are gone after a power cut.
+#[test]
+fn what_is_found_after_a_failed_sync_is_durable() {
+    for (seed, backend) in (0..16).zip(BACKENDS.into_iter().cycle()) {
+        for records in 1..12 {
+            let disk = SimDisk::new(seed);
+            let log = open_with(&disk.mount(), backend).expect("the disk is well");
+            for number in 0..records {
+                log.append(&record(number)).expect("the disk is well");
+                if number == 4 {
+                    log.sync().expect("the disk is well");
+                }
+            }
+            disk.inject(&DiskFault::SyncError(Dose::Times(1)));
+            log.sync().ok();
+            disk.heal();
+            drop(log);
+            let found = count(&open_with(&disk.mount(), backend).expect("nothing is damaged"));
+            disk.crash();
+            let log = open_with(&disk.mount(), backend).expect("a crash damages nothing");
+            assert_eq!(count(&log), found, "seed {seed}, {records} records");
+        }
+    }
+}
+
 #[test]
 fn a_full_disk_is_an_error_and_the_log_goes_on_once_there_is_room() {
     let disk = SimDisk::new(1);

@@ -12,7 +12,6 @@
 
 mod churn;
 mod client;
-mod disk;
 mod machine;
 mod oracle;
 mod server;
@@ -33,7 +32,7 @@ use harness::sim::{
     World, survive,
 };
 
-use crate::{Config, Configuration, MemoryStorage, NodeId, ReadMode, RoleName};
+use crate::{Config, Configuration, NodeId, ReadMode, RoleName};
 use churn::Churn;
 use client::{Client, Log};
 use oracle::{Oracle, require_matching};
@@ -99,12 +98,12 @@ impl Plan {
         }
     }
 
-    fn founding(&self, id: NodeId) -> MemoryStorage {
+    fn founding(&self, id: NodeId) -> Configuration {
         let founders = (1..=u64::from(self.founders)).map(NodeId);
         if id.0 > u64::from(self.founders) {
-            return MemoryStorage::new();
+            return Configuration::default();
         }
-        MemoryStorage::founding(Configuration::founding(founders))
+        Configuration::founding(founders)
     }
 }
 

@@ -129,8 +129,9 @@ impl Churn {
         let place = in_world(id);
         run.world.inject(&Command::Kill(place));
         let fs = run.world.disk(place).mount();
-        let is_gone =
-            fs.remove_file(Path::new("log")).is_ok() && fs.sync_dir(Path::new("")).is_ok();
+        // As one step: a half of a log is damage, not a new disk.
+        let is_gone = fs.rename(Path::new("/raft"), Path::new("/wiped")).is_ok()
+            && fs.sync_dir(Path::new("/")).is_ok();
         if is_gone {
             *run.shared.wipes.borrow_mut().entry(id).or_insert(0) += 1;
         }

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use crate::storage::Storage;
 use crate::{
-    AppendOutcome, Body, Entry, Index, MemoryStorage, Message, NodeId, Position, Raft, RoleName,
-    Term,
+    AppendOutcome, Body, DiskStorage, Entry, HardState, Index, Message, NodeId, Position, Raft,
+    RoleName, Term,
 };
 
 use super::machine::Machine;
@@ -23,8 +23,9 @@ use super::machine::Machine;
 /// What has been seen.
 #[derive(Default)]
 pub(super) struct Oracle {
-    /// Entry `i + 1`, and the state behind it.
-    committed: Vec<(Entry, Machine)>,
+    /// Entry `i + 1`, the state behind it, and the term of who applied it first: it was committed
+    /// in that term or before.
+    committed: Vec<(Entry, Machine, Term)>,
     leaders: BTreeMap<Term, NodeId>,
     /// Of each life of a server: term, commit index, and the end of a leader's log.
     seen: BTreeMap<(NodeId, u64), (Term, Index, Position)>,
@@ -32,29 +33,28 @@ pub(super) struct Oracle {
 }
 
 impl Oracle {
-    /// A server has applied an entry.
-    pub(super) fn applied(&mut self, id: NodeId, entry: &Entry, state: &Machine) {
+    /// A server in a term has applied an entry.
+    pub(super) fn applied(&mut self, (id, term): (NodeId, Term), entry: &Entry, state: &Machine) {
         let position = usize::try_from(entry.index.0).expect("it fits") - 1;
-        if let Some((known, after)) = self.committed.get(position) {
+        if let Some((known, after, _)) = self.committed.get(position) {
             assert_eq!(known, entry, "server {id} applies another entry than others did");
             assert_eq!(after, state, "server {id} has another state than others had");
         } else {
             assert_eq!(position, self.committed.len(), "server {id} skips entries");
-            self.committed.push((entry.clone(), state.clone()));
+            self.committed.push((entry.clone(), state.clone(), term));
         }
     }
 
     /// A server has applied a snapshot.
     pub(super) fn restored(&self, id: NodeId, last: Position, state: &Machine) {
         let position = usize::try_from(last.index.0).expect("it fits") - 1;
-        let (known, after) = &self.committed[position];
+        let (known, after, _) = &self.committed[position];
         assert_eq!(known.position(), last, "server {id} applies a snapshot of another log");
         assert_eq!(after, state, "server {id} applies a snapshot of another state");
     }
 
-    /// A server says something.
-    pub(super) fn said(message: &Message, disk: &MemoryStorage) {
-        let state = disk.hard_state();
+    /// A server says something, of which so much is durable: its hard state, the end of its log.
+    pub(super) fn said(message: &Message, (state, last): (HardState, Index)) {
         match message.body {
             Body::VoteResponse { pre: false, granted: true } => {
                 let vote = (state.term, state.vote);
@@ -63,7 +63,7 @@ impl Oracle {
             }
             Body::AppendResponse { outcome: AppendOutcome::Accepted { matched }, .. } => {
                 assert!(
-                    disk.last_index() >= matched || state.term > message.term,
+                    last >= matched || state.term > message.term,
                     "acknowledged before it is durable: {message:?}"
                 );
             }
@@ -72,7 +72,7 @@ impl Oracle {
     }
 
     /// Something has happened to a server, in its `life`-th life.
-    pub(super) fn look(&mut self, id: NodeId, life: u64, raft: &Raft<MemoryStorage>) {
+    pub(super) fn look(&mut self, id: NodeId, life: u64, raft: &Raft<DiskStorage>) {
         raft.check_invariants();
         let now = raft.status();
         let before = self.seen.insert((id, life), (now.term, now.commit, now.last));
@@ -96,9 +96,12 @@ impl Oracle {
         self.leaders.get(&term) == Some(&id)
     }
 
-    fn require_complete(&self, id: NodeId, raft: &Raft<MemoryStorage>) {
-        let base = raft.storage().snapshot_meta().last.index;
-        for (entry, _) in self.committed.iter().filter(|(entry, _)| entry.index > base) {
+    /// A leader has what was committed in terms before its own. It may lack what is of a later one,
+    /// where the votes for it came late.
+    fn require_complete(&self, id: NodeId, raft: &Raft<DiskStorage>) {
+        let (base, now) = (raft.storage().snapshot_meta().last.index, raft.status().term);
+        let earlier = self.committed.iter().filter(|(_, _, term)| *term < now);
+        for (entry, _, _) in earlier.filter(|(entry, _, _)| entry.index > base) {
             let found = raft.term_at(entry.index);
             assert_eq!(found, Some(entry.term), "leader {id} lacks committed {}", entry.index);
         }
@@ -111,7 +114,7 @@ impl Oracle {
 }
 
 /// Two logs that have one entry in common have all earlier ones in common.
-pub(super) fn require_matching(one: &Raft<MemoryStorage>, other: &Raft<MemoryStorage>) {
+pub(super) fn require_matching(one: &Raft<DiskStorage>, other: &Raft<DiskStorage>) {
     let end = one.status().last.index.min(other.status().last.index);
     let mut is_common = false;
     for index in (1..=end.0).rev().map(Index) {

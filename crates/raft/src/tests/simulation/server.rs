@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +14,25 @@ use env::random::{Random, SeededRandom};
 use harness::check::model::{RegisterOp, RegisterRet};
 use harness::sim::{self, Context, Host, SimFs};
 
-use super::disk::{Disk, Recovered};
 use super::machine::{Machine, RequestId, command};
 use super::oracle::Oracle;
 use super::{Plan, TICK};
 use crate::storage::Storage;
 use crate::{
-    Apply, Config, Incarnation, MemoryStorage, Message, NodeId, Payload, Raft, Read, ReadId, Write,
+    Apply, Config, Configuration, DiskError, DiskLog, DiskStorage, GroupId, HardState, Incarnation,
+    Index, Message, NodeId, Payload, Raft, Read, ReadId, Snapshot, Write,
 };
 
 const TICK_TIMER: u64 = 1;
 const WRITE_TIMER: u64 = 2;
 const REOPEN_TIMER: u64 = 3;
+
+/// The only group.
+const GROUP: GroupId = GroupId(1);
+
+/// Short segments, so that many are begun and released.
+const LOG: wal::Options =
+    wal::Options { segment_len: 2048, backend: wal::Backend::Mapped, spares_max: 1 };
 
 /// Turns of effects after one event, far more than any event has.
 const TURNS_MAX: u32 = 1_000;
@@ -53,9 +61,12 @@ pub(super) struct Server {
     /// Which life of the process this is, counting those that a failed disk ended.
     pub(super) life: u64,
     /// `None` from the failure of the disk until it is opened again.
-    pub(super) raft: Option<Raft<MemoryStorage>>,
+    pub(super) raft: Option<Raft<DiskStorage>>,
     pub(super) incarnation: Incarnation,
-    disk: Disk,
+    /// Goes with `raft`: both hold the lock of the folder.
+    log: Option<DiskLog>,
+    /// What the last sync has made durable: hard state, and the end of the log.
+    durable: (HardState, Index),
     machine: Machine,
     writes: VecDeque<Write>,
     next_tick: Timestamp,
@@ -77,7 +88,7 @@ pub(super) fn in_world(id: NodeId) -> sim::NodeId {
 impl Server {
     pub(super) fn open(host: Host, shared: Rc<Shared>) -> Result<Self, FsError> {
         let id = NodeId(u64::from(host.id.0));
-        let Recovered { disk, storage, incarnation } = recover(&host.fs, id, &shared)?;
+        let recovered = recover(&host.fs, id, &shared)?;
         let mut server = Self {
             id,
             fs: host.fs,
@@ -85,22 +96,25 @@ impl Server {
             shared,
             life: host.incarnation * 1_000,
             raft: None,
-            incarnation,
-            disk,
+            incarnation: recovered.1.incarnation(),
+            log: None,
+            durable: (HardState::default(), Index::ZERO),
             machine: Machine::default(),
             writes: VecDeque::new(),
             next_tick: Timestamp::ZERO,
             reads: BTreeMap::new(),
             waiting: BTreeMap::new(),
         };
-        server.begin(storage);
+        server.begin(recovered);
         Ok(server)
     }
 
     /// A new life from what the disk has.
-    fn begin(&mut self, storage: MemoryStorage) {
+    fn begin(&mut self, (log, storage, snapshot): Recovered) {
         self.life += 1;
-        let snapshot = storage.snapshot();
+        self.incarnation = storage.incarnation();
+        self.durable = (storage.hard_state(), storage.last_index());
+        self.log = Some(log);
         self.machine = Machine::decode(&snapshot.data);
         let applied = snapshot.meta.last.index;
         let seed = self.random.next_u64();
@@ -181,8 +195,13 @@ impl Server {
             if ready.is_empty() {
                 return;
             }
-            ready.messages.into_iter().for_each(|message| self.say(message, context));
+            let durable = self.durable;
+            let messages = ready.messages.into_iter();
+            messages.for_each(|message| Self::say(durable, message, context));
             if let Some(write) = ready.write {
+                if raft.storage_mut().write(&write).is_err() {
+                    return self.fail(context);
+                }
                 let is_first = self.writes.is_empty();
                 self.writes.push_back(write);
                 if !self.shared.plan.is_lazy {
@@ -199,10 +218,8 @@ impl Server {
         }
     }
 
-    fn say(&self, message: Message, context: &mut Context<'_, Wire>) {
-        if let Some(raft) = &self.raft {
-            Oracle::said(&message, raft.storage());
-        }
+    fn say(durable: (HardState, Index), message: Message, context: &mut Context<'_, Wire>) {
+        Oracle::said(&message, durable);
         context.send(in_world(message.to), Wire::Raft(message));
     }
 
@@ -214,30 +231,27 @@ impl Server {
 
     fn finish_write(&mut self, context: &mut Context<'_, Wire>) {
         let Some(write) = self.writes.pop_front() else { return };
-        let Some(raft) = &mut self.raft else { return };
-        if self.disk.write(&write).is_err() {
+        let (Some(raft), Some(log)) = (&mut self.raft, &self.log) else { return };
+        if log.sync().is_err() {
             return self.fail(context);
         }
-        raft.storage_mut().write(&write);
+        self.durable = (raft.storage().hard_state(), raft.storage().last_index());
         let promises = raft.persisted(write);
         for message in promises {
-            self.say(message, context);
+            Self::say(self.durable, message, context);
         }
     }
 
     /// The disk has failed: nothing in memory may be relied on.
     fn fail(&mut self, context: &mut Context<'_, Wire>) {
-        self.raft = None;
+        (self.raft, self.log) = (None, None);
         self.writes.clear();
         context.set_timer(REOPEN_TIMER, 5 * TICK);
     }
 
     fn reopen(&mut self, context: &mut Context<'_, Wire>) {
         match recover(&self.fs, self.id, &self.shared) {
-            Ok(recovered) => {
-                self.disk = recovered.disk;
-                self.begin(recovered.storage);
-            }
+            Ok(recovered) => self.begin(recovered),
             Err(_) => context.set_timer(REOPEN_TIMER, 5 * TICK),
         }
     }
@@ -246,13 +260,14 @@ impl Server {
         let Some(raft) = &mut self.raft else { return };
         let index = match apply {
             Apply::Snapshot => {
-                let snapshot = raft.storage().snapshot();
+                let Ok(snapshot) = raft.storage().snapshot() else { return self.fail(context) };
                 self.machine = Machine::decode(&snapshot.data);
                 let last = snapshot.meta.last;
                 self.shared.oracle.borrow().restored(self.id, last, &self.machine);
                 last.index
             }
             Apply::Entries(entries) => {
+                let who = (self.id, raft.status().term);
                 for entry in &entries {
                     if let Payload::Command(command) = &entry.payload {
                         let (id, ret) = self.machine.apply(command);
@@ -260,7 +275,7 @@ impl Server {
                             context.send(client, Wire::Reply { id, ret });
                         }
                     }
-                    self.shared.oracle.borrow_mut().applied(self.id, entry, &self.machine);
+                    self.shared.oracle.borrow_mut().applied(who, entry, &self.machine);
                 }
                 entries.last().expect("never empty").index
             }
@@ -280,22 +295,36 @@ impl Server {
     pub(super) fn compact(&mut self, keep: u64, context: &mut Context<'_, Wire>) {
         let Some(raft) = &mut self.raft else { return };
         let applied = raft.status().applied;
-        // Before the last write is on the disk, its order with this one would be another.
-        if applied <= raft.storage().snapshot_meta().last.index || !self.writes.is_empty() {
+        if applied <= raft.storage().snapshot_meta().last.index {
             return;
         }
         let snapshot = raft.snapshot(self.machine.encode()).expect("what is applied has a term");
-        let keep_after = crate::Index(applied.0.saturating_sub(keep));
-        if self.disk.keep(&snapshot, keep_after).is_err() {
-            return self.fail(context);
+        let keep_after = Index(applied.0.saturating_sub(keep));
+        if raft.storage_mut().compact(&snapshot, keep_after).is_err() {
+            self.fail(context);
         }
-        raft.storage_mut().compact(snapshot, keep_after);
     }
 }
 
+/// What a disk has.
+type Recovered = (DiskLog, DiskStorage, Snapshot);
+
 fn recover(fs: &Arc<SimFs>, id: NodeId, shared: &Shared) -> Result<Recovered, FsError> {
-    Disk::open(fs, || match shared.wipes.borrow().get(&id) {
-        Some(&wipes) => (Incarnation(wipes), MemoryStorage::new()),
-        None => (Incarnation(0), shared.plan.founding(id)),
-    })
+    let open = || -> Result<_, DiskError> {
+        let log = DiskLog::open(Arc::<SimFs>::clone(fs), Path::new("/raft"), LOG)?;
+        let storage = match log.group(GROUP) {
+            Err(DiskError::NoGroup { .. }) => match shared.wipes.borrow().get(&id) {
+                Some(&wipes) => log.create(GROUP, Incarnation(wipes), Configuration::default())?,
+                None => log.create(GROUP, Incarnation(0), shared.plan.founding(id))?,
+            },
+            other => other?,
+        };
+        let snapshot = storage.snapshot()?;
+        Ok((log, storage, snapshot))
+    };
+    match open() {
+        Ok(found) => Ok(found),
+        Err(DiskError::Fs(cause) | DiskError::Wal(wal::Error::Fs(cause))) => Err(cause),
+        Err(cause) => panic!("server {id} finds its log damaged: {cause}"),
+    }
 }

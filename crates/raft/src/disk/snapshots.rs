@@ -1,0 +1,157 @@
+//! The files of snapshots, in blocks that are each verified whenever they are read.
+//!
+//! A file is made whole and durable before a record names it, never changed after that, and removed
+//! once the record that no longer names it is durable.
+//!
+//! # What this module does not do
+//!
+//! It does not know what is in a snapshot or which group it is of.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use env::fs::{Fs, FsErrorKind, FsExt, OpenMode};
+
+use super::{DiskError, Result};
+
+const MAGIC: [u8; 8] = *b"STRATASN";
+const VERSION: u32 = 1;
+/// Magic, version, and zeros.
+const HEAD: u64 = 16;
+/// Bytes of the snapshot between two checksums.
+const BLOCK: u64 = 32 << 10;
+/// The checksum before each block.
+const SUM: u64 = 4;
+
+/// The folder of snapshots.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    fs: Arc<dyn Fs>,
+    folder: PathBuf,
+    next: AtomicU64,
+}
+
+fn number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".snapshot").filter(|digits| digits.len() == 16)?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
+/// The checksum covers the file's number and the block's, so that no block passes for another.
+fn checksum(file: u64, block: u64, bytes: &[u8]) -> u32 {
+    let names = crc32c::crc32c_append(crc32c::crc32c(&file.to_le_bytes()), &block.to_le_bytes());
+    crc32c::crc32c_append(names, bytes)
+}
+
+impl Snapshots {
+    /// Opens the folder; also returns the files that it has.
+    pub(super) fn open(fs: Arc<dyn Fs>, parent: &Path) -> Result<(Self, Vec<u64>)> {
+        let folder = parent.join("snapshots");
+        fs.create_dir_all(&folder)?;
+        fs.sync_dir(parent)?;
+        let mut files = Vec::new();
+        for entry in fs.list(&folder)? {
+            match entry.name.to_str().and_then(number) {
+                Some(file) => files.push(file),
+                // Of a life that ended while it was written.
+                None => fs.remove_file(&folder.join(&entry.name))?,
+            }
+        }
+        let next = AtomicU64::new(files.last().map_or(1, |last| last + 1));
+        Ok((Self { fs, folder, next }, files))
+    }
+
+    fn path(&self, file: u64) -> PathBuf {
+        self.folder.join(format!("{file:016x}.snapshot"))
+    }
+
+    /// Writes a file, durably, and returns its number; 0 for no bytes at all.
+    pub(super) fn write(&self, data: &[u8]) -> Result<u64> {
+        if data.is_empty() {
+            return Ok(0);
+        }
+        // Relaxed: numbers only have to be unlike each other.
+        let file = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut bytes = [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 4]].concat();
+        let block_len = usize::try_from(BLOCK).expect("it is small");
+        for (block, part) in (0..).zip(data.chunks(block_len)) {
+            bytes.extend_from_slice(&checksum(file, block, part).to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+        self.fs.write_atomic(&self.path(file), &bytes)?;
+        Ok(file)
+    }
+
+    /// Bytes of a snapshot; those of the blocks that they are in are verified.
+    pub(super) fn read(&self, file: u64, range: Range<u64>) -> Result<Bytes> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let opened = self.fs.open(&self.path(file), OpenMode::READ);
+        let opened = opened.map_err(|cause| self.unless_missing(file, cause))?;
+        let blocks = range.start / BLOCK..range.end.div_ceil(BLOCK);
+        let first = blocks.start * BLOCK;
+        let mut bytes = Vec::new();
+        for block in blocks {
+            let at = HEAD + block * (SUM + BLOCK);
+            let len = opened.size()?.saturating_sub(at).min(SUM + BLOCK);
+            let mut part = vec![0; usize::try_from(len).expect("a block is small")];
+            opened.read_exact_at(&mut part, at)?;
+            let Some((sum, part)) = part.split_first_chunk() else {
+                return Err(self.damaged(file, "it ends too early"));
+            };
+            if u32::from_le_bytes(*sum) != checksum(file, block, part) {
+                return Err(self.damaged(file, "a block does not have its checksum"));
+            }
+            bytes.extend_from_slice(part);
+        }
+        let cut = |at: u64| usize::try_from(at - first).expect("it fits memory");
+        let (start, end) = (cut(range.start), cut(range.end));
+        if end > bytes.len() {
+            return Err(self.damaged(file, "it ends too early"));
+        }
+        Ok(Bytes::from(bytes).slice(start..end))
+    }
+
+    /// Reads a whole file of `len` bytes once.
+    pub(super) fn verify(&self, file: u64, len: u64) -> Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
+        let mut head = [0; 12];
+        let opened = self.fs.open(&self.path(file), OpenMode::READ);
+        let opened = opened.map_err(|cause| self.unless_missing(file, cause))?;
+        if opened.size()? != HEAD + len.div_ceil(BLOCK) * SUM + len {
+            return Err(self.damaged(file, "it does not have its length"));
+        }
+        opened.read_exact_at(&mut head, 0)?;
+        if head[..8] != MAGIC || head[8..] != VERSION.to_le_bytes() {
+            return Err(self.damaged(file, "it is not one, or of another version"));
+        }
+        for start in (0..len).step_by(usize::try_from(BLOCK).expect("it is small")) {
+            self.read(file, start..len.min(start + BLOCK))?;
+        }
+        Ok(())
+    }
+
+    /// Removes a file. It may come back after a power cut, and goes when the log is next opened.
+    pub(super) fn remove(&self, file: u64) -> Result<()> {
+        if file == 0 {
+            return Ok(());
+        }
+        Ok(self.fs.remove_file(&self.path(file))?)
+    }
+
+    fn damaged(&self, file: u64, what: &'static str) -> DiskError {
+        DiskError::Snapshot { path: self.path(file), what }
+    }
+
+    fn unless_missing(&self, file: u64, cause: env::fs::FsError) -> DiskError {
+        if cause.kind == FsErrorKind::NotFound {
+            return self.damaged(file, "it is missing");
+        }
+        DiskError::Fs(cause)
+    }
+}

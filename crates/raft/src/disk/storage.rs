@@ -1,0 +1,204 @@
+//! One group of the log: what the core reads, and what its driver writes.
+//!
+//! # What this module does not do
+//!
+//! It syncs only where it compacts. All other writes wait for `DiskLog::sync`, which is for all
+//! groups.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::group::Group;
+use super::record::{self, Record, State};
+use super::{DiskError, GroupId, Result, Shared, SnapshotFile, lock};
+use crate::entries::Entries;
+use crate::storage::{Storage, StorageError};
+use crate::types::{HardState, Incarnation, Index, Position, Snapshot, SnapshotMeta, Term};
+use crate::write::Write;
+
+/// One group of a [`DiskLog`], as the core reads it.
+#[derive(Debug)]
+pub struct DiskStorage {
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: GroupId,
+    pub(super) group: Group,
+    /// Snapshot files that nothing names once the log is durable.
+    pub(super) garbage: Vec<u64>,
+}
+
+impl DiskStorage {
+    /// Which group this is.
+    pub const fn id(&self) -> GroupId {
+        self.id
+    }
+
+    /// The disk by which the group's members know this server.
+    pub const fn incarnation(&self) -> Incarnation {
+        self.group.incarnation()
+    }
+
+    /// The longest command that fits into the log.
+    pub fn entry_bytes_max(&self) -> u64 {
+        (self.shared.record_max / 2) as u64
+    }
+
+    /// Writes what the core asks for. It is durable after [`DiskLog::sync`], and only then may it
+    /// go to [`Raft::persisted`](crate::Raft::persisted). After an error the server must end.
+    pub fn write(&mut self, write: &Write) -> Result<()> {
+        let snapshot = match write.snapshot() {
+            None => None,
+            Some(it) => Some((it.meta.clone(), self.new_file(it)?)),
+        };
+        if snapshot.is_some() {
+            self.garbage.push(self.group.file());
+        }
+        let hard_state = write.hard_state();
+        let (mut rest, mut snapshot) = (write.entries().clone(), snapshot);
+        loop {
+            let mut record = Record::Write { hard_state, snapshot, entries: Entries::default() };
+            let room = self.shared.record_max.saturating_sub(record.encode(self.id).len());
+            let count = record::fitting(&rest, room)?;
+            if let Record::Write { entries, .. } = &mut record {
+                *entries = rest.first_part(count);
+            }
+            self.put(record)?;
+            rest = rest.skip(count);
+            snapshot = None;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Keeps a snapshot of applied state, and lets go of entries up to `keep_after`; a few that
+    /// stay spare slow followers the snapshot. All of it is durable when this returns, and so is
+    /// what was written before. One sync of a file, one of the log.
+    ///
+    /// Panics where the snapshot is older than the present one.
+    pub fn compact(&mut self, snapshot: &Snapshot, keep_after: Index) -> Result<()> {
+        let number = self.new_file(snapshot)?;
+        let shared = Arc::clone(&self.shared);
+        let file = SnapshotFile { shared, number, len: snapshot.meta.len };
+        self.compact_to(snapshot.meta.clone(), &file, keep_after)
+    }
+
+    /// As [`DiskStorage::compact`], for a snapshot whose bytes are in a file already. `meta.len` is
+    /// what the file has.
+    pub fn compact_to(
+        &mut self,
+        meta: SnapshotMeta,
+        file: &SnapshotFile,
+        keep_after: Index,
+    ) -> Result<()> {
+        let last = meta.last;
+        assert!(last.index >= self.snapshot_meta().last.index, "a snapshot never goes back");
+        let keep_after = keep_after.min(last.index).max(self.first_index().before());
+        let base = Position { index: keep_after, term: self.term_of(keep_after, last) };
+        self.garbage.push(self.group.file());
+        let (meta, file) = (SnapshotMeta { len: file.len, ..meta }, file.number);
+        self.restate(State { meta, file, base, ..self.state() })
+    }
+
+    /// The file of the snapshot, to be read elsewhere. It goes with the next compaction.
+    pub fn snapshot_file(&self) -> SnapshotFile {
+        let len = self.snapshot_meta().len;
+        SnapshotFile { shared: Arc::clone(&self.shared), number: self.group.file(), len }
+    }
+
+    /// Writes the group anew at the end of the log, so that it holds no older part of it back.
+    pub fn checkpoint(&mut self) -> Result<()> {
+        self.restate(self.state())
+    }
+
+    /// How many segments of the log exist only because this group has not been written anew.
+    pub fn segments_held(&self) -> u64 {
+        let anchor = lock(&self.shared.anchors).get(&self.id).map(|at| at.segment);
+        let end = self.shared.log.end().segment;
+        anchor.map_or(0, |anchor| end.saturating_sub(anchor))
+    }
+
+    /// The whole snapshot, verified.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Ok(Snapshot { meta: self.snapshot_meta().clone(), data: self.snapshot_file().read()? })
+    }
+
+    fn term_of(&self, index: Index, last: Position) -> Term {
+        if index == last.index {
+            return last.term;
+        }
+        self.term(index).expect("what a snapshot contains was in the log")
+    }
+
+    /// Writes the group's state, copies of its entries behind that, and gives back the rest.
+    fn restate(&mut self, state: State) -> Result<()> {
+        let base = state.base.index;
+        let anchor = self.put(Record::State(state))?;
+        let mut rest = self.group.memory().entries(base + 1..self.last_index() + 1, u64::MAX)?;
+        while !rest.is_empty() {
+            let count = record::fitting(&rest, self.shared.record_max - record::COPY_HEAD)?;
+            self.put(Record::Copy { entries: rest.first_part(count) })?;
+            rest = rest.skip(count);
+        }
+        self.shared.sync()?;
+        lock(&self.shared.anchors).insert(self.id, anchor);
+        for file in std::mem::take(&mut self.garbage) {
+            self.shared.snapshots.remove(file)?;
+        }
+        self.shared.release()
+    }
+
+    fn new_file(&self, snapshot: &Snapshot) -> Result<u64> {
+        self.shared.guarded(|| self.shared.snapshots.write(&snapshot.data))
+    }
+
+    /// Logs a record, then does what it says.
+    fn put(&mut self, record: Record) -> Result<wal::Position> {
+        let at = self.shared.append(&record.encode(self.id))?;
+        self.group.take(record).ok_or(DiskError::Corrupt { at })?;
+        Ok(at)
+    }
+
+    /// What a checkpoint says.
+    pub(super) fn state(&self) -> State {
+        self.group.state()
+    }
+}
+
+impl Storage for DiskStorage {
+    fn hard_state(&self) -> HardState {
+        self.group.memory().hard_state()
+    }
+
+    fn snapshot_meta(&self) -> &SnapshotMeta {
+        self.group.memory().snapshot_meta()
+    }
+
+    fn snapshot_chunk(&self, offset: u64, len: u64) -> std::result::Result<Bytes, StorageError> {
+        let end = offset.saturating_add(len).min(self.snapshot_meta().len);
+        let range: Range<u64> = offset.min(end)..end;
+        let failed = |cause: DiskError| StorageError::Failed { reason: cause.to_string() };
+        self.shared.snapshots.read(self.group.file(), range).map_err(failed)
+    }
+
+    fn first_index(&self) -> Index {
+        self.group.memory().first_index()
+    }
+
+    fn last_index(&self) -> Index {
+        self.group.memory().last_index()
+    }
+
+    fn term(&self, index: Index) -> std::result::Result<Term, StorageError> {
+        self.group.memory().term(index)
+    }
+
+    fn entries(
+        &self,
+        range: Range<Index>,
+        bytes_max: u64,
+    ) -> std::result::Result<Entries, StorageError> {
+        self.group.memory().entries(range, bytes_max)
+    }
+}
