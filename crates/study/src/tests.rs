@@ -10,7 +10,7 @@ use crate::confine::{Ended, How};
 use crate::judge::{Verdict, read};
 use crate::questions::{as_anki, parse};
 use crate::screen::{Screen, Tone};
-use crate::verify::{items, lines_of_code, of_readings, traits};
+use crate::verify::{items, lines_to_write, of_readings, traits};
 
 fn ended(how: How, output: &str) -> Ended {
     Ended { how, output: output.to_owned() }
@@ -165,10 +165,14 @@ fn public_items_of_stub_and_solution_are_compared() {
 }
 
 #[test]
-fn comments_are_no_code() {
+fn comments_imports_and_the_stub_are_not_to_be_written() {
+    let solution =
+        "//! Text.\nuse x::y;\n\n/// Text.\nfn f() {\n    // Why.\n    g(); // here\n}\n}";
+    assert_eq!(lines_to_write(solution, ""), 4);
     assert_eq!(
-        lines_of_code("//! Text.\n\n/// Text.\nfn f() {\n    // Why.\n    g(); // here\n}"),
-        3
+        lines_to_write(solution, "fn f() {\n  todo();\n}"),
+        2,
+        "each given line counts once"
     );
 }
 
