@@ -7,7 +7,7 @@
 //! | every planted bug is found by the tests of its stage                      | running it        |
 //! | a learner has at most [`SOLUTION_MAX`] lines to write                     | counting          |
 //! | stub and solution have the same public items                              | reading both      |
-//! | every place that prose names is in the code; every answer has its depths  | reading the prose |
+//! | what documents cite and quote is the code's, answers have their depths    | reading the [prose] |
 //!
 //! That stubs compile without warnings is clippy's to say, since they are members of the workspace.
 
@@ -21,7 +21,7 @@ use crate::catalogue::{Exercise, Mutant};
 use crate::citation;
 use crate::error::Error;
 use crate::judge::{Explorer, Source, Verdict, judge, judge_under};
-use crate::questions;
+use crate::prose;
 use crate::screen::Tone;
 
 /// The most lines of code that a solution may have besides those of the stub: what is longer is not
@@ -30,7 +30,7 @@ const SOLUTION_MAX: usize = 300;
 
 /// Looks at everything, or at one build; whether all claims hold.
 pub(crate) fn verify(study: &Study, build: Option<&str>) -> Result<bool, Error> {
-    let mut complaints = of_prose(&study.root)?;
+    let mut complaints = prose::complaints(&study.root)?;
     for exercise in &study.catalogue.exercises {
         if build.is_some_and(|build| build != exercise.build) {
             continue;
@@ -174,35 +174,4 @@ pub(crate) fn items(source: &str, traits: &[String]) -> BTreeSet<String> {
         Some(format!("impl {of} for {}", word(by)?))
     };
     source.lines().filter_map(|line| public(line).or_else(|| implemented(line))).collect()
-}
-
-/// Complaints about the documents: citations that lead nowhere, answers without their depths.
-pub(crate) fn of_prose(root: &Path) -> Result<Vec<String>, Error> {
-    let mut complaints = Vec::new();
-    for path in documents(&root.join("docs"))? {
-        let text = OsFs.read_to_string(&path)?;
-        let wrong = citation::of_prose(&text).into_iter();
-        complaints.extend(wrong.filter_map(|it| citation::problem(root, &it)));
-    }
-    for question in questions::read(root, None)? {
-        let missing = questions::DEPTHS.iter().find(|depth| !question.answer.contains(**depth));
-        complaints.extend(missing.map(|it| format!("{}: the answer has no {it}", question.key())));
-        if citation::of_prose(&question.answer).is_empty() {
-            complaints.push(format!("{}: the answer cites no code", question.key()));
-        }
-    }
-    Ok(complaints)
-}
-
-fn documents(folder: &Path) -> Result<Vec<std::path::PathBuf>, Error> {
-    let mut found = Vec::new();
-    for entry in OsFs.list(folder)? {
-        let path = folder.join(&entry.name);
-        if entry.is_dir {
-            found.extend(documents(&path)?);
-        } else if path.extension().is_some_and(|it| it == "md") {
-            found.push(path);
-        }
-    }
-    Ok(found)
 }
