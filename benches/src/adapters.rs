@@ -30,6 +30,7 @@ pub mod rwlock;
 pub mod scc;
 pub mod yours_limiter;
 pub mod yours_map;
+pub mod yours_store;
 
 /// What every map hashes with, so that maps are compared and not their defaults.
 pub type Hasher = foldhash::fast::RandomState;

@@ -46,6 +46,28 @@ pub(crate) fn line_of(text: &str, symbol: &str) -> Option<usize> {
         .map(|index| index + 1)
 }
 
+/// The code of the item that a citation names, without its documentation and its indentation.
+pub(crate) fn item(root: &Path, citation: &str) -> Result<String, String> {
+    let (path, symbol) = citation.split_once('#').ok_or(format!("{citation} names no symbol"))?;
+    let text = OsFs.read_to_string(&root.join(path)).map_err(|error| error.to_string())?;
+    item_of(&text, symbol).ok_or_else(|| format!("{citation}: nothing in {path} declares {symbol}"))
+}
+
+/// The item of a symbol in code as rustfmt writes it: it ends where a line at the indentation of
+/// the first closes what was opened, and opens nothing.
+pub(crate) fn item_of(text: &str, symbol: &str) -> Option<String> {
+    let lines: Vec<&str> = text.lines().skip(line_of(text, symbol)? - 1).collect();
+    let indent = lines[0].len() - lines[0].trim_start().len();
+    let inner = |line: &'_ str| line.get(indent..).unwrap_or_default().to_owned();
+    let is_end = |line: &&str| {
+        let line = inner(line);
+        line.starts_with(['}', ')', ']']) && !line.ends_with(['{', '(', '['])
+    };
+    let is_one_line = lines[0].ends_with([';', '}']);
+    let last = if is_one_line { 0 } else { lines.iter().position(is_end)? };
+    Some(lines[..=last].iter().map(|line| inner(line) + "\n").collect())
+}
+
 /// Every citation of a text: what stands between backticks and has a `#` behind a path.
 pub(crate) fn of_prose(text: &str) -> Vec<String> {
     let quoted = text.split('`').skip(1).step_by(2);

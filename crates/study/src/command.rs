@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod docs;
 mod list;
 mod quiz;
 mod source;
@@ -9,6 +10,7 @@ mod tour;
 
 pub(crate) use bench::bench;
 pub(crate) use check::{check, watch};
+pub(crate) use docs::docs;
 pub(crate) use list::{hint, list, next};
 #[cfg(test)]
 pub(crate) use quiz::is_due;

@@ -4,7 +4,8 @@
 //!   catalogue  exercises/*/exercise.toml: stages, hints, what to read, planted bugs
 //!   progress   .study/progress.json: which stages passed with which source, which hints were shown
 //!   judge      builds the stages' tests, runs them confined, and tells what they said
-//!   commands   one module each: list, next, hint, check, watch, bench, diff, quiz, tour, verify
+//!   prose      docs/*/walkthrough.md and questions.md: what they cite and quote is the code's
+//!   commands   one module each: list, next, hint, check, watch, bench, diff, quiz, tour, docs, ...
 //! ```
 //!
 //! Learner's code is never run in this process: it may hang, crash or eat memory, and then a child
@@ -20,6 +21,7 @@ mod confine;
 mod error;
 mod judge;
 mod progress;
+mod prose;
 mod questions;
 #[cfg(test)]
 mod tests;
@@ -62,7 +64,7 @@ enum Task {
         #[arg(long)]
         stage: Option<u32>,
     },
-    /// Judges the map or limiter that you call `Yours` and measures it beside ours and the peers.
+    /// Judges what you call `Yours` and measures it beside ours and the peers.
     Bench {
         /// Passed on to the comparison, such as `--workload read-only --threads 2`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -86,9 +88,11 @@ enum Task {
     },
     /// Walks through the code of a build, stop by stop.
     Tour {
-        /// The build: see `list`.
+        /// The build: one of `list`, or one that has a walkthrough in docs.
         build: String,
     },
+    /// Writes the pieces of code in the documents anew.
+    Docs,
     /// For CI: stubs fail, solutions pass, planted bugs are found, citations are true.
     Verify {
         /// Only this build.
@@ -150,6 +154,7 @@ fn run(task: Option<Task>) -> Result<bool, Error> {
         Some(Task::Quiz { build, export: true }) => command::export(&study, build.as_deref()),
         Some(Task::Quiz { build, export: false }) => command::quiz(&mut study, build.as_deref()),
         Some(Task::Tour { build }) => command::tour(&study, &build),
+        Some(Task::Docs) => command::docs(&study),
         Some(Task::Verify { build }) => verify::verify(&study, build.as_deref()),
         Some(Task::Confined { .. }) => unreachable!("it was dealt with before"),
     }

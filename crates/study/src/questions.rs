@@ -11,6 +11,7 @@ use std::path::Path;
 
 use env::fs::{Fs, FsExt, OsFs};
 
+use crate::citation;
 use crate::error::Error;
 
 /// A question with its answers.
@@ -29,7 +30,18 @@ impl Question {
 }
 
 /// The depths that every answer has.
-pub(crate) const DEPTHS: [&str; 3] = ["**30 seconds.**", "**3 minutes.**", "**Follow-ups.**"];
+const DEPTHS: [&str; 3] = ["**30 seconds.**", "**3 minutes.**", "**Follow-ups.**"];
+
+/// What is wrong with an answer.
+pub(crate) fn problems(question: &Question) -> Vec<String> {
+    let missing = DEPTHS.iter().filter(|depth| !question.answer.contains(**depth));
+    let mut problems: Vec<_> =
+        missing.map(|it| format!("{}: the answer has no {it}", question.key())).collect();
+    if citation::of_prose(&question.answer).is_empty() {
+        problems.push(format!("{}: the answer cites no code", question.key()));
+    }
+    problems
+}
 
 /// All questions of some build, or of all.
 pub(crate) fn read(root: &Path, build: Option<&str>) -> Result<Vec<Question>, Error> {

@@ -8,9 +8,10 @@ use crate::citation;
 use crate::command::is_due;
 use crate::confine::{Ended, How};
 use crate::judge::{Verdict, read};
-use crate::questions::{as_anki, parse};
+use crate::prose::{PARTS, of_document, of_walkthrough, refreshed, words};
+use crate::questions::{as_anki, parse, problems};
 use crate::screen::{Screen, Tone};
-use crate::verify::{items, lines_of_code, of_readings, traits};
+use crate::verify::{items, lines_to_write, of_readings, traits};
 
 fn ended(how: How, output: &str) -> Ended {
     Ended { how, output: output.to_owned() }
@@ -165,10 +166,14 @@ fn public_items_of_stub_and_solution_are_compared() {
 }
 
 #[test]
-fn comments_are_no_code() {
+fn comments_imports_and_the_stub_are_not_to_be_written() {
+    let solution =
+        "//! Text.\nuse x::y;\n\n/// Text.\nfn f() {\n    // Why.\n    g(); // here\n}\n}";
+    assert_eq!(lines_to_write(solution, ""), 4);
     assert_eq!(
-        lines_of_code("//! Text.\n\n/// Text.\nfn f() {\n    // Why.\n    g(); // here\n}"),
-        3
+        lines_to_write(solution, "fn f() {\n  todo();\n}"),
+        2,
+        "each given line counts once"
     );
 }
 
@@ -196,4 +201,48 @@ fn text_fits_the_screen() {
     assert!(text.lines().all(|line| line.len() <= 80 && line.starts_with("    word")), "{text}");
     assert_eq!(Screen::bar(2, 5), "[##---] 2 of 5");
     assert_eq!(Screen::PLAIN.paint(Tone::Bad, "x"), "x");
+}
+
+#[test]
+fn an_item_is_quoted_from_its_first_line_to_its_last() {
+    let code = "    const A: u8 = 1;\n    pub fn f(\n        x: u8,\n    ) -> u8 {\n        \
+                if x > 0 {\n            1\n        }\n    }\n    fn g() {}\n";
+    assert_eq!(citation::item_of(code, "A").as_deref(), Some("const A: u8 = 1;\n"));
+    assert_eq!(citation::item_of(code, "g").as_deref(), Some("fn g() {}\n"));
+    let whole = "pub fn f(\n    x: u8,\n) -> u8 {\n    if x > 0 {\n        1\n    }\n}\n";
+    assert_eq!(citation::item_of(code, "f").as_deref(), Some(whole));
+    assert_eq!(citation::item_of(code, "h"), None);
+}
+
+#[test]
+fn stale_and_lost_pieces_of_code_are_noticed() {
+    let stale = "a\n\n<!-- from crates/study/src/prose.rs#FENCE -->\n```rust\nold\n```\nb\n";
+    let fresh = refreshed(root(), stale).expect("it can be renewed");
+    assert_eq!(fresh, stale.replace("old", "const FENCE: &str = \"```\";"));
+    let complaints = |text: &str| of_document(root(), "docs/x.md", text).len();
+    assert_eq!((complaints(stale), complaints("nothing is quoted")), (1, 0));
+    assert_eq!(complaints(&stale.replace("FENCE", "NO_FENCE")), 1, "the item is gone");
+    assert_eq!(complaints(&stale.replace("```rust", "")), 1, "the block is gone");
+    assert_eq!(complaints("see `crates/study/src/prose.rs#NO_FENCE`"), 1, "a citation");
+}
+
+#[test]
+fn a_walkthrough_has_its_parts_and_an_end() {
+    let whole = PARTS.concat() + "![design](design.svg)";
+    assert_eq!(of_walkthrough(&whole), Vec::<String>::new());
+    assert_eq!(of_walkthrough(&whole.replace("## Estimate", "")).len(), 1);
+    assert_eq!(of_walkthrough(&whole.replace(".svg", "")).len(), 1);
+    assert_eq!(of_walkthrough(&whole.replace("Estimate", "Design")).len(), 1);
+    assert_eq!(of_walkthrough(&(whole + &"word ".repeat(5_000))).len(), 1);
+    assert_eq!(words("two words ```\ncode of no weight\n``` one"), 3);
+}
+
+#[test]
+fn an_answer_has_three_depths_and_cites_code() {
+    let text =
+        "# T\n\n## Why?\n**30 seconds.** A.\n**3 minutes.** `a/b.rs#c`.\n**Follow-ups.** D.\n";
+    let found = |text: &str| problems(&parse("x", text)[0]).len();
+    assert_eq!(found(text), 0);
+    assert_eq!(found(&text.replace("**3 minutes.**", "")), 1);
+    assert_eq!(found(&text.replace("a/b.rs#c", "a")), 1);
 }

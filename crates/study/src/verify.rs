@@ -5,9 +5,9 @@
 //! | every stub fails each of its stages, and says where the work is           | running it        |
 //! | every solution passes every stage, under both explorers                   | running it        |
 //! | every planted bug is found by the tests of its stage                      | running it        |
-//! | every solution is of teaching size: at most [`SOLUTION_MAX`] lines of code | counting          |
+//! | a learner has at most [`SOLUTION_MAX`] lines to write                     | counting          |
 //! | stub and solution have the same public items                              | reading both      |
-//! | every place that prose names is in the code; every answer has its depths  | reading the prose |
+//! | what documents cite and quote is the code's, answers have their depths    | reading the [prose] |
 //!
 //! That stubs compile without warnings is clippy's to say, since they are members of the workspace.
 
@@ -21,16 +21,16 @@ use crate::catalogue::{Exercise, Mutant};
 use crate::citation;
 use crate::error::Error;
 use crate::judge::{Explorer, Source, Verdict, judge, judge_under};
-use crate::questions;
+use crate::prose;
 use crate::screen::Tone;
 
-/// The most lines of code that a solution may have: what is longer is not read. Comments are free,
-/// and so is what a learner is given.
+/// The most lines of code that a solution may have besides those of the stub: what is longer is not
+/// read. Comments and imports are free, and so is what a learner is given.
 const SOLUTION_MAX: usize = 300;
 
 /// Looks at everything, or at one build; whether all claims hold.
 pub(crate) fn verify(study: &Study, build: Option<&str>) -> Result<bool, Error> {
-    let mut complaints = of_prose(&study.root)?;
+    let mut complaints = prose::complaints(&study.root)?;
     for exercise in &study.catalogue.exercises {
         if build.is_some_and(|build| build != exercise.build) {
             continue;
@@ -121,17 +121,30 @@ fn of_items(root: &Path, exercise: &Exercise) -> Result<Option<String>, Error> {
 }
 
 fn of_size(root: &Path, exercise: &Exercise) -> Result<Option<String>, Error> {
-    let lines = lines_of_code(&OsFs.read_to_string(&root.join(exercise.solution()))?);
+    let solution = OsFs.read_to_string(&root.join(exercise.solution()))?;
+    let stub = OsFs.read_to_string(&root.join(exercise.source()))?;
+    let lines = lines_to_write(&solution, &stub);
     Ok((lines > SOLUTION_MAX).then(|| {
         let build = &exercise.build;
-        format!("the solution of {build} has {lines} lines of code, of at most {SOLUTION_MAX}")
+        format!("of the solution of {build} {lines} lines are to be written, of {SOLUTION_MAX}")
     }))
 }
 
-/// Lines that are neither empty nor only comment.
-pub(crate) fn lines_of_code(source: &str) -> usize {
-    let is_code = |line: &&str| !line.is_empty() && !line.starts_with("//");
-    source.lines().map(str::trim).filter(is_code).count()
+/// Lines of a solution that are code, import nothing, and are not among those of the stub.
+pub(crate) fn lines_to_write(solution: &str, stub: &str) -> usize {
+    let is_code = |line: &&str| {
+        !line.is_empty() && ["//", "use "].iter().all(|start| !line.starts_with(start))
+    };
+    let mut given: Vec<&str> = stub.lines().map(str::trim).filter(is_code).collect();
+    let code = solution.lines().map(str::trim).filter(is_code);
+    let is_written = |line: &&str| match given.iter().position(|it| it == line) {
+        Some(at) => {
+            given.swap_remove(at);
+            false
+        }
+        None => true,
+    };
+    code.filter(is_written).count()
 }
 
 /// The traits that a source declares for others.
@@ -161,35 +174,4 @@ pub(crate) fn items(source: &str, traits: &[String]) -> BTreeSet<String> {
         Some(format!("impl {of} for {}", word(by)?))
     };
     source.lines().filter_map(|line| public(line).or_else(|| implemented(line))).collect()
-}
-
-/// Complaints about the documents: citations that lead nowhere, answers without their depths.
-pub(crate) fn of_prose(root: &Path) -> Result<Vec<String>, Error> {
-    let mut complaints = Vec::new();
-    for path in documents(&root.join("docs"))? {
-        let text = OsFs.read_to_string(&path)?;
-        let wrong = citation::of_prose(&text).into_iter();
-        complaints.extend(wrong.filter_map(|it| citation::problem(root, &it)));
-    }
-    for question in questions::read(root, None)? {
-        let missing = questions::DEPTHS.iter().find(|depth| !question.answer.contains(**depth));
-        complaints.extend(missing.map(|it| format!("{}: the answer has no {it}", question.key())));
-        if citation::of_prose(&question.answer).is_empty() {
-            complaints.push(format!("{}: the answer cites no code", question.key()));
-        }
-    }
-    Ok(complaints)
-}
-
-fn documents(folder: &Path) -> Result<Vec<std::path::PathBuf>, Error> {
-    let mut found = Vec::new();
-    for entry in OsFs.list(folder)? {
-        let path = folder.join(&entry.name);
-        if entry.is_dir {
-            found.extend(documents(&path)?);
-        } else if path.extension().is_some_and(|it| it == "md") {
-            found.push(path);
-        }
-    }
-    Ok(found)
 }

@@ -1,0 +1,39 @@
+//! Exercise: build an ordered store on disk, from a record of the log to snapshots.
+//!
+//! You edit `exercise.rs` alone. `cargo study` says what to do next, judges it, and gives hints;
+//! the stages are in `exercise.toml`, and what you need not write is in [`scaffold`]. What judges a
+//! stage is in `tests/stages`: a disk that loses whatever it may, a few schedules that are
+//! explored, and the suite that judges the store of this repository and its peers.
+//!
+//! ```text
+//!   Log       Memtables   Table     Filter    merge, visible   due, retain   Store     Snapshot
+//!   stage 1   stage 2     stage 3   stage 4   stage 5          stage 6       stage 7   stage 8
+//!       '---------+-----------+---------+------------+---------------+----------^---------^
+//! ```
+
+#[cfg(not(any(feature = "solution", feature = "mutant")))]
+pub mod exercise;
+#[cfg(all(feature = "solution", not(feature = "mutant")))]
+#[path = "../solution/exercise.rs"]
+pub mod exercise;
+/// A solution with a planted bug.
+#[cfg(feature = "mutant")]
+pub mod exercise {
+    include!(concat!(env!("OUT_DIR"), "/mutant.rs"));
+}
+
+/// Your source, for the gate before the comparison.
+pub const SOURCE: &str = include_str!("exercise.rs");
+
+mod judged;
+pub mod scaffold;
+
+pub use judged::Judged;
+
+/// What a stub does: panics, and says where the work is.
+#[macro_export]
+macro_rules! stage {
+    ($stage:literal, $what:literal) => {
+        panic!(concat!("stage ", $stage, " is not written yet: ", $what))
+    };
+}
