@@ -43,6 +43,13 @@ pub(crate) fn set(options: Options, name: &str, value: &str) -> Options {
         "DECAY_MS" => value.parse().ok().map(|decay_ms| options.decay_ms(decay_ms)),
         "HUGE" => flag(value).map(|huge_pages| options.huge_pages(huge_pages)),
         "PURGER" => flag(value).map(|purger| options.purger(purger)),
+        #[cfg(feature = "secure")]
+        "SECURE" => flag(value).map(|secure| options.secure(secure)),
+        #[cfg(not(feature = "secure"))]
+        "SECURE" => {
+            say(format_args!("{PREFIX}{name} needs a build with feature `secure`; it is ignored"));
+            return options;
+        }
         _ => {
             say(format_args!("{PREFIX}{name} is no option; it is ignored"));
             return options;

@@ -16,13 +16,25 @@ pub(crate) fn register() {
 
 extern "C" fn before() {
     WORLD.close();
+    #[cfg(feature = "secure")]
+    if crate::secure::is_on() {
+        crate::secure::close();
+    }
 }
 
 extern "C" fn after() {
+    #[cfg(feature = "secure")]
+    if crate::secure::is_on() {
+        crate::secure::open();
+    }
     WORLD.open();
 }
 
 extern "C" fn in_child() {
     after();
     crate::purger::forget();
+    #[cfg(feature = "secure")]
+    if crate::secure::is_on() {
+        crate::secure::reseed();
+    }
 }

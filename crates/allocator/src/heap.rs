@@ -295,7 +295,7 @@ impl Heap {
     fn free_local(&'static self, slab: &'static Slab, block: Block) {
         let next = slab.free.get();
         if next == Some(block) {
-            crate::abort::double_free(block);
+            crate::abort::double_free(block.start());
         }
         block.set_next(next);
         slab.free.set(Some(block));
@@ -321,7 +321,7 @@ impl Heap {
                 self.free_local(slab, block);
             }
             Kind::Slab => self.free_remote(slab, block),
-            Kind::Unused | Kind::Inside => crate::abort::foreign(block),
+            Kind::Unused | Kind::Inside => crate::abort::foreign(block.start(), "freed"),
         }
     }
 

@@ -34,6 +34,12 @@
 //! Slabs and large blocks are made of slices from a pool (`pool`), which gives back to the system
 //! what has been free for a while, and asks for huge pages once much is in use.
 //!
+//! # Secure mode
+//!
+//! Built with the feature `secure`, the allocator keeps what it knows of blocks out of their reach,
+//! wipes and quarantines what is freed, puts guards between slabs, and ends a process that misuses
+//! a block with a message that names it (`secure`). `STRATA_ALLOC_SECURE=0` turns that off again.
+//!
 //! # Limits
 //!
 //! - Alignments above 32 MiB are refused: null.
@@ -79,6 +85,8 @@ mod planted;
 mod pool;
 #[cfg(not(any(loom, shuttle)))]
 mod purger;
+#[cfg(all(feature = "secure", not(any(loom, shuttle))))]
+mod secure;
 #[cfg(not(any(loom, shuttle)))]
 mod segment;
 #[cfg(not(any(loom, shuttle)))]

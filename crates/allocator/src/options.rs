@@ -5,6 +5,7 @@
 //! | `decay_ms`   | `STRATA_ALLOC_DECAY_MS` | 2000    | free memory goes back to the system after this |
 //! | `huge_pages` | `STRATA_ALLOC_HUGE`     | 1       | ask for huge pages once the heap is dense      |
 //! | `purger`     | `STRATA_ALLOC_PURGER`   | 1       | a thread does so while the process is idle     |
+//! | `secure`     | `STRATA_ALLOC_SECURE`   | 1       | blocks are checked; with feature `secure` only |
 //!
 //! The environment wins over the builder. A value that is none is reported once and ignored.
 
@@ -14,6 +15,8 @@ pub struct Options {
     pub(crate) decay_ms: u64,
     pub(crate) huge_pages: bool,
     pub(crate) purger: bool,
+    #[cfg(feature = "secure")]
+    pub(crate) secure: bool,
 }
 
 impl Default for Options {
@@ -25,7 +28,13 @@ impl Default for Options {
 impl Options {
     /// The defaults.
     pub const fn new() -> Self {
-        Self { decay_ms: 2000, huge_pages: true, purger: true }
+        Self {
+            decay_ms: 2000,
+            huge_pages: true,
+            purger: true,
+            #[cfg(feature = "secure")]
+            secure: true,
+        }
     }
 
     /// How long memory stays free before it goes back to the system, in milliseconds: purged after
@@ -46,5 +55,13 @@ impl Options {
     #[must_use]
     pub const fn purger(self, purger: bool) -> Self {
         Self { purger, ..self }
+    }
+
+    /// Whether blocks are checked against misuse, which costs speed. A process that finds any ends
+    /// with a message that names the block.
+    #[cfg(feature = "secure")]
+    #[must_use]
+    pub const fn secure(self, secure: bool) -> Self {
+        Self { secure, ..self }
     }
 }
