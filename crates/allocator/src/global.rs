@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use crate::heap::{Fresh, Heap};
 use crate::local;
 use crate::options::Options;
+use crate::profile::Profile;
 #[cfg(feature = "secure")]
 use crate::secure;
 use crate::segment::{first, slab_of};
@@ -114,6 +115,11 @@ impl Strata {
     /// What the allocator holds. The heaps are locked while it is counted: not for a hot path.
     pub fn stats(&self) -> Stats {
         Stats::of(&WORLD)
+    }
+
+    /// What was sampled until now; `None` where the options ask for no profile.
+    pub fn profile(&self) -> Option<Profile> {
+        Profile::take()
     }
 
     #[cold]

@@ -34,6 +34,11 @@
 //! Slabs and large blocks are made of slices from a pool (`pool`), which gives back to the system
 //! what has been free for a while, and asks for huge pages once much is in use.
 //!
+//! # Heap profile
+//!
+//! `STRATA_ALLOC_PROFILE=heap.pb` samples one in 512 KiB and writes at exit what each call stack
+//! allocated and holds, for `pprof`; [`Strata::profile`] does so at any time (`profile`).
+//!
 //! # Secure mode
 //!
 //! Built with the feature `secure`, the allocator keeps what it knows of blocks out of their reach,
@@ -84,6 +89,8 @@ mod planted;
 #[cfg(not(any(loom, shuttle)))]
 mod pool;
 #[cfg(not(any(loom, shuttle)))]
+mod profile;
+#[cfg(not(any(loom, shuttle)))]
 mod purger;
 #[cfg(all(feature = "secure", not(any(loom, shuttle))))]
 mod secure;
@@ -105,6 +112,8 @@ pub use global::Strata;
 pub use object::Heap;
 #[cfg(not(any(loom, shuttle)))]
 pub use options::Options;
+#[cfg(not(any(loom, shuttle)))]
+pub use profile::Profile;
 #[cfg(not(any(loom, shuttle)))]
 pub use stats::Stats;
 

@@ -18,6 +18,7 @@ use crate::environment;
 use crate::heap::{Heap, NOBODY, Role};
 use crate::lock::Errno;
 use crate::options::Options;
+use crate::profile;
 use crate::world::WORLD;
 
 pub(crate) use slot::get as heap;
@@ -139,6 +140,7 @@ pub(crate) fn set_up(options: &Options) {
     if WORLD.options().secure {
         crate::secure::start();
     }
+    profile::start(&WORLD.options());
     let mut key = 0;
     // SAFETY: the place is ours; the destructor takes what `begin` sets.
     let made = unsafe { libc::pthread_key_create(&raw mut key, Some(end)) };
@@ -149,6 +151,7 @@ pub(crate) fn set_up(options: &Options) {
     STAGE.store(BORN, Ordering::Release);
     // These may allocate.
     crate::fork::register();
+    profile::watch_exit();
     #[cfg(feature = "secure")]
     if WORLD.options().secure {
         crate::secure::watch_exit();
