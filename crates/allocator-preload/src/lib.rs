@@ -29,8 +29,11 @@ static STRATA: Strata = Strata::new();
 const ALIGN: usize = 16;
 
 /// A layout, or `None` where a size is beyond all addresses or an alignment no power of two.
+///
+/// Secure mode is told of blocks of no bytes, since it lets nobody access them.
 fn layout(size: usize, align: usize) -> Option<Layout> {
-    Layout::from_size_align(size.max(1), align.max(ALIGN)).ok()
+    let least = usize::from(align > ALIGN || cfg!(not(feature = "secure")));
+    Layout::from_size_align(size.max(least), align.max(ALIGN)).ok()
 }
 
 fn fail(error: c_int) -> *mut c_void {
@@ -71,10 +74,23 @@ pub extern "C" fn malloc(size: usize) -> *mut c_void {
 /// The block is null, or one of this family that is not free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(block: *mut c_void) {
-    if !block.is_null() {
-        let layout = Layout::new::<u128>();
-        // SAFETY: the caller says so; the allocator finds the size by the address.
-        unsafe { STRATA.dealloc(block.cast(), layout) };
+    if let Some(block) = NonNull::new(block.cast()) {
+        // SAFETY: the caller says so.
+        unsafe { STRATA.free(block) };
+    }
+}
+
+/// Frees a block that was asked for with this layout; without one, it is freed all the same.
+///
+/// # Safety
+///
+/// As for [`free`].
+unsafe fn free_as(block: *mut c_void, size: usize, align: usize) {
+    match layout(size, align) {
+        // SAFETY: the caller says so.
+        Some(layout) if !block.is_null() => unsafe { STRATA.dealloc(block.cast(), layout) },
+        // SAFETY: as above.
+        _ => unsafe { free(block) },
     }
 }
 
@@ -95,21 +111,17 @@ pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 /// As for [`free`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
-    if block.is_null() {
-        return malloc(size);
-    }
+    let Some(start) = NonNull::new(block.cast()) else { return malloc(size) };
     if size == 0 {
         // SAFETY: the caller says so.
         unsafe { free(block) };
         return ptr::null_mut();
     }
-    // SAFETY: the caller says so.
-    let old = unsafe { room(block) };
-    let (Some(old), Some(_)) = (layout(old, ALIGN), layout(size, ALIGN)) else {
+    if layout(size, ALIGN).is_none() {
         return fail(libc::ENOMEM);
-    };
-    // SAFETY: the block has that much room, and the size is a sound one above zero.
-    let new = unsafe { STRATA.realloc(block.cast(), old, size) };
+    }
+    // SAFETY: the caller says so, and the size is a sound one above zero.
+    let new = unsafe { STRATA.resize(start, ALIGN, size) };
     if new.is_null() { fail(libc::ENOMEM) } else { new.cast() }
 }
 
@@ -203,9 +215,9 @@ pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
 ///
 /// As for [`free`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
+pub unsafe extern "C" fn free_sized(block: *mut c_void, size: usize) {
     // SAFETY: the caller says so.
-    unsafe { free(block) };
+    unsafe { free_as(block, size, ALIGN) };
 }
 
 /// `free` of C23, with the size and the alignment that were asked for.
@@ -214,9 +226,9 @@ pub unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
 ///
 /// As for [`free`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, _align: usize, _size: usize) {
+pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, size: usize) {
     // SAFETY: the caller says so.
-    unsafe { free(block) };
+    unsafe { free_as(block, size, align) };
 }
 
 /// `free` of old.

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::{ALIGN, allocate, free};
+use super::{ALIGN, allocate, free, free_as};
 
 /// What `new` does where there is no memory: it throws, if the program knows how.
 #[cold]
@@ -34,7 +34,7 @@ macro_rules! operators {
 }
 
 macro_rules! deletes {
-    ($($doc:literal $name:ident($($more:ident: $type:ty),*))+) => {$(
+    ($($doc:literal $name:ident($($more:ident: $type:ty),*) $free:ident($($known:ident),*))+) => {$(
         #[doc = $doc]
         ///
         /// # Safety
@@ -43,9 +43,19 @@ macro_rules! deletes {
         #[unsafe(no_mangle)]
         pub(crate) unsafe extern "C" fn $name(block: *mut c_void, $($more: $type),*) {
             // SAFETY: the caller says so.
-            unsafe { free(block) };
+            unsafe { $free(block, $($known),*) };
         }
     )+};
+}
+
+/// Frees a block of which the size is known.
+///
+/// # Safety
+///
+/// As for [`free`].
+unsafe fn free_sized(block: *mut c_void, size: usize) {
+    // SAFETY: the caller says so.
+    unsafe { free_as(block, size, ALIGN) };
 }
 
 type Tag = *const c_void;
@@ -66,16 +76,24 @@ operators! {
 }
 
 deletes! {
-    "`delete`" _ZdlPv()
-    "`delete[]`" _ZdaPv()
-    "`delete(size)`" _ZdlPvm(_size: usize)
-    "`delete[](size)`" _ZdaPvm(_size: usize)
-    "`delete(nothrow)`" _ZdlPvRKSt9nothrow_t(_tag: Tag)
-    "`delete[](nothrow)`" _ZdaPvRKSt9nothrow_t(_tag: Tag)
-    "`delete(align)`" _ZdlPvSt11align_val_t(_align: usize)
-    "`delete[](align)`" _ZdaPvSt11align_val_t(_align: usize)
-    "`delete(size, align)`" _ZdlPvmSt11align_val_t(_size: usize, _align: usize)
-    "`delete[](size, align)`" _ZdaPvmSt11align_val_t(_size: usize, _align: usize)
-    "`delete(align, nothrow)`" _ZdlPvSt11align_val_tRKSt9nothrow_t(_align: usize, _tag: Tag)
-    "`delete[](align, nothrow)`" _ZdaPvSt11align_val_tRKSt9nothrow_t(_align: usize, _tag: Tag)
+    "`delete`" _ZdlPv() free()
+    "`delete[]`" _ZdaPv() free()
+    "`delete(size)`" _ZdlPvm(size: usize) free_sized(size)
+    "`delete[](size)`" _ZdaPvm(size: usize) free_sized(size)
+    "`delete(nothrow)`" _ZdlPvRKSt9nothrow_t(_tag: Tag) free()
+    "`delete[](nothrow)`" _ZdaPvRKSt9nothrow_t(_tag: Tag) free()
+    "`delete(align)`" _ZdlPvSt11align_val_t(_align: usize) free()
+    "`delete[](align)`" _ZdaPvSt11align_val_t(_align: usize) free()
+    "`delete(size, align)`" _ZdlPvmSt11align_val_t(
+        size: usize, align: usize
+    ) free_as(size, align)
+    "`delete[](size, align)`" _ZdaPvmSt11align_val_t(
+        size: usize, align: usize
+    ) free_as(size, align)
+    "`delete(align, nothrow)`" _ZdlPvSt11align_val_tRKSt9nothrow_t(
+        _align: usize, _tag: Tag
+    ) free()
+    "`delete[](align, nothrow)`" _ZdaPvSt11align_val_tRKSt9nothrow_t(
+        _align: usize, _tag: Tag
+    ) free()
 }

@@ -41,6 +41,11 @@ impl Block {
         self.0.as_ptr()
     }
 
+    /// Its address.
+    pub(crate) const fn start(self) -> NonNull<u8> {
+        self.0
+    }
+
     #[inline(always)]
     pub(crate) fn next(self) -> Option<Self> {
         // SAFETY: the block is ours, and a link was written when it was freed.

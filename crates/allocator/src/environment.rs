@@ -24,8 +24,9 @@ pub(crate) fn overrule(mut options: Options) -> Options {
         if text.is_null() {
             break;
         }
-        // SAFETY: entries are C strings.
-        let text = unsafe { CStr::from_ptr(text) };
+        // SAFETY: entries are C strings, which stay where they are while the process sets up; what
+        // outlives that is copied.
+        let text: &'static CStr = unsafe { CStr::from_ptr(text) };
         if let Some((name, value)) = text.to_str().ok().and_then(|text| text.split_once('='))
             && let Some(name) = name.strip_prefix(PREFIX)
         {
@@ -38,11 +39,24 @@ pub(crate) fn overrule(mut options: Options) -> Options {
 }
 
 /// Sets one option. A name or a value that is none is reported, once, since this runs once.
-pub(crate) fn set(options: Options, name: &str, value: &str) -> Options {
+pub(crate) fn set(options: Options, name: &str, value: &'static str) -> Options {
     let changed = match name {
         "DECAY_MS" => value.parse().ok().map(|decay_ms| options.decay_ms(decay_ms)),
         "HUGE" => flag(value).map(|huge_pages| options.huge_pages(huge_pages)),
         "PURGER" => flag(value).map(|purger| options.purger(purger)),
+        "PROFILE" => (!value.is_empty()).then(|| options.profile(value)),
+        "PROFILE_RATE" => {
+            let rate = value.parse().ok().filter(|rate| *rate >= Options::PROFILE_RATE_MIN);
+            rate.map(|rate| options.profile_rate(rate))
+        }
+        "LEAKS" => flag(value).map(|leaks| options.leaks(leaks)),
+        #[cfg(feature = "secure")]
+        "SECURE" => flag(value).map(|secure| options.secure(secure)),
+        #[cfg(not(feature = "secure"))]
+        "SECURE" => {
+            say(format_args!("{PREFIX}{name} needs a build with feature `secure`; it is ignored"));
+            return options;
+        }
         _ => {
             say(format_args!("{PREFIX}{name} is no option; it is ignored"));
             return options;

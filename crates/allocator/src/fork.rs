@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "handlers are registered with the C library")]
 
+use crate::profile;
 use crate::world::WORLD;
 
 /// Registers the handlers, once.
@@ -16,13 +17,28 @@ pub(crate) fn register() {
 
 extern "C" fn before() {
     WORLD.close();
+    profile::close();
+    #[cfg(feature = "secure")]
+    if crate::secure::is_on() {
+        crate::secure::close();
+    }
 }
 
 extern "C" fn after() {
+    #[cfg(feature = "secure")]
+    if crate::secure::is_on() {
+        crate::secure::open();
+    }
+    profile::open();
     WORLD.open();
 }
 
 extern "C" fn in_child() {
     after();
     crate::purger::forget();
+    profile::forget_file();
+    #[cfg(feature = "secure")]
+    if crate::secure::is_on() {
+        crate::secure::reseed();
+    }
 }

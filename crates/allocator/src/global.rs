@@ -8,6 +8,9 @@ use std::ptr::NonNull;
 use crate::heap::{Fresh, Heap};
 use crate::local;
 use crate::options::Options;
+use crate::profile::Profile;
+#[cfg(feature = "secure")]
+use crate::secure;
 use crate::segment::{first, slab_of};
 use crate::stats::Stats;
 use crate::world::WORLD;
@@ -48,6 +51,10 @@ impl Strata {
     /// Gives back to the system what can be given back now: what this thread keeps for later, what
     /// threads left that have ended, and all that is free.
     pub fn collect(&self) {
+        #[cfg(feature = "secure")]
+        if secure::is_on() {
+            secure::collect();
+        }
         let heap = local::heap();
         if !heap.is_nobody() {
             heap.collect();
@@ -55,12 +62,52 @@ impl Strata {
         }
     }
 
-    /// Bytes of a block that may be used: at least what was asked for.
+    /// Frees a block whose layout the caller does not know; else
+    /// [`dealloc`](GlobalAlloc::dealloc).
+    ///
+    /// # Safety
+    ///
+    /// The block came from this allocator, is not free, and nobody uses it any more.
+    #[inline]
+    pub unsafe fn free(&self, block: NonNull<u8>) {
+        #[cfg(feature = "secure")]
+        if secure::is_on() {
+            return secure::free(block, None);
+        }
+        // SAFETY: the caller says so.
+        unsafe { local::heap().free(block) };
+    }
+
+    /// Changes the size of a block whose layout the caller does not know; else
+    /// [`realloc`](GlobalAlloc::realloc). Where it moves, it is aligned to `align` at least. Null
+    /// where there is no memory, and the block is then as it was.
+    ///
+    /// # Safety
+    ///
+    /// The block came from this allocator and is not free; the size is above zero.
+    pub unsafe fn resize(&self, block: NonNull<u8>, align: usize, size: usize) -> *mut u8 {
+        #[cfg(feature = "secure")]
+        if secure::is_on() {
+            return secure::reallocate(block, None, size);
+        }
+        let Some(heap) = self.heap() else { return std::ptr::null_mut() };
+        // SAFETY: the caller says so.
+        let room = unsafe { self.usable_size(block) };
+        // SAFETY: the caller says so.
+        unsafe { heap.reallocate(block, room, align, size) }
+    }
+
+    /// Bytes of a block that may be used: at least what was asked for, and in secure mode exactly
+    /// that.
     ///
     /// # Safety
     ///
     /// The block came from this allocator and is not free.
     pub unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
+        #[cfg(feature = "secure")]
+        if secure::is_on() {
+            return secure::usable_size(block);
+        }
         // SAFETY: the caller says so.
         first(unsafe { slab_of(block.as_ptr()) }).block_size()
     }
@@ -70,13 +117,30 @@ impl Strata {
         Stats::of(&WORLD)
     }
 
+    /// What was sampled until now; `None` where the options ask for no profile.
+    pub fn profile(&self) -> Option<Profile> {
+        Profile::take()
+    }
+
     #[cold]
     #[inline(never)]
     fn allocate_slow(&self, size: usize, align: usize) -> Fresh {
+        // In secure mode no thread ever gets a heap, so that every allocation comes here.
+        #[cfg(feature = "secure")]
+        if self.is_secure() {
+            let start = secure::allocate(size, align, secure::Owner::COMMON);
+            return Fresh { start, zero: true };
+        }
         match self.heap() {
             Some(heap) => heap.allocate_slow(size, align),
             None => Fresh::NULL,
         }
+    }
+
+    #[cfg(feature = "secure")]
+    fn is_secure(&self) -> bool {
+        local::set_up(&self.options);
+        secure::is_on()
     }
 
     /// The heap of this thread, which is made where there is none yet.
@@ -97,9 +161,14 @@ unsafe impl GlobalAlloc for Strata {
     }
 
     #[inline]
-    unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
+    #[cfg_attr(not(feature = "secure"), expect(unused_variables, reason = "only secure mode asks"))]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller frees a block, which is not null.
         let block = unsafe { NonNull::new_unchecked(block) };
+        #[cfg(feature = "secure")]
+        if secure::is_on() {
+            return secure::free(block, Some(layout));
+        }
         // SAFETY: the caller says so.
         unsafe { local::heap().free(block) };
     }
@@ -119,9 +188,13 @@ unsafe impl GlobalAlloc for Strata {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let Some(heap) = self.heap() else { return std::ptr::null_mut() };
         // SAFETY: the caller hands in a block, which is not null.
         let block = unsafe { NonNull::new_unchecked(block) };
+        #[cfg(feature = "secure")]
+        if secure::is_on() {
+            return secure::reallocate(block, Some(layout), size);
+        }
+        let Some(heap) = self.heap() else { return std::ptr::null_mut() };
         // SAFETY: the caller says so.
         unsafe { heap.reallocate(block, layout.size(), layout.align(), size) }
     }

@@ -37,6 +37,7 @@ use self::spans::Spans;
 use crate::block::Block;
 use crate::handover::{Handover, Posted};
 use crate::planted::{self, Bug};
+use crate::profile;
 use crate::segment::{HEAD, SLICES, Segment, first, slab_of};
 use crate::size_class::{
     CLASSES, LARGEST, SMALL, SMALL_WORDS, aligned_size, class_of, size_of_class, slices_of_class,
@@ -67,6 +68,10 @@ static NO_SLAB: Shared = Shared(Slab::none());
 /// the owner alone.
 #[repr(C, align(64))]
 pub(crate) struct Heap {
+    /// Bytes until the next sample of the heap profile; out of reach while there is none.
+    until_sample: Cell<isize>,
+    /// State of the generator that draws them.
+    sampler: Cell<u64>,
     /// The current slab for each number of words.
     small: [Cell<&'static Slab>; SMALL_WORDS],
     /// The current slab of each class.
@@ -112,6 +117,8 @@ pub(crate) static NOBODY: Heap = Heap::new();
 impl Heap {
     const fn new() -> Self {
         Self {
+            until_sample: Cell::new(isize::MAX),
+            sampler: Cell::new(0),
             small: [const { Cell::new(&NO_SLAB.0) }; SMALL_WORDS],
             bins: [const { Cell::new(&NO_SLAB.0) }; CLASSES],
             lasts: [const { Cell::new(&NO_SLAB.0) }; CLASSES],
@@ -142,13 +149,20 @@ impl Heap {
     #[inline(always)]
     pub(crate) fn try_allocate(&self, size: usize, align: usize) -> Option<Block> {
         let size = if align > 8 { aligned_size(size, align) } else { size };
-        if size <= SMALL {
-            self.small[size.div_ceil(8)].get().pop()
+        let slab = if size <= SMALL {
+            self.small[size.div_ceil(8)].get()
         } else if size <= LARGEST {
-            self.bins[class_of(size)].get().pop()
+            self.bins[class_of(size)].get()
         } else {
-            None
+            return None;
+        };
+        let left = self.until_sample.get() - size.cast_signed();
+        if left < 0 {
+            return None;
         }
+        let block = slab.pop()?;
+        self.until_sample.set(left);
+        Some(block)
     }
 
     /// The slow path of an allocation.
@@ -156,11 +170,35 @@ impl Heap {
     #[inline(never)]
     pub(crate) fn allocate_slow(&'static self, size: usize, align: usize) -> Fresh {
         let rounded = aligned_size(size, align.max(8));
-        if rounded <= LARGEST {
+        let left = self.until_sample.get().saturating_sub_unsigned(rounded);
+        self.until_sample.set(left);
+        if left < 0 {
+            self.allocate_sample(size, align)
+        } else if rounded <= LARGEST {
             self.allocate_from_slabs(class_of(rounded))
         } else {
             self.allocate_span(size, align)
         }
+    }
+
+    /// A block whose turn it is to be a sample: a span, whatever its size.
+    #[cold]
+    fn allocate_sample(&'static self, size: usize, align: usize) -> Fresh {
+        // Out of reach: to find the call stack may allocate.
+        self.until_sample.set(isize::MAX);
+        let fresh = self.allocate_span(size, align);
+        if !fresh.start.is_null() {
+            profile::record(slab_at(fresh.start), size);
+        }
+        self.draw_distance();
+        fresh
+    }
+
+    /// Draws how far off the next sample is.
+    fn draw_distance(&self) {
+        let mut state = self.sampler.get();
+        self.until_sample.set(profile::distance(&mut state));
+        self.sampler.set(state);
     }
 
     fn allocate_from_slabs(&'static self, class: usize) -> Fresh {
@@ -295,7 +333,7 @@ impl Heap {
     fn free_local(&'static self, slab: &'static Slab, block: Block) {
         let next = slab.free.get();
         if next == Some(block) {
-            crate::abort::double_free(block);
+            crate::abort::double_free(block.start());
         }
         block.set_next(next);
         slab.free.set(Some(block));
@@ -321,7 +359,7 @@ impl Heap {
                 self.free_local(slab, block);
             }
             Kind::Slab => self.free_remote(slab, block),
-            Kind::Unused | Kind::Inside => crate::abort::foreign(block),
+            Kind::Unused | Kind::Inside => crate::abort::foreign(block.start(), "freed"),
         }
     }
 
@@ -472,6 +510,7 @@ impl Heap {
         });
         while let Some(slab) = mine {
             mine = slab.next.take();
+            profile::forget(slab);
             self.release(slab);
         }
     }
@@ -504,6 +543,7 @@ fn post(slab: &'static Slab, last: Block) {
 #[expect(unsafe_code, reason = "a descriptor holds the address of a heap")]
 mod raw {
     use super::{Block, Cell, FLAGS, Heap, NonNull, Role, Shared, Slab, World, first, slab_of};
+    use crate::os::clock_ns;
 
     // SAFETY: nothing is ever written to the slab without blocks.
     unsafe impl Sync for Shared {}
@@ -519,8 +559,18 @@ mod raw {
             unsafe { place.write(heap) };
             let exposed = place.expose_provenance();
             // SAFETY: it was just written, and lives for ever.
-            unsafe { &*std::ptr::with_exposed_provenance(exposed) }
+            let heap: &'static Self = unsafe { &*std::ptr::with_exposed_provenance(exposed) };
+            // No two heaps draw the same distances.
+            heap.sampler.set(clock_ns(libc::CLOCK_MONOTONIC) ^ exposed as u64);
+            heap.draw_distance();
+            heap
         }
+    }
+
+    /// The descriptor of a block that was just made.
+    pub(super) fn slab_at(block: *mut u8) -> &'static Slab {
+        // SAFETY: the block is ours.
+        first(unsafe { slab_of(block) })
     }
 
     /// The heap that a slab with a block that is out belongs to.
@@ -538,4 +588,4 @@ mod raw {
     }
 }
 
-use raw::{owner_of, slab_of_block};
+use raw::{owner_of, slab_at, slab_of_block};

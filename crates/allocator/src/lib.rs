@@ -34,6 +34,17 @@
 //! Slabs and large blocks are made of slices from a pool (`pool`), which gives back to the system
 //! what has been free for a while, and asks for huge pages once much is in use.
 //!
+//! # Heap profile
+//!
+//! `STRATA_ALLOC_PROFILE=heap.pb` samples one in 512 KiB and writes at exit what each call stack
+//! allocated and holds, for `pprof`; [`Strata::profile`] does so at any time (`profile`).
+//!
+//! # Secure mode
+//!
+//! Built with the feature `secure`, the allocator keeps what it knows of blocks out of their reach,
+//! wipes and quarantines what is freed, puts guards between slabs, and ends a process that misuses
+//! a block with a message that names it (`secure`). `STRATA_ALLOC_SECURE=0` turns that off again.
+//!
 //! # Limits
 //!
 //! - Alignments above 32 MiB are refused: null.
@@ -78,7 +89,11 @@ mod planted;
 #[cfg(not(any(loom, shuttle)))]
 mod pool;
 #[cfg(not(any(loom, shuttle)))]
+mod profile;
+#[cfg(not(any(loom, shuttle)))]
 mod purger;
+#[cfg(all(feature = "secure", not(any(loom, shuttle))))]
+mod secure;
 #[cfg(not(any(loom, shuttle)))]
 mod segment;
 #[cfg(not(any(loom, shuttle)))]
@@ -97,6 +112,8 @@ pub use global::Strata;
 pub use object::Heap;
 #[cfg(not(any(loom, shuttle)))]
 pub use options::Options;
+#[cfg(not(any(loom, shuttle)))]
+pub use profile::Profile;
 #[cfg(not(any(loom, shuttle)))]
 pub use stats::Stats;
 

@@ -18,6 +18,7 @@ use crate::environment;
 use crate::heap::{Heap, NOBODY, Role};
 use crate::lock::Errno;
 use crate::options::Options;
+use crate::profile;
 use crate::world::WORLD;
 
 pub(crate) use slot::get as heap;
@@ -106,9 +107,7 @@ static KEY: AtomicU32 = AtomicU32::new(0);
 #[cold]
 #[inline(never)]
 pub(crate) fn begin(options: &Options) -> Option<&'static Heap> {
-    if STAGE.load(Ordering::Acquire) != BORN {
-        set_up(options);
-    }
+    set_up(options);
     let heap = WORLD.heap(Role::Thread)?;
     // Before the key is set: that may allocate.
     slot::set(heap);
@@ -120,8 +119,12 @@ pub(crate) fn begin(options: &Options) -> Option<&'static Heap> {
     Some(heap)
 }
 
-/// Once in a process, by whoever allocates first.
-fn set_up(options: &Options) {
+/// Sets the process up, once, by whoever allocates first.
+pub(crate) fn set_up(options: &Options) {
+    // Acquire: pairs with the Release at the end.
+    if STAGE.load(Ordering::Acquire) == BORN {
+        return;
+    }
     // Acquire: on failure we see what the one who was first has set up so far.
     let first =
         STAGE.compare_exchange(UNBORN, BEING_BORN, Ordering::Acquire, Ordering::Acquire).is_ok();
@@ -133,6 +136,11 @@ fn set_up(options: &Options) {
         return;
     }
     WORLD.set_options(environment::overrule(*options));
+    #[cfg(feature = "secure")]
+    if WORLD.options().secure {
+        crate::secure::start();
+    }
+    profile::start(&WORLD.options());
     let mut key = 0;
     // SAFETY: the place is ours; the destructor takes what `begin` sets.
     let made = unsafe { libc::pthread_key_create(&raw mut key, Some(end)) };
@@ -141,7 +149,13 @@ fn set_up(options: &Options) {
     KEY.store(key, Ordering::Relaxed);
     // Release: pairs with the Acquires above.
     STAGE.store(BORN, Ordering::Release);
+    // These may allocate.
     crate::fork::register();
+    profile::watch_exit();
+    #[cfg(feature = "secure")]
+    if WORLD.options().secure {
+        crate::secure::watch_exit();
+    }
 }
 
 /// The thread ends.

@@ -53,6 +53,17 @@ impl<T> Locked<T> {
         result
     }
 
+    /// Runs `act` with the value, unless somebody holds the lock.
+    #[cfg(feature = "secure")]
+    pub(crate) fn try_with<R>(&self, act: impl FnOnce(&mut T) -> R) -> Option<R> {
+        // Acquire: as in `close`.
+        self.word.compare_exchange(OPEN, CLOSED, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        // SAFETY: as in `with`.
+        let result = act(unsafe { &mut *self.value.get() });
+        self.open();
+        Some(result)
+    }
+
     /// Closes the lock and leaves it so: before a `fork`, so that the child finds the value whole.
     pub(crate) fn close(&self) {
         // Acquire: pairs with the Release in `open`; we see what the last holder wrote.

@@ -15,10 +15,13 @@
 
 use std::ptr::NonNull;
 
+use crate::global::Strata;
 use crate::heap::{Heap as Slabs, Role};
 use crate::local;
 use crate::lock::Locked;
 use crate::options::Options;
+#[cfg(feature = "secure")]
+use crate::secure;
 use crate::world::WORLD;
 
 /// A heap whose blocks can be freed one by one, by any thread, or all at once.
@@ -37,17 +40,25 @@ use crate::world::WORLD;
 /// of a thread that has ended.
 #[derive(Debug)]
 pub struct Heap {
-    slabs: Locked<&'static Slabs>,
+    blocks: Blocks,
+}
+
+#[derive(Debug)]
+enum Blocks {
+    Ordinary(Locked<&'static Slabs>),
+    #[cfg(feature = "secure")]
+    Secure(secure::Owner),
 }
 
 impl Heap {
     /// A heap without blocks; `None` where there is no memory.
     pub fn new() -> Option<Self> {
-        if local::heap().is_nobody() {
-            // Sets the process up, where nobody has allocated yet.
-            local::begin(&Options::new())?;
+        local::set_up(&Options::new());
+        #[cfg(feature = "secure")]
+        if secure::is_on() {
+            return Some(Self { blocks: Blocks::Secure(secure::Owner::fresh()) });
         }
-        Some(Self { slabs: Locked::new(WORLD.heap(Role::Object)?) })
+        Some(Self { blocks: Blocks::Ordinary(Locked::new(WORLD.heap(Role::Object)?)) })
     }
 
     /// A block; `None` where there is no memory, or beyond 32 MiB, which a heap of one's own
@@ -59,7 +70,11 @@ impl Heap {
             return None;
         }
         let (size, align) = (layout.size().max(1), layout.align());
-        self.slabs.with(|slabs| NonNull::new(slabs.allocate(size, align)))
+        NonNull::new(match &self.blocks {
+            Blocks::Ordinary(slabs) => slabs.with(|slabs| slabs.allocate(size, align)),
+            #[cfg(feature = "secure")]
+            Blocks::Secure(owner) => secure::allocate(size, align, *owner),
+        })
     }
 
     /// Frees a block, on any thread.
@@ -69,7 +84,7 @@ impl Heap {
     /// The block came from this allocator, is not free, and nobody uses it any more.
     pub unsafe fn free(&self, block: NonNull<u8>) {
         // SAFETY: the caller says so.
-        unsafe { local::heap().free(block) };
+        unsafe { Strata::new().free(block) };
     }
 
     /// Gives all blocks back at once, those that are out as well.
@@ -78,13 +93,21 @@ impl Heap {
     ///
     /// Nobody uses a block of this heap any more, and nobody is about to free one.
     pub unsafe fn destroy(self) {
-        self.slabs.with(|slabs| slabs.forget_all());
+        match &self.blocks {
+            Blocks::Ordinary(slabs) => slabs.with(|slabs| slabs.forget_all()),
+            #[cfg(feature = "secure")]
+            Blocks::Secure(owner) => secure::destroy(*owner),
+        }
     }
 }
 
 impl Drop for Heap {
     fn drop(&mut self) {
-        self.slabs.with(|slabs| slabs.retire());
+        match &self.blocks {
+            Blocks::Ordinary(slabs) => slabs.with(|slabs| slabs.retire()),
+            #[cfg(feature = "secure")]
+            Blocks::Secure(_) => {}
+        }
     }
 }
 

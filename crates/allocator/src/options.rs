@@ -1,19 +1,32 @@
 //! What can be chosen, once, before the first allocation.
 //!
-//! | option       | environment             | default | meaning                                        |
-//! |--------------|-------------------------|---------|------------------------------------------------|
-//! | `decay_ms`   | `STRATA_ALLOC_DECAY_MS` | 2000    | free memory goes back to the system after this |
-//! | `huge_pages` | `STRATA_ALLOC_HUGE`     | 1       | ask for huge pages once the heap is dense      |
-//! | `purger`     | `STRATA_ALLOC_PURGER`   | 1       | a thread does so while the process is idle     |
+//! | option         | environment                 | default | meaning                              |
+//! |----------------|-----------------------------|---------|--------------------------------------|
+//! | `decay_ms`     | `STRATA_ALLOC_DECAY_MS`     | 2000    | free memory goes back after this     |
+//! | `huge_pages`   | `STRATA_ALLOC_HUGE`         | 1       | ask for huge pages in a dense heap   |
+//! | `purger`       | `STRATA_ALLOC_PURGER`       | 1       | a thread gives back in an idle process |
+//! | `profile`      | `STRATA_ALLOC_PROFILE`      | none    | file for the heap profile, at exit   |
+//! | `profile_rate` | `STRATA_ALLOC_PROFILE_RATE` | 524288  | bytes from one sample to the next    |
+//! | `leaks`        | `STRATA_ALLOC_LEAKS`        | 0       | report at exit what is in use        |
+//! | `secure`       | `STRATA_ALLOC_SECURE`       | 1       | check blocks; feature `secure` only  |
 //!
 //! The environment wins over the builder. A value that is none is reported once and ignored.
 
 /// Options of the allocator; a constant, so that a static can hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "secure",
+    expect(clippy::struct_excessive_bools, reason = "each is a switch by itself")
+)]
 pub struct Options {
     pub(crate) decay_ms: u64,
     pub(crate) huge_pages: bool,
     pub(crate) purger: bool,
+    pub(crate) profile: Option<&'static str>,
+    pub(crate) profile_rate: usize,
+    pub(crate) leaks: bool,
+    #[cfg(feature = "secure")]
+    pub(crate) secure: bool,
 }
 
 impl Default for Options {
@@ -23,9 +36,21 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The least distance between two samples.
+    pub const PROFILE_RATE_MIN: usize = 4096;
+
     /// The defaults.
     pub const fn new() -> Self {
-        Self { decay_ms: 2000, huge_pages: true, purger: true }
+        Self {
+            decay_ms: 2000,
+            huge_pages: true,
+            purger: true,
+            profile: None,
+            profile_rate: 512 << 10,
+            leaks: false,
+            #[cfg(feature = "secure")]
+            secure: true,
+        }
     }
 
     /// How long memory stays free before it goes back to the system, in milliseconds: purged after
@@ -46,5 +71,44 @@ impl Options {
     #[must_use]
     pub const fn purger(self, purger: bool) -> Self {
         Self { purger, ..self }
+    }
+
+    /// Samples the heap, and writes the profile to this file when the process ends: as folded text
+    /// where the name ends in `.folded`, else for `pprof`. `%p` in it stands for the number of the
+    /// process; without it, a child of `fork` writes nothing. With an empty name, the profile is
+    /// only there for [`Strata::profile`](crate::Strata::profile).
+    #[must_use]
+    pub const fn profile(self, path: &'static str) -> Self {
+        Self { profile: Some(path), ..self }
+    }
+
+    /// How many bytes lie between two samples in the mean. Each sample costs a call stack, and a
+    /// page of memory while its block is in use.
+    ///
+    /// # Panics
+    ///
+    /// Below [`PROFILE_RATE_MIN`](Self::PROFILE_RATE_MIN).
+    #[must_use]
+    pub const fn profile_rate(self, bytes: usize) -> Self {
+        assert!(
+            bytes >= Self::PROFILE_RATE_MIN,
+            "a sample takes a page, and not for every few bytes"
+        );
+        Self { profile_rate: bytes, ..self }
+    }
+
+    /// Samples the heap, and reports to standard error when the process ends which call stacks
+    /// allocated what is then still in use.
+    #[must_use]
+    pub const fn leaks(self, leaks: bool) -> Self {
+        Self { leaks, ..self }
+    }
+
+    /// Whether blocks are checked against misuse, which costs speed. A process that finds any ends
+    /// with a message that names the block.
+    #[cfg(feature = "secure")]
+    #[must_use]
+    pub const fn secure(self, secure: bool) -> Self {
+        Self { secure, ..self }
     }
 }

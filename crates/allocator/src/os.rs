@@ -6,6 +6,8 @@
 
 #![expect(unsafe_code, reason = "memory is given back by address")]
 
+#[cfg(feature = "secure")]
+pub(crate) mod guarded;
 mod linux;
 #[cfg(test)]
 pub(crate) mod mock;

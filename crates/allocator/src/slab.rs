@@ -76,6 +76,9 @@ pub(crate) struct Slab {
     pub(crate) zero: Cell<bool>,
     /// Empty, and kept all the same: see `heap`.
     pub(crate) kept: Cell<bool>,
+    /// For a span whose block is a sample of the heap profile, the number of its call stack, and
+    /// one; else zero.
+    sample: Cell<u32>,
 }
 
 const _: () = assert!(size_of::<Slab>() == 64);
@@ -101,6 +104,7 @@ impl Slab {
             offset: Cell::new(0),
             zero: Cell::new(false),
             kept: Cell::new(false),
+            sample: Cell::new(0),
         }
     }
 
@@ -148,7 +152,29 @@ impl Slab {
         self.offset.set(0);
         self.zero.set(zero);
         self.kept.set(false);
+        self.sample.set(0);
         self.set_owner(owner | SPAN);
+    }
+
+    /// The block of this span is a sample: the number of its call stack, and the bytes that were
+    /// asked for. A span has no blocks to count, so that there is room for them.
+    pub(crate) fn set_sample(&self, stack: u32, bytes: usize) {
+        self.sample.set(stack + 1);
+        let high = u32::try_from(bytes >> 32).expect("addresses have fewer bits");
+        self.carved.set(high);
+        self.used.set(u32::try_from(bytes & 0xFFFF_FFFF).expect("32 bits"));
+    }
+
+    /// Whether it is one.
+    #[inline(always)]
+    pub(crate) fn is_sample(&self) -> bool {
+        self.sample.get() != 0
+    }
+
+    /// Takes the mark off; what [`set_sample`](Self::set_sample) was told.
+    pub(crate) fn take_sample(&self) -> Option<(u32, usize)> {
+        let stack = self.sample.take().checked_sub(1)?;
+        Some((stack, (self.carved.get() as usize) << 32 | self.used.get() as usize))
     }
 
     /// Size of the blocks.

@@ -52,6 +52,10 @@ impl Stats {
         stats.purged = pool.purged.load(Ordering::Relaxed);
         stats.huge_pages = pool.huge.load(Ordering::Relaxed);
         stats.orphans = world.orphans.load(Ordering::Relaxed);
+        #[cfg(feature = "secure")]
+        if crate::secure::is_on() {
+            crate::secure::count(&mut stats);
+        }
         stats
     }
 }

@@ -6,8 +6,9 @@
 
 use std::cell::Cell;
 
-use super::{Fresh, Heap};
+use super::{Fresh, Heap, slab_at};
 use crate::pool::{Pool, SPAN_MAX};
+use crate::profile;
 use crate::segment::{HEAD, SEGMENT, Segment};
 use crate::size_class::SLICE;
 use crate::slab::{Kind, SPAN, Slab};
@@ -87,6 +88,7 @@ impl Heap {
 
     pub(super) fn free_span(&'static self, slab: &'static Slab) {
         let (segment, _) = Segment::of_slab(slab);
+        profile::forget(slab);
         if slab.kind.get() == Kind::Huge {
             segment.world().pool.give_huge(segment);
         } else if self.is_nobody() || !self.spans.keep(slab, self.address()) {
@@ -131,6 +133,9 @@ impl Heap {
         let to = self.allocate_huge(slices, align.max(SLICE), slices);
         if to.start.is_null() || !Pool::relocate(slab, to.start) {
             return std::ptr::null_mut();
+        }
+        if let Some((stack, bytes)) = slab.take_sample() {
+            slab_at(to.start).set_sample(stack, bytes);
         }
         self.free_span(slab);
         to.start
