@@ -57,8 +57,8 @@ impl Snapshots {
 ///
 /// At the bottom, where nothing older lies beneath, a tombstone of the oldest stripe hides nothing
 /// and goes, and the number of a value there is of no interest to anyone and becomes zero. A
-/// version goes too where a removed range hides it from all who could see it; and while there are removed
-/// ranges numbers stay, because they tell what was written before and what after.
+/// version goes too where a removed range hides it from all who could see it; and while there are
+/// removed ranges numbers stay, because they tell what was written before and what after.
 #[derive(Debug)]
 pub(crate) struct Retain {
     snapshots: Vec<Sequence>,
