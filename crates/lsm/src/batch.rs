@@ -180,6 +180,11 @@ impl Batch {
         &self.bytes
     }
 
+    /// The record as it was sealed.
+    pub(crate) fn record(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The changes, in their order.
     pub(crate) fn changes(&self) -> impl Iterator<Item = Change<'_>> {
         let mut taker = Taker(&self.bytes[HEADER..]);
@@ -194,7 +199,7 @@ fn bounded(what: &'static str, len: usize, limit: usize) -> Result<u32> {
 
 #[inline]
 fn take_change<'a>(from: &mut Taker<'a>) -> Option<Change<'a>> {
-    let kind = Kind::of(from.u8()?)?;
+    let kind = Kind::of(from.u8()?).filter(|it| *it != Kind::Pointer)?;
     let family = from.short()?;
     let key_len = from.short()?;
     let value_len = if kind == Kind::Tombstone { 0 } else { from.short()? };

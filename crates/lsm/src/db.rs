@@ -2,6 +2,7 @@
 
 mod copy;
 mod core;
+mod garbage;
 mod open;
 mod output;
 mod read;

@@ -5,12 +5,13 @@
 //! versions of a key come the oldest first and from each source apart, so a key is complete only
 //! when every source has passed it; its entry is copied.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Result;
 use crate::db::State;
-use crate::meaning::{self, Meaning};
+use crate::meaning::Meaning;
 use crate::merge::{Merge, Source, To};
 use crate::planted::planted;
 use crate::removal::Removals;
@@ -62,7 +63,7 @@ enum Mode {
     Fresh,
     /// The merge stands at the entry.
     Forward,
-    /// The merge stands at the entry, and the value was worked out.
+    /// The merge stands at the entry, and the value was worked out, or lay elsewhere.
     Merged,
     /// All sources stand before the entry.
     Backward,
@@ -230,11 +231,9 @@ impl Iter {
             self.value = self.merged(stamp)?;
             return Ok(Mode::Merged);
         }
-        let Some(value) = meaning::value_at(stamp, self.merge.entry().1, || self.now) else {
-            return Ok(Mode::Ended);
-        };
-        self.value.clear();
-        self.value.extend_from_slice(value);
+        let value = self.meaning.value(stamp, self.merge.entry().1, || self.now)?;
+        let Some(value) = value.map(Cow::into_owned) else { return Ok(Mode::Ended) };
+        self.value = value;
         Ok(Mode::Merged)
     }
 
@@ -279,11 +278,11 @@ impl Iter {
             let Some(newest) = newest.filter(|it| !self.is_removed(*it)) else { continue };
             if newest.is(Kind::Operand) {
                 self.value = self.merged(newest)?;
-            } else {
-                let value = meaning::value_at(newest, &self.value, || self.now);
-                // What stands before the value is its date.
-                let Some(date) = value.map(|it| self.value.len() - it.len()) else { continue };
-                self.value.drain(..date);
+            } else if !newest.is(Kind::Value) {
+                let bytes = std::mem::take(&mut self.value);
+                let value = self.meaning.value(newest, &bytes, || self.now)?;
+                let Some(value) = value.map(Cow::into_owned) else { continue };
+                self.value = value;
             }
             self.mode = Mode::Backward;
             return Ok(());

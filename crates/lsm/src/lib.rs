@@ -32,8 +32,7 @@
 //!
 //! # What this crate does not do
 //!
-//! It does not separate large values from
-//! their keys, and it compresses blocks by LZ4 only. One process opens a store at a time.
+//! It compresses blocks by LZ4 only. One process opens a store at a time.
 
 mod batch;
 mod cache;
@@ -59,6 +58,7 @@ mod stamp;
 mod stats;
 mod table;
 mod transaction;
+mod values;
 mod version;
 
 pub use batch::{Batch, KEY_LEN_MAX, VALUE_LEN_MAX};

@@ -246,10 +246,13 @@ fn encode(edits: &[Edit]) -> Vec<u8> {
                 bytes.put_u32(*id);
             }
             Edit::Add(id, level, meta) => {
-                bytes.put_u8(4);
+                bytes.put_u8(if meta.values.is_empty() { 4 } else { 12 });
                 bytes.put_u32(*id);
                 bytes.put_u8(u8::try_from(*level).expect("there are few levels"));
                 meta.encode(&mut bytes);
+                if !meta.values.is_empty() {
+                    meta.encode_values(&mut bytes);
+                }
             }
             Edit::Remove(id, table) => {
                 bytes.put_u8(5);
@@ -305,9 +308,12 @@ fn take_edit(from: &mut Taker<'_>) -> Option<Edit> {
         1 => Edit::Reset,
         2 => Edit::Family(from.u32()?, String::from_utf8(from.bytes()?.to_vec()).ok()?),
         3 => Edit::DropFamily(from.u32()?),
-        4 => {
+        tag @ (4 | 12) => {
             let (id, level) = (from.u32()?, usize::from(from.u8()?));
-            let meta = TableMeta::decode(from)?;
+            let mut meta = TableMeta::decode(from)?;
+            if tag == 12 {
+                meta = meta.decode_values(from)?;
+            }
             (level < LEVELS).then_some(Edit::Add(id, level, meta))?
         }
         5 => Edit::Remove(from.u32()?, from.u64()?),
@@ -343,6 +349,7 @@ mod tests {
             newest: 7,
             smallest: b"a".to_vec(),
             largest: b"b".to_vec(),
+            values: if number.is_multiple_of(2) { Vec::new() } else { vec![(3, 5), (7, 11)] },
         }
     }
 

@@ -19,6 +19,7 @@ use std::time::Duration;
 use env::clock::WallClock;
 
 use crate::stamp::{Kind, Stamp};
+use crate::values::Values;
 use crate::{Error, Options, Result};
 
 /// What operands do to a value.
@@ -61,18 +62,35 @@ pub trait MergeOperator: fmt::Debug + Send + Sync {
 pub(crate) struct Meaning {
     operator: Option<Arc<dyn MergeOperator>>,
     clock: Arc<dyn WallClock>,
+    pub(crate) values: Arc<Values>,
 }
 
 /// Length of the date before a value that is for some time.
 const DATE: usize = 8;
 
 impl Meaning {
-    pub(crate) fn new(options: &Options) -> Self {
-        Self { operator: options.merge_operator.clone(), clock: Arc::clone(&options.clock) }
+    pub(crate) fn new(options: &Options, values: Arc<Values>) -> Self {
+        let (operator, clock) = (options.merge_operator.clone(), Arc::clone(&options.clock));
+        Self { operator, clock, values }
     }
 
     pub(crate) fn now(&self) -> Duration {
         self.clock.unix_time()
+    }
+
+    /// The value of an entry that is no operand, if it has one.
+    #[inline]
+    pub(crate) fn value<'b>(
+        &self,
+        stamp: Stamp,
+        bytes: &'b [u8],
+        now: impl FnOnce() -> Duration,
+    ) -> Result<Option<Cow<'b, [u8]>>> {
+        match stamp.kind() {
+            Kind::Value => Ok(Some(Cow::Borrowed(bytes))),
+            Kind::Pointer => self.values.read(bytes).map(Cow::Owned).map(Some),
+            _ => Ok(dated_value(stamp, bytes, now()).map(Cow::Borrowed)),
+        }
     }
 
     /// The value that operands, the newest first, make of another.
@@ -98,21 +116,9 @@ pub(crate) fn dated(until: Duration, value: &[u8]) -> Vec<u8> {
     [&millis.to_le_bytes(), value].concat()
 }
 
-/// The value of an entry that is neither an operand nor a tombstone, if it still has one.
-#[inline]
-pub(crate) fn value_at(
-    stamp: Stamp,
-    bytes: &[u8],
-    now: impl FnOnce() -> Duration,
-) -> Option<&[u8]> {
-    if stamp.is(Kind::Value) {
-        return Some(bytes);
-    }
-    dated_value(stamp, bytes, now())
-}
-
+/// The value of a dated entry, if it still has one.
 #[cold]
-fn dated_value(stamp: Stamp, bytes: &[u8], now: Duration) -> Option<&[u8]> {
+pub(crate) fn dated_value(stamp: Stamp, bytes: &[u8], now: Duration) -> Option<&[u8]> {
     if !stamp.is(Kind::Dated) {
         return None;
     }

@@ -18,7 +18,7 @@ mod arena;
 mod tree;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crossbeam_epoch::{self as epoch, Guard};
 use wal::Position;
@@ -28,7 +28,7 @@ use self::tree::{Place, Probe, Seek, Tree};
 use crate::head::Prefix;
 use crate::removal::{Removal, Removals};
 use crate::slot::Slot;
-use crate::stamp::{Sequence, Stamp};
+use crate::stamp::{Kind, Sequence, Stamp};
 
 /// The newest changes; see the module's header.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub(crate) struct Memtable {
     changes: AtomicUsize,
     /// Ranges of keys that were removed while this memtable took the writes.
     removals: Slot<Removals>,
+    /// Whether some of its values lie in the log alone.
+    has_pointers: AtomicBool,
 }
 
 impl Memtable {
@@ -50,7 +52,8 @@ impl Memtable {
     pub(crate) fn new(number: u64, capacity: usize, prefix: Prefix, log_start: Position) -> Self {
         let (arena, tree) = (Arena::new(capacity), Tree::new());
         let (changes, removals) = (AtomicUsize::new(0), Slot::new(None));
-        Self { arena, tree, prefix, log_start, number, changes, removals }
+        let has_pointers = AtomicBool::new(false);
+        Self { arena, tree, prefix, log_start, number, changes, removals, has_pointers }
     }
 
     /// What a change takes of the capacity.
@@ -78,8 +81,19 @@ impl Memtable {
         self.changes() == 0
     }
 
+    /// Whether some of its values lie in the log alone: then no part of the log from its start on
+    /// may be used again while somebody reads it.
+    pub(crate) fn has_pointers(&self) -> bool {
+        // Relaxed: whoever gives the log back took the lock of flushes after the last insert.
+        self.has_pointers.load(Ordering::Relaxed)
+    }
+
     /// Inserts a change. One thread at a time, stamps ascending; there must be room.
     pub(crate) fn insert(&self, stamp: Stamp, key: &[u8], value: &[u8]) {
+        if stamp.is(Kind::Pointer) {
+            // Relaxed: as above.
+            self.has_pointers.store(true, Ordering::Relaxed);
+        }
         let probe = self.probe(key);
         self.tree.insert(&self.arena, probe, |older| self.arena.push(stamp, older, key, value));
         // Relaxed: a count, and there is one writer.

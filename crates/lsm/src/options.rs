@@ -66,6 +66,13 @@ pub struct Options {
     pub level_ratio: u64,
     /// A merge begins a new table at this size.
     pub table_size: u64,
+    /// Values of this size and more are kept apart from their keys: they are written once, into
+    /// the log, and merges move pointers. Good for values of a kilobyte and more that are seldom
+    /// scanned; a read of one costs a read of the file system. `None` keeps all together.
+    pub value_threshold: Option<usize>,
+    /// So many in a hundred bytes of the files with values may be garbage; above it merges copy
+    /// what lives.
+    pub value_garbage_percent: u64,
     /// What operands do to values; see [`Db::merge`](crate::Db::merge). One for all families: it
     /// can tell keys apart.
     pub merge_operator: Option<Arc<dyn MergeOperator>>,
@@ -101,6 +108,8 @@ impl Options {
             level1_size: 4 * memtable_size as u64,
             level_ratio: 10,
             table_size: memtable_size as u64,
+            value_threshold: None,
+            value_garbage_percent: 30,
             merge_operator: None,
             clock: Arc::new(SystemWallClock),
             log: Backend::Mapped,
@@ -119,6 +128,8 @@ impl Options {
             ("level1_size", self.level1_size, 1, u64::MAX),
             ("level_ratio", self.level_ratio, 2, 1_000),
             ("table_size", self.table_size, 1 << 10, 1 << 40),
+            ("value_threshold", self.value_threshold.unwrap_or(1 << 10) as u64, 32, 1 << 30),
+            ("value_garbage_percent", self.value_garbage_percent, 5, 95),
         ];
         for (option, value, min, max) in rules {
             if value < min {

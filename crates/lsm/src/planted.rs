@@ -28,6 +28,10 @@ pub(crate) enum Bug {
     FlushedTooFar,
     /// A removed range is forgotten while tables still hold keys of it.
     RemovalForgottenEarly,
+    /// The log uses a segment again into which tables point.
+    ValuesWrittenOver,
+    /// The manifest names a table that points to values which are not durable.
+    ValuesNotSynced,
     /// An iterator walks backward past the newest version of a key.
     OldestVersionBackward,
 }

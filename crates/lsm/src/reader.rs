@@ -16,6 +16,7 @@ use crate::manifest;
 use crate::meaning::Meaning;
 use crate::memtable::Memtable;
 use crate::stamp::Sequence;
+use crate::values::Values;
 use crate::{Error, Options, Result, TableInfo};
 
 /// So often a store is looked at anew that another process changes meanwhile.
@@ -46,11 +47,11 @@ pub struct Reader {
 impl Reader {
     /// Looks at the store in a directory. Of the options, memory, merge operator and clock count.
     pub fn open(folder: impl AsRef<Path>, options: &Options) -> Result<Self> {
-        Self::open_on(&OsFs, folder.as_ref(), options)
+        Self::open_on(&(Arc::new(OsFs) as Arc<dyn Fs>), folder.as_ref(), options)
     }
 
     /// The same on another file system, such as a simulated one.
-    pub fn open_on(fs: &dyn Fs, folder: &Path, options: &Options) -> Result<Self> {
+    pub fn open_on(fs: &Arc<dyn Fs>, folder: &Path, options: &Options) -> Result<Self> {
         options.check()?;
         if !fs.exists(&folder.join("manifest"))? {
             return Err(Error::Missing(folder.to_owned()));
@@ -110,10 +111,12 @@ impl Reader {
     }
 }
 
-fn look(fs: &dyn Fs, folder: &Path, options: &Options) -> Result<Reader> {
-    let facts = manifest::peek(fs, &folder.join("manifest"))?;
+fn look(fs: &Arc<dyn Fs>, folder: &Path, options: &Options) -> Result<Reader> {
+    let facts = manifest::peek(&**fs, &folder.join("manifest"))?;
     let cache = Cache::new(options.cache_size);
-    let opened = open_families(fs, &folder.join("tables"), &facts, &cache, options)?;
+    let values = Arc::new(Values::new(Arc::clone(fs), folder)?);
+    let tables = folder.join("tables");
+    let opened = open_families(&**fs, &tables, &facts, &cache, &values, options)?;
     let mut states: BTreeMap<FamilyId, (String, State)> = BTreeMap::new();
     for family in opened {
         states.insert(family.id, (family.name.clone(), (*family.share()).clone()));
@@ -121,7 +124,7 @@ fn look(fs: &dyn Fs, folder: &Path, options: &Options) -> Result<Reader> {
     let flushed = |id: &FamilyId| facts.families.get(id).and_then(|it| it.flushed);
     let (mut sequence, mut failure) = (facts.sequence, None);
     let log = folder.join("log");
-    wal::peek(fs, &log, |at, record| {
+    wal::peek(&**fs, &log, |at, record| {
         let Some((first, changes)) = batch::decode(record) else {
             let offset = u64::from(at.offset);
             failure =
@@ -137,7 +140,7 @@ fn look(fs: &dyn Fs, folder: &Path, options: &Options) -> Result<Reader> {
                 if !state.memtable.has_room(bytes) {
                     state.begin_memtable(options.memtable_size.max(bytes) + 64, at);
                 }
-                insert(&state.memtable, number, change);
+                insert(&state.memtable, number, change, options.place(at, record));
             }
         }
     })?;
@@ -145,5 +148,5 @@ fn look(fs: &dyn Fs, folder: &Path, options: &Options) -> Result<Reader> {
         return Err(cause);
     }
     let families = states.into_values().map(|(name, state)| (name, Arc::new(state))).collect();
-    Ok(Reader { families, sequence, meaning: Arc::new(Meaning::new(options)) })
+    Ok(Reader { families, sequence, meaning: Arc::new(Meaning::new(options, values)) })
 }

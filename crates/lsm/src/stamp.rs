@@ -25,13 +25,21 @@ pub(crate) enum Kind {
     Operand = 3,
     /// It sets the value until a date.
     Dated = 4,
+    /// It sets the value, which lies elsewhere. Only in memtables and tables: the log is elsewhere.
+    Pointer = 5,
 }
 
 impl Kind {
     /// The kind of this number.
     pub(crate) fn of(number: u8) -> Option<Self> {
-        const KINDS: [Kind; 5] =
-            [Kind::Tombstone, Kind::Value, Kind::Removal, Kind::Operand, Kind::Dated];
+        const KINDS: [Kind; 6] = [
+            Kind::Tombstone,
+            Kind::Value,
+            Kind::Removal,
+            Kind::Operand,
+            Kind::Dated,
+            Kind::Pointer,
+        ];
         KINDS.get(usize::from(number)).copied()
     }
 }

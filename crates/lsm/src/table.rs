@@ -34,7 +34,8 @@ pub(crate) use self::meta::TableMeta;
 use crate::Result;
 use crate::cache::{Cache, Slots};
 use crate::codec::Taker;
-use crate::stamp::{Sequence, Stamp};
+use crate::stamp::{Kind, Sequence, Stamp};
+use crate::values::{Pointer, ValueFile, Values};
 
 /// The hash of a key in filters and blocks. It is on disk.
 #[inline]
@@ -51,6 +52,8 @@ pub(crate) struct Table {
     index: Index,
     slots: Arc<Slots>,
     cache: Arc<Cache>,
+    /// The files that it points into, open for as long as it is.
+    values: Vec<Arc<ValueFile>>,
 }
 
 impl Table {
@@ -60,6 +63,7 @@ impl Table {
         folder: &Path,
         meta: TableMeta,
         cache: &Arc<Cache>,
+        values: &Values,
     ) -> Result<Self> {
         let file = fs.open(&path(folder, meta.number), OpenMode::READ)?;
         if file.size()? != meta.size {
@@ -72,9 +76,10 @@ impl Table {
         let bytes = part(footer.index, "index")?;
         let corrupt = || damaged(&*file, footer.index.offset, "index");
         let index = read_index(&bytes, footer.filter.offset).ok_or_else(corrupt)?;
+        let values = meta.values.iter().map(|it| values.open(it.0)).collect::<Result<_>>()?;
         let slots = Slots::new(meta.number, index.len());
         cache.pin(&slots, filter.bytes() + index.bytes());
-        Ok(Self { meta, file, filter, index, slots, cache: Arc::clone(cache) })
+        Ok(Self { meta, file, filter, index, slots, cache: Arc::clone(cache), values })
     }
 
     /// The newest version of a key that is not above `sequence`.
@@ -158,12 +163,23 @@ impl Table {
                     return Err(damaged(&*self.file, self.index.extent(at).offset, "order"));
                 }
                 last = Some(key);
+                if block.stamp(entry).is(Kind::Pointer) {
+                    self.verify_value(block.value(entry), self.index.extent(at).offset)?;
+                }
             }
         }
         if last.is_some_and(|last| last != self.meta.largest) {
             return Err(damaged(&*self.file, self.meta.size, "largest key"));
         }
         Ok(())
+    }
+
+    fn verify_value(&self, entry: &[u8], block: u64) -> Result<()> {
+        let pointer = Pointer::decode(entry);
+        let pointer = pointer.ok_or_else(|| damaged(&*self.file, block, "pointer to a value"))?;
+        let file = self.values.iter().find(|it| it.number == pointer.file);
+        let file = file.ok_or_else(|| damaged(&*self.file, block, "list of files with values"))?;
+        file.read(pointer).map(|_| ())
     }
 
     #[cold]

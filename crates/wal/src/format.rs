@@ -16,6 +16,13 @@ pub struct Position {
     pub offset: u32,
 }
 
+impl Position {
+    /// Where in the segment the bytes of the record begin, for who keeps segments and reads them.
+    pub fn bytes_at(self) -> u32 {
+        self.offset + PREFIX
+    }
+}
+
 /// Length of a segment's head.
 pub(crate) const HEAD: u32 = 32;
 /// Length of what stands before each record's bytes.
@@ -49,8 +56,8 @@ pub(crate) struct Record<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// The file of a segment.
-pub(crate) fn path(folder: &Path, segment: u64) -> PathBuf {
+/// The file of a segment of the log in `folder`.
+pub fn path(folder: &Path, segment: u64) -> PathBuf {
     folder.join(format!("{segment:016x}.wal"))
 }
 

@@ -51,8 +51,8 @@ mod recovery;
 mod segment;
 
 pub use error::{Error, Result};
-pub use format::Position;
-pub use log::{Backend, Log, Options};
+pub use format::{Position, path as segment_path};
+pub use log::{Backend, Fate, Log, Options};
 pub use peek::peek;
 
 #[cfg(test)]

@@ -41,6 +41,17 @@ impl Default for Options {
     }
 }
 
+/// What becomes of a segment that the log does not need any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is used again, or removed if there are enough of its kind.
+    Recycle,
+    /// It is removed; who has it open can go on reading it.
+    Remove,
+    /// It is no part of the log any more and gets this name, in the same file system.
+    Move(PathBuf),
+}
+
 /// A log; see the crate's header. Threads share it by reference.
 #[derive(Debug)]
 pub struct Log {
@@ -227,19 +238,28 @@ impl Log {
     /// Gives back the segments that lie wholly below `at`; some are kept to be used again. The last
     /// segment always stays. A crash may bring released records back.
     pub fn release(&self, at: Position) -> Result<()> {
+        self.release_with(at, |_, _| Fate::Recycle)
+    }
+
+    /// [`Log::release`], asking what becomes of each segment: its number and its length are given.
+    pub fn release_with(&self, at: Position, mut fate: impl FnMut(u64, u64) -> Fate) -> Result<()> {
         let last = self.end().segment;
         for number in recovery::segments(&*self.fs, &self.folder)? {
             if number >= at.segment.min(last) {
                 break;
             }
             let path = format::path(&self.folder, number);
-            if lock(&self.spares).len() < self.options.spares_max {
-                self.keep(number, &path)?;
-            } else {
-                self.fs.remove_file(&path)?;
-                // One by one, so that a power cut leaves no gap.
-                self.fs.sync_dir(&self.folder)?;
+            let has_room = lock(&self.spares).len() < self.options.spares_max;
+            match fate(number, self.fs.size(&path)?) {
+                Fate::Recycle if has_room => self.keep(number, &path)?,
+                Fate::Recycle | Fate::Remove => self.fs.remove_file(&path)?,
+                Fate::Move(to) => {
+                    self.fs.rename(&path, &to)?;
+                    self.fs.sync_dir(to.parent().expect("it is not the root"))?;
+                }
             }
+            // One by one, so that a power cut leaves no gap.
+            self.fs.sync_dir(&self.folder)?;
         }
         Ok(())
     }

@@ -13,10 +13,11 @@
 //! It knows them by their numbers, and the manifests say of which store the numbers are: a store
 //! gets its identity when it is copied first, and a copy names the one it is of.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use env::fs::OpenMode;
+use env::fs::{FsErrorKind, OpenMode};
 use env::random::{OsRandom, Random};
 
 use super::core::{Core, FamilyCore};
@@ -24,6 +25,7 @@ use crate::manifest::{Edit, Facts, Manifest};
 use crate::memtable::Memtable;
 use crate::stamp::Sequence;
 use crate::table::{self, TableMeta};
+use crate::values;
 use crate::version::Version;
 use crate::{Error, Result};
 
@@ -98,9 +100,17 @@ impl Core {
                 }
             }
         }
+        self.copy_values(folder, &moment, is_ours.then_some(&known), by)?;
         fs.sync_dir(&tables)?;
         let edits = moment.edits(identity);
         manifest.edit(&edits)?;
+        let values = folder.join("values");
+        for entry in fs.list(&values)? {
+            let number = entry.name.to_str().and_then(values::number);
+            if number.is_some_and(|it| !moment.values().contains(&it)) {
+                fs.remove_file(&values.join(&entry.name))?;
+            }
+        }
         for entry in fs.list(&tables)? {
             let number = entry.name.to_str().and_then(table::number);
             if number.is_some_and(|it| !manifest.facts().has_table(it)) {
@@ -147,28 +157,78 @@ impl Core {
     }
 
     fn copy_table(&self, folder: &Path, meta: &TableMeta, by: By) -> Result<()> {
-        let fs = &*self.fs;
         let source = table::path(&self.tables_folder(), meta.number);
-        let target = table::path(folder, meta.number);
-        if fs.exists(&target)? {
-            // Half a copy, or a file of another store.
-            fs.remove_file(&target)?;
+        self.copy_file(&source, &table::path(folder, meta.number), meta.size, by)
+    }
+
+    /// Copies the files with values that tables point into, but for those that the copy has.
+    fn copy_values(
+        &self,
+        folder: &Path,
+        moment: &Moment,
+        known: Option<&Facts>,
+        by: By,
+    ) -> Result<()> {
+        let (here, there) = (self.meaning.values.folder(), folder.join("values"));
+        self.fs.create_dir_all(&there)?;
+        self.fs.sync_dir(folder)?;
+        let tables = known.into_iter().flat_map(|it| it.families.values());
+        let metas = tables.flat_map(|it| it.tables.values()).map(|it| &it.1);
+        let has = values::pointed(metas);
+        for number in moment.values() {
+            let target = values::path(&there, number);
+            let segment = wal::segment_path(&self.folder.join("log"), number);
+            // It may leave the log between two looks.
+            if !self.copy_segment(number, &segment, &target)? {
+                let source = values::path(here, number);
+                let size = self.fs.size(&source)?;
+                // The copy may have a part of it, taken when it was the end of the log.
+                if !has.contains_key(&number) || self.fs.size(&target)? != size {
+                    self.copy_file(&source, &target, size, by)?;
+                }
+            }
+        }
+        Ok(self.fs.sync_dir(&there)?)
+    }
+
+    /// Copies the bytes of a segment that is part of the log: it may be written to still, and be
+    /// used again. False where it is no part of it any more.
+    fn copy_segment(&self, number: u64, segment: &Path, target: &Path) -> Result<bool> {
+        let end = self.log.end();
+        let written = |size| if number == end.segment { u64::from(end.offset) } else { size };
+        let copy = || self.copy_file(segment, target, written(self.fs.size(segment)?), By::Bytes);
+        match copy() {
+            Err(Error::Fs(cause)) if cause.kind == FsErrorKind::NotFound => Ok(false),
+            outcome => outcome.map(|()| true),
+        }
+    }
+
+    /// Copies a file over what the copy has of it, at once: until then it has what it had.
+    fn copy_file(&self, source: &Path, target: &Path, size: u64, by: By) -> Result<()> {
+        let fs = &*self.fs;
+        let new = target.with_extension("new");
+        if fs.exists(&new)? {
+            fs.remove_file(&new)?;
         }
         // A file system without links, or another one, takes the bytes.
-        if by == By::Link && fs.link(&source, &target).is_ok() {
-            return Ok(());
+        if by == By::Bytes || fs.link(source, &new).is_err() {
+            let source = fs.open(source, OpenMode::READ)?;
+            let target = fs.open(&new, OpenMode::TRUNCATE)?;
+            let mut piece = vec![0; PIECE];
+            let mut offset = 0;
+            while offset < size {
+                let len = usize::try_from(size - offset).map_or(PIECE, |it| it.min(PIECE));
+                source.read_exact_at(&mut piece[..len], offset)?;
+                target.write_all_at(&piece[..len], offset)?;
+                offset += len as u64;
+            }
+            target.sync_data()?;
         }
-        let source = fs.open(&source, OpenMode::READ)?;
-        let target = fs.open(&target, OpenMode::TRUNCATE)?;
-        let mut piece = vec![0; PIECE];
-        let mut offset = 0;
-        while offset < meta.size {
-            let len = usize::try_from(meta.size - offset).map_or(PIECE, |it| it.min(PIECE));
-            source.read_exact_at(&mut piece[..len], offset)?;
-            target.write_all_at(&piece[..len], offset)?;
-            offset += len as u64;
+        fs.rename(&new, target)?;
+        if fs.exists(&new)? {
+            // Both were names of one file, and then a rename does nothing.
+            fs.remove_file(&new)?;
         }
-        target.sync_data()?;
         Ok(())
     }
 
@@ -191,6 +251,12 @@ impl Core {
 }
 
 impl Moment {
+    /// The files with values that its tables point into.
+    fn values(&self) -> BTreeSet<u64> {
+        let tables = self.families.iter().flat_map(|it| it.1.tables());
+        values::pointed(tables.map(|it| &it.1.meta)).into_keys().collect()
+    }
+
     /// What the manifest of the copy has to say.
     fn edits(&self, identity: u64) -> Vec<Edit> {
         let mut edits = vec![Edit::Reset, Edit::CopyOf(identity), Edit::Sequence(self.sequence)];

@@ -1,8 +1,8 @@
 //! What all handles of a store share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use crossbeam_epoch as epoch;
 use crossbeam_epoch::Guard;
@@ -46,6 +46,8 @@ pub(crate) struct Core {
     pub(crate) next_memtable: AtomicU64,
     pub(crate) flushing: Mutex<()>,
     pub(crate) compacting: Mutex<()>,
+    /// Memtables that were written out and whose values lie in the log, for as long as they live.
+    pub(crate) retired: Mutex<Vec<Weak<Memtable>>>,
     pub(crate) kept: Mutex<Kept>,
     pub(crate) work: Mutex<Work>,
     /// Something is to be done, or the end has come.
@@ -61,6 +63,8 @@ pub(crate) struct Core {
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) last: Sequence,
+    /// The segment of the log into which the last write went.
+    pub(crate) segment: u64,
     /// The families by number, so that a write need not ask for them elsewhere.
     pub(crate) families: Vec<Arc<FamilyCore>>,
 }
@@ -212,7 +216,15 @@ impl Core {
         let end = self.log.end();
         let families = self.families.read();
         let start = families.iter().filter_map(|it| it.share().log_start()).min().unwrap_or(end);
-        self.log.release(start.min(end))?;
+        let mut retired = self.retired.lock();
+        retired.retain(|it| it.strong_count() > 0);
+        let read = retired.iter().filter_map(Weak::upgrade).map(|it| it.log_start).min();
+        let start = start.min(end).min(read.unwrap_or(end));
+        drop(families);
+        let needed = self.needed_values();
+        self.log.release_with(start, |segment, size| {
+            self.meaning.values.fate(segment, size, &needed)
+        })?;
         Ok(())
     }
 }

@@ -23,6 +23,7 @@ use crate::planted::planted;
 use crate::snapshot::Snapshots;
 use crate::stats::Counters;
 use crate::table::Table;
+use crate::values::{self, Values};
 use crate::version::Version;
 use crate::{Error, Options, Result};
 
@@ -54,16 +55,17 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
         spares_max: options.memtables.get(),
     };
     let log = Log::open(Arc::clone(&fs), &folder.join("log"), segment)?;
-    let families = open_families(&*fs, &tables, &facts, &cache, &options)?;
+    let values = Arc::new(open_values(&fs, folder, &facts)?);
+    let families = open_families(&*fs, &tables, &facts, &cache, &values, &options)?;
     let core = Arc::new(Core {
         fs,
         folder: folder.to_owned(),
-        meaning: Arc::new(Meaning::new(&options)),
+        meaning: Arc::new(Meaning::new(&options, values)),
         options,
         cache,
         log,
         visible: AtomicU64::new(facts.sequence),
-        writer: Mutex::new(Writer { last: facts.sequence, families: families.clone() }),
+        writer: Mutex::new(Writer { last: facts.sequence, segment: 0, families: families.clone() }),
         families: RwLock::new(families),
         snapshots: Snapshots::default(),
         manifest: Mutex::new(manifest),
@@ -71,6 +73,7 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
         next_memtable: AtomicU64::new(1),
         flushing: Mutex::new(()),
         compacting: Mutex::new(()),
+        retired: Mutex::default(),
         kept: Mutex::default(),
         work: Mutex::new(Work::default()),
         wake: Condvar::new(),
@@ -83,18 +86,32 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
     Ok(core)
 }
 
+/// The files with values; those that a crash left behind go.
+fn open_values(fs: &Arc<dyn Fs>, folder: &Path, facts: &Facts) -> Result<Values> {
+    let values = Values::new(Arc::clone(fs), folder)?;
+    if fs.exists(values.folder())? {
+        let metas = facts.families.values().flat_map(|it| it.tables.values());
+        values.sweep(&values::pointed(metas.map(|it| &it.1)).into_keys().collect())?;
+    } else {
+        fs.create_dir_all(values.folder())?;
+        fs.sync_dir(folder)?;
+    }
+    Ok(values)
+}
+
 pub(crate) fn open_families(
     fs: &dyn Fs,
     tables: &Path,
     facts: &Facts,
     cache: &Arc<Cache>,
+    values: &Values,
     options: &Options,
 ) -> Result<Vec<Arc<FamilyCore>>> {
     let mut families = Vec::new();
     for (&id, family) in &facts.families {
         let mut open = Vec::new();
         for (level, meta) in family.tables.values() {
-            open.push((*level, Arc::new(Table::open(fs, tables, meta.clone(), cache)?)));
+            open.push((*level, Arc::new(Table::open(fs, tables, meta.clone(), cache, values)?)));
         }
         // What the log still holds of the family comes into this memtable.
         let start = family.flushed.unwrap_or(Position { segment: 0, offset: 0 });
@@ -122,8 +139,11 @@ fn replay(core: &Core, facts: &Facts) -> Result<()> {
     }
     // A loss of power may have taken the end of the log, but not the tables made from it. Positions
     // must not go back, or later changes would be taken for flushed ones.
-    let furthest = facts.families.values().filter_map(|it| it.flushed).max();
-    match furthest {
+    // And a copy has files with values from a log that it has not: their numbers are taken.
+    let flushed = facts.families.values().filter_map(|it| it.flushed).max();
+    let taken = core.meaning.values.last_segment();
+    let taken = taken.map(|segment| Position { segment, offset: u32::MAX });
+    match flushed.max(taken) {
         Some(furthest) if furthest > core.log.end() => go_on_behind(core, furthest),
         _ => Ok(()),
     }
@@ -160,7 +180,7 @@ fn replay_record(
             && is_missing(&change.family)
         {
             let memtable = &family.state(&guard).memtable;
-            insert(memtable, sequence, change);
+            insert(memtable, sequence, change, core.options.place(at, record));
         }
     }
     if !planted!(ReusedSequence) {

@@ -1,5 +1,6 @@
 //! Writing tables: what a flush or merge gives, in files that are durable with their names.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use env::fs::Fs;
@@ -12,11 +13,14 @@ use crate::planted::planted;
 use crate::snapshot::Retain;
 use crate::stamp::{Kind, Stamp};
 use crate::table::{self, Codec, Table, TableBuilder, TableMeta, TableOptions};
+use crate::values::{Pointer, ValueBuilder};
 use crate::version::{LEVELS, Version};
 use crate::{Error, Result};
 
 /// Each level above the lowest gets so many bits of filter more for each key.
 const BITS_PER_LEVEL: usize = 3;
+/// A table ends, too, when the values copied for it take so many times its size.
+const VALUES_PER_TABLE: u64 = 4;
 
 impl Core {
     /// Filters save reads of what is not there; a level with few keys is the cheapest place to.
@@ -46,6 +50,8 @@ impl Core {
                 codec: if level < 2 { Codec::None } else { self.options.codec },
             },
             size,
+            given_up: self.given_up(),
+            values: None,
             current: None,
             metas: Vec::new(),
         };
@@ -55,6 +61,9 @@ impl Core {
             return Err(cause);
         }
         let metas = output.metas;
+        if metas.iter().any(|it| !it.values.is_empty()) {
+            self.fs.sync_dir(self.meaning.values.folder())?;
+        }
         if !metas.is_empty() && !planted!(SkippedDirectorySync) {
             self.fs.sync_dir(&self.tables_folder())?;
         }
@@ -64,7 +73,8 @@ impl Core {
     pub(super) fn open_tables(&self, metas: &[TableMeta]) -> Result<Vec<Arc<Table>>> {
         let folder = self.tables_folder();
         let open = |meta: &TableMeta| {
-            Table::open(&*self.fs, &folder, meta.clone(), &self.cache).map(Arc::new)
+            let (fs, values) = (&*self.fs, &self.meaning.values);
+            Table::open(fs, &folder, meta.clone(), &self.cache, values).map(Arc::new)
         };
         metas.iter().map(open).collect()
     }
@@ -75,6 +85,10 @@ struct Output<'a> {
     core: &'a Core,
     options: TableOptions,
     size: u64,
+    /// Files with values out of which all goes that lives.
+    given_up: BTreeSet<u64>,
+    /// Where it goes.
+    values: Option<ValueBuilder>,
     current: Option<TableBuilder>,
     metas: Vec<TableMeta>,
 }
@@ -87,7 +101,7 @@ impl Output<'_> {
         merge.go(To::First)?;
         while let Some(key) = merge.key() {
             let (mut stamp, mut value) = merge.entry();
-            if stamp.is(Kind::Dated) && meaning::value_at(stamp, value, || now).is_none() {
+            if stamp.is(Kind::Dated) && meaning::dated_value(stamp, value, now).is_none() {
                 (stamp, value) = (stamp.as_kind(Kind::Tombstone), &[]);
             }
             if fold.waits_for_other(key) {
@@ -96,6 +110,11 @@ impl Output<'_> {
             if let Some(kept) = retain.keep(key, stamp) {
                 if fold.is_free_for(kept) {
                     self.add(key, kept, value)?;
+                } else if kept.is(Kind::Pointer) {
+                    let (stripe, kept) = (retain.stripe_of(stamp), kept.as_kind(Kind::Value));
+                    let value = core.meaning.values.read(value)?;
+                    let mut add = |key: &[u8], stamp, it: &[u8]| self.add(key, stamp, it);
+                    fold.push(key, kept, stripe, &value, &mut add)?;
                 } else {
                     let stripe = retain.stripe_of(stamp);
                     let mut add = |key: &[u8], stamp, it: &[u8]| self.add(key, stamp, it);
@@ -109,11 +128,36 @@ impl Output<'_> {
     }
 
     fn add(&mut self, key: &[u8], stamp: Stamp, value: &[u8]) -> Result<()> {
+        let number = self.builder_for(key)?.number();
+        let moved = if stamp.is(Kind::Pointer) { self.moved(number, value)? } else { None };
+        let value = moved.as_ref().map_or(value, |it| &it[..]);
         self.builder_for(key)?.add(key, stamp, value)
     }
 
+    /// The pointer to a value that was copied out of a file which is given up, if it was.
+    fn moved(&mut self, table: u64, entry: &[u8]) -> Result<Option<[u8; Pointer::LEN]>> {
+        let values = &self.core.meaning.values;
+        let Some(pointer) = Pointer::decode(entry) else { return Ok(None) };
+        if !self.given_up.contains(&pointer.file) {
+            return Ok(None);
+        }
+        let value = values.read(entry)?;
+        if self.values.is_none() {
+            self.values = Some(ValueBuilder::new(values, table)?);
+        }
+        let builder = self.values.as_mut().expect("it was just made");
+        // A full file: the rest waits for the next merge.
+        if builder.has_room(value.len()) {
+            builder.add(&value).map(|it| Some(it.encode()))
+        } else {
+            Ok(None)
+        }
+    }
+
     fn builder_for(&mut self, key: &[u8]) -> Result<&mut TableBuilder> {
-        let is_full = |it: &TableBuilder| it.bytes() >= self.size && it.can_end_before(key);
+        let values = self.values.as_ref().map_or(0, |it| it.bytes() / VALUES_PER_TABLE);
+        let is_full =
+            |it: &TableBuilder| it.bytes().max(values) >= self.size && it.can_end_before(key);
         if self.current.as_ref().is_some_and(is_full) {
             self.end_table()?;
         }
@@ -127,6 +171,9 @@ impl Output<'_> {
     }
 
     fn end_table(&mut self) -> Result<()> {
+        if let Some(values) = self.values.take() {
+            values.finish(&self.core.meaning.values)?;
+        }
         if let Some(builder) = self.current.take() {
             self.metas.push(builder.finish()?);
         }
@@ -139,6 +186,7 @@ impl Output<'_> {
         let folder = self.core.tables_folder();
         for number in self.metas.iter().map(|it| it.number).chain(unfinished) {
             self.core.fs.remove_file(&table::path(&folder, number)).ok();
+            ValueBuilder::discard(&self.core.meaning.values, number);
         }
     }
 }

@@ -12,7 +12,7 @@ use crossbeam_epoch::Guard;
 
 use super::core::{Core, FamilyCore, State};
 use crate::iter::Iter;
-use crate::meaning::{self, Meaning};
+use crate::meaning::Meaning;
 use crate::memtable::{self, Versions};
 use crate::merge::{Merge, Source, To};
 use crate::removal::{Removal, Removals};
@@ -54,7 +54,7 @@ impl State {
         if stamp.is(Kind::Operand) {
             return self.merged(key, (stamp, bytes), removed, meaning, guard).map(Some);
         }
-        Ok(meaning::value_at(stamp, bytes, || meaning.now()).map(Cow::Borrowed))
+        meaning.value(stamp, bytes, || meaning.now())
     }
 
     /// The value of a key whose newest version, given here, is an operand.
@@ -71,7 +71,7 @@ impl State {
         let mut operands = Vec::new();
         let value = loop {
             if !stamp.is(Kind::Operand) {
-                break meaning::value_at(stamp, bytes, || meaning.now());
+                break meaning.value(stamp, bytes, || meaning.now())?;
             }
             operands.push(Cow::Borrowed(bytes));
             match self.find(key, stamp.sequence() - 1, guard)? {
@@ -79,7 +79,7 @@ impl State {
                 _ => break None,
             }
         };
-        meaning.merged(key, value, &operands).map(Cow::Owned)
+        meaning.merged(key, value.as_deref(), &operands).map(Cow::Owned)
     }
 
     /// The value of a key at which an iterator stands, from the newest version that it sees.

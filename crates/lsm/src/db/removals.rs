@@ -102,6 +102,7 @@ impl Core {
                 let change = Change { removed: tables.clone(), ..Change::default() };
                 self.install_change(family, &edits, &change)?;
                 self.remove_tables(&tables)?;
+                self.sweep_values()?;
             }
             Some(Upkeep::Forget(forgotten)) => {
                 let edits: Vec<_> =

@@ -12,6 +12,7 @@ mod reader;
 mod removals;
 mod shape;
 mod transaction;
+mod values;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use crossbeam_epoch as epoch;
 
 use super::core::{Core, FamilyCore, State, Work};
-use super::removals::Upkeep;
 use crate::compact::{self, Job};
 use crate::manifest::Edit;
 use crate::memtable::{self, Memtable, Versions};
@@ -40,7 +39,12 @@ impl Core {
         loop {
             let heard = self.work.lock().calls;
             let attempt = AssertUnwindSafe(|| match duty {
-                Duty::Flush => self.flush_one(),
+                Duty::Flush => {
+                    // A courtesy to the next append, which makes a segment itself where this
+                    // failed, and reports what stands in its way.
+                    self.log.prepare().ok();
+                    self.flush_one()
+                }
                 Duty::Compact => self.compact_one(),
             });
             // A merge operator may panic. Then writers are told why nothing gets on, and as after
@@ -118,6 +122,7 @@ impl Core {
             !state.immutables.is_empty()
                 || compact::pick(&state.version, &self.options).is_some()
                 || self.upkeep(family, &state.version).is_some()
+                || self.collection(&state.version).is_some()
         })
     }
 
@@ -129,14 +134,14 @@ impl Core {
             Some((family, oldest))
         });
         let Some((family, memtable)) = waiting.min_by_key(|it| it.1.number) else {
+            if !self.retired.lock().is_empty() {
+                // Readers that held the log back may be gone by now.
+                epoch::pin().flush();
+                self.release_log()?;
+            }
             return Ok(false);
         };
         self.flush(&family, &memtable)?;
-        if self.options.background == Background::Threads {
-            // A courtesy to the next append, which makes a segment itself where this failed, and
-            // reports what stands in its way.
-            self.log.prepare().ok();
-        }
         Ok(true)
     }
 
@@ -157,8 +162,10 @@ impl Core {
         let mut retain = Retain::new(self.snapshots.list(), known, is_alone);
         let metas = self.write_tables(&mut merge, &mut retain, u64::MAX, 0, bits)?;
         let tables = self.open_tables(&metas)?;
-        if self.all_families().len() > 1 {
-            // A batch over several families must not come back in part after a loss of power.
+        let has_pointers = memtable.has_pointers() && !planted!(ValuesNotSynced);
+        if has_pointers || self.all_families().len() > 1 {
+            // What the tables point to must be there. And a batch over several families must not
+            // come back in part after a loss of power.
             self.log.sync()?;
         }
         let after = Arc::clone(memtable);
@@ -181,6 +188,9 @@ impl Core {
             State { memtable: Arc::clone(&state.memtable), immutables, version }
         })?;
         self.counters.flushed(metas.iter().map(|it| it.size).sum());
+        if memtable.has_pointers() {
+            self.retired.lock().push(Arc::downgrade(memtable));
+        }
         self.release_log()
     }
 
@@ -192,12 +202,8 @@ impl Core {
                 return Ok(true);
             }
             let version = Arc::clone(&family.share().version);
-            let job = compact::pick(&version, &self.options).or_else(|| {
-                match self.upkeep(&family, &version) {
-                    Some(Upkeep::Merge(job)) => Some(job),
-                    _ => None,
-                }
-            });
+            let job = compact::pick(&version, &self.options);
+            let job = job.or_else(|| self.chore(&family, &version));
             if let Some(job) = job {
                 self.compact(&family, &version, &job)?;
                 return Ok(true);
@@ -236,7 +242,7 @@ impl Core {
             }
         }
         while self.tidy_removals(family)? {}
-        Ok(())
+        self.sweep_values()
     }
 
     fn compact(&self, family: &FamilyCore, version: &Version, job: &Job) -> Result<()> {
@@ -263,7 +269,7 @@ impl Core {
         if !job.is_move() {
             self.remove_tables(&removed)?;
         }
-        Ok(())
+        self.sweep_values()
     }
 
     fn merge(&self, version: &Version, job: &Job) -> Result<Vec<Arc<Table>>> {

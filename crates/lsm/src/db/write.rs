@@ -24,7 +24,8 @@ use crate::memtable::Memtable;
 use crate::options::{Background, Durability};
 use crate::removal::Removal;
 use crate::stamp::{Kind, SEQUENCE_MAX, Sequence, Stamp};
-use crate::{Batch, Error, Result};
+use crate::values::Pointer;
+use crate::{Batch, Error, Options, Result};
 
 /// So many segments of log are kept at most before the family that needs the oldest is written out.
 const SEGMENTS_MAX: u64 = 4;
@@ -82,12 +83,18 @@ impl Core {
         let count = batch.len() as u64;
         assert!(writer.last + count < SEQUENCE_MAX, "2^56 changes are not made in a life");
         let first = writer.last + 1;
-        self.log.append(batch.seal(first))?;
+        let at = self.log.append(batch.seal(first))?;
+        let record = batch.record();
         let guard = epoch::pin();
         for (sequence, change) in (first..).zip(batch.changes()) {
             let family = writer.family(change.family).ok_or(Error::Dropped(change.family))?;
             let memtable = &family.state(&guard).memtable;
-            insert(memtable, sequence, &change);
+            insert(memtable, sequence, &change, self.options.place(at, record));
+        }
+        if self.options.value_threshold.is_some() && writer.segment != at.segment {
+            // Such segments do not come back, so that the next one must be made in time.
+            writer.segment = at.segment;
+            self.wake_workers();
         }
         writer.last += count;
         // Release: who reads the number finds the changes.
@@ -107,6 +114,9 @@ impl Core {
         }
         while family.share().immutables.len() + 1 >= self.options.memtables.get() {
             self.wait_for_flush(family)?;
+        }
+        while self.has_too_much_garbage() {
+            self.wait_for_collection()?;
         }
         self.switch(family, bytes);
         match self.options.background {
@@ -139,6 +149,24 @@ impl Core {
         });
     }
 
+    /// Waits until a merge was made, or tells why none can be.
+    fn wait_for_collection(&self) -> Result<()> {
+        if self.options.background == Background::Inline {
+            return self.work_off();
+        }
+        self.counters.stalled();
+        let mut work = self.work.lock();
+        let before = work.attempts;
+        self.call(&mut work);
+        while work.attempts == before && self.has_too_much_garbage() {
+            self.done.wait_for(&mut work, PATIENCE);
+        }
+        match &work.failure {
+            Some(cause) => Err(cause.clone()),
+            None => Ok(()),
+        }
+    }
+
     /// Waits until a memtable was written out, or tells why none can be.
     fn wait_for_flush(&self, family: &FamilyCore) -> Result<()> {
         if self.options.background == Background::Inline {
@@ -162,11 +190,35 @@ impl Core {
 
 /// Brings a change into a memtable.
 #[inline]
-pub(crate) fn insert(memtable: &Memtable, sequence: Sequence, change: &Change<'_>) {
-    if change.kind == Kind::Removal {
-        let (start, end) = (change.key.to_vec(), change.value.to_vec());
-        memtable.remove_range(Removal { start, end, sequence });
+pub(crate) fn insert(
+    memtable: &Memtable,
+    sequence: Sequence,
+    change: &Change<'_>,
+    place: Place<'_>,
+) {
+    let Change { kind, key, value, .. } = *change;
+    if kind == Kind::Removal {
+        memtable.remove_range(Removal { start: key.to_vec(), end: value.to_vec(), sequence });
+    } else if kind == Kind::Value && value.len() >= place.threshold {
+        let pointer = Pointer::into_log(place.at, place.record, value);
+        memtable.insert(Stamp::new(sequence, Kind::Pointer), key, &pointer.encode());
     } else {
-        memtable.insert(Stamp::new(sequence, change.kind), change.key, change.value);
+        memtable.insert(Stamp::new(sequence, kind), key, value);
+    }
+}
+
+/// Where the log has a change, and from which size on its value stays there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    at: Position,
+    record: &'a [u8],
+    threshold: usize,
+}
+
+impl Options {
+    /// The place of changes whose record is in the log.
+    #[inline]
+    pub(crate) fn place<'a>(&self, at: Position, record: &'a [u8]) -> Place<'a> {
+        Place { at, record, threshold: self.value_threshold.unwrap_or(usize::MAX) }
     }
 }

@@ -1,5 +1,6 @@
 //! Writing a table.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use env::fs::{File, Fs, OpenMode};
@@ -13,6 +14,7 @@ use crate::Result;
 use crate::codec::Put;
 use crate::planted::planted;
 use crate::stamp::{Kind, Stamp};
+use crate::values::Pointer;
 
 /// Bytes are written in pieces of about this size.
 const PIECE: usize = 1 << 20;
@@ -37,6 +39,8 @@ pub(crate) struct TableBuilder {
     pending: Vec<u8>,
     offset: u64,
     meta: TableMeta,
+    /// Bytes of values that it points to, by their file.
+    values: BTreeMap<u64, u64>,
 }
 
 impl TableBuilder {
@@ -55,6 +59,7 @@ impl TableBuilder {
             index: Vec::new(),
             pending: Vec::with_capacity(PIECE + 2 * options.block_size),
             offset: 0,
+            values: BTreeMap::new(),
             meta: TableMeta {
                 number,
                 size: 0,
@@ -63,6 +68,7 @@ impl TableBuilder {
                 newest: 0,
                 smallest: Vec::new(),
                 largest: Vec::new(),
+                values: Vec::new(),
             },
         })
     }
@@ -85,7 +91,11 @@ impl TableBuilder {
         let hash = *self.hashes.last().expect("the key of this entry is in it");
         self.block.push(key, hash, stamp, value);
         self.meta.entries += 1;
-        self.meta.garbage += u64::from(!is_new_key || !stamp.is(Kind::Value));
+        let is_final = matches!(stamp.kind(), Kind::Value | Kind::Pointer);
+        self.meta.garbage += u64::from(!is_new_key || !is_final);
+        if let Some(pointer) = Pointer::decode(value).filter(|_| stamp.is(Kind::Pointer)) {
+            *self.values.entry(pointer.file).or_default() += pointer.bytes();
+        }
         self.meta.newest = self.meta.newest.max(stamp.sequence());
         Ok(())
     }
@@ -111,8 +121,14 @@ impl TableBuilder {
         let filter = self.part(|it| filter.encode(it));
         let index_bytes = std::mem::take(&mut self.index);
         let index = self.part(|it| it.extend_from_slice(&index_bytes));
+        self.meta.values = std::mem::take(&mut self.values).into_iter().collect();
         let mut meta = self.meta.clone();
-        let properties = self.part(|it| meta.encode(it));
+        let properties = self.part(|it| {
+            meta.encode(it);
+            if !meta.values.is_empty() {
+                meta.encode_values(it);
+            }
+        });
         let footer = Footer { filter, index, properties }.encode(meta.number, self.end());
         self.pending.extend_from_slice(&footer);
         self.write()?;

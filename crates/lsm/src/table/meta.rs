@@ -16,6 +16,8 @@ pub(crate) struct TableMeta {
     pub(crate) newest: Sequence,
     pub(crate) smallest: Vec<u8>,
     pub(crate) largest: Vec<u8>,
+    /// The files with values that it points into, and for how many bytes.
+    pub(crate) values: Vec<(u64, u64)>,
 }
 
 impl TableMeta {
@@ -36,7 +38,24 @@ impl TableMeta {
             newest: from.u64()?,
             smallest: from.bytes()?.to_vec(),
             largest: from.bytes()?.to_vec(),
+            values: Vec::new(),
         })
+    }
+
+    /// What [`TableMeta::encode`] leaves out, for tables that point to values.
+    pub(crate) fn encode_values(&self, bytes: &mut Vec<u8>) {
+        bytes.put_u32(u32::try_from(self.values.len()).expect("a table points into few files"));
+        for (file, len) in &self.values {
+            bytes.put_u64(*file);
+            bytes.put_u64(*len);
+        }
+    }
+
+    pub(crate) fn decode_values(mut self, from: &mut Taker<'_>) -> Option<Self> {
+        for _ in 0..from.u32()? {
+            self.values.push((from.u64()?, from.u64()?));
+        }
+        Some(self)
     }
 
     /// Whether the table may hold keys of a closed range.

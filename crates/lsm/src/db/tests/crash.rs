@@ -89,6 +89,16 @@ fn a_power_cut_takes_at_most_what_was_not_synced() {
     survives_power_cuts(&with_durability(Durability::Os), 3);
 }
 
+/// The same with most values apart.
+pub(super) fn power_cuts_with_values_apart() {
+    survives_power_cuts(&Options { value_garbage_percent: 10, ..values::apart() }, 3);
+}
+
+#[test]
+fn values_apart_survive_as_their_keys_do() {
+    power_cuts_with_values_apart();
+}
+
 #[test]
 fn with_sync_a_power_cut_takes_nothing_that_was_acknowledged() {
     survives_power_cuts(&with_durability(Durability::Sync), 2);

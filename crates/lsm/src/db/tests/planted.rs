@@ -31,5 +31,7 @@ found_by! {
     a_log_released_early_is_found: LogReleasedEarly by crash::power_cuts;
     a_place_that_was_not_flushed_is_found: FlushedTooFar by crash::power_cuts;
     a_removal_forgotten_early_is_found: RemovalForgottenEarly by shape::deep_levels;
+    values_written_over_are_found: ValuesWrittenOver by crash::power_cuts_with_values_apart;
+    values_not_synced_are_found: ValuesNotSynced by crash::power_cuts_with_values_apart;
     an_old_version_shown_backward_is_found: OldestVersionBackward by shape::under_all_options;
 }

@@ -1,12 +1,14 @@
 //! Reading a store that others have open, left behind, or damaged.
 
+use env::fs::Fs;
 use harness::sim::SimDisk;
 
 use super::*;
 use crate::{Error, Reader};
 
 fn look(fs: &SimFs) -> Result<Reader> {
-    Reader::open_on(fs, folder(), &tiny())
+    let fs: Arc<dyn Fs> = Arc::new(fs.clone());
+    Reader::open_on(&fs, folder(), &tiny())
 }
 
 fn entries(reader: &Reader) -> Model {
@@ -50,7 +52,8 @@ fn a_reader_knows_families_and_memtables_that_are_overfull() {
     db.put(b"b", &[4; 3_000]).expect("the disk is well");
     let small = Options { memtable_size: 4 << 10, ..tiny() };
     (0..8).for_each(|it| other.put(&[it], &[it; 400]).expect("the disk is well"));
-    let reader = Reader::open_on(&*fs, folder(), &small).expect("it can be read");
+    let fs: Arc<dyn Fs> = Arc::<SimFs>::clone(&fs);
+    let reader = Reader::open_on(&fs, folder(), &small).expect("it can be read");
     assert_eq!(reader.families().collect::<Vec<_>>(), ["default", "other"]);
     assert_eq!(reader.get_in("other", b"a").expect("well").unwrap(), [3; 3_000]);
     assert_eq!(reader.range_in("other", ..).count(), 9);

@@ -21,6 +21,7 @@ pub(super) fn under_all_options() {
         Options { cache_size: 0, ..base.clone() },
         Options { cache_size: 3_000, ..base.clone() },
         Options { codec: Codec::Lz4, level_ratio: 3, ..base.clone() },
+        Options { value_threshold: Some(32), value_garbage_percent: 5, ..base.clone() },
         Options { table_size: 1 << 20, level1_size: 1 << 20, ..base.clone() },
         Options { background: Background::Threads, ..base.clone() },
         Options { log: crate::Backend::Written, durability: Durability::Sync, ..base.clone() },
