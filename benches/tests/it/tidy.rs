@@ -190,17 +190,18 @@ fn run_time_members<'a>(manifest: &str, members: &'a [String]) -> Vec<&'a String
 }
 
 /// Members that may stand on a build: the servers of floor 3 and what compares or teaches.
-const UPPER: [&str; 2] = ["benches", "study"];
+const UPPER: [&str; 3] = ["benches", "kv", "study"];
 
 /// How the names of exercises begin, which stand on the harness as the learner's code does.
 const EXERCISE: &str = "exercise-";
 
 /// Which build may stand on which other build.
-const STANDS_ON: [(&str, &str); 4] = [
+const STANDS_ON: [(&str, &str); 5] = [
     ("rate-limiter", "hashmap"),
     ("allocator-preload", "allocator"),
     ("lsm", "wal"),
     ("raft", "wal"),
+    ("raft-net", "raft"),
 ];
 
 #[test]
