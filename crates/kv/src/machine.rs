@@ -1,0 +1,318 @@
+//! The state machine: an ordered store that knows how far it has come.
+//!
+//! ```text
+//!   family   key                 value
+//!   data     a client's          a client's
+//!   meta     "applied"           the last entry that is in the store, u64
+//!            "session" number    a row of the driver's
+//!            "server" id         where the server is
+//! ```
+//!
+//! The entries of one step become one batch of the store together with "applied", so that a kill
+//! leaves the state behind a whole step. The store does not sync: what a power cut takes from it
+//! the log still has, or the snapshot before it.
+//!
+//! # What this module does not do
+//!
+//! It reads nothing for clients but through a [`View`], which any thread may hold.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::{Buf, Bytes};
+use lsm::{Batch, Db, Family};
+use parking_lot::RwLock;
+use raft::{Index, NodeId};
+use raft_net::{MachineError, Make, Row, StateMachine};
+
+use crate::{Address, Answer, Command};
+
+const APPLIED: &[u8] = b"applied";
+const SESSION: &[u8] = b"session";
+const SERVER: &[u8] = b"server";
+
+/// Bytes of a batch while a snapshot is brought in.
+const RESTORE_BYTES: usize = 1 << 20;
+
+/// Memory for the store.
+const BUDGET: usize = 64 << 20;
+
+fn numbered(name: &[u8], number: u64) -> Vec<u8> {
+    [name, &number.to_be_bytes()].concat()
+}
+
+/// The store as readers see it. Copies see the same store.
+#[derive(Clone, Debug)]
+pub struct View {
+    db: Arc<Db>,
+    data: Family,
+    meta: Family,
+    is_restoring: Arc<AtomicBool>,
+    servers: Arc<RwLock<BTreeMap<NodeId, Address>>>,
+}
+
+impl View {
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> lsm::Result<Option<Vec<u8>>> {
+        self.data.get(key)
+    }
+
+    /// Entries whose keys begin with `prefix`, in order, at most `limit` of them.
+    pub fn scan(&self, prefix: &[u8], limit: usize) -> lsm::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let entries = self.data.range(prefix..).take(limit);
+        let mut found = Vec::new();
+        for entry in entries {
+            let (key, value) = entry?;
+            if !key.starts_with(prefix) {
+                break;
+            }
+            found.push((key, value));
+        }
+        Ok(found)
+    }
+
+    /// Whether a snapshot is being brought in, so that what is seen is a mixture.
+    pub fn is_restoring(&self) -> bool {
+        // Acquire: who sees that it is over sees what was brought in.
+        self.is_restoring.load(Ordering::Acquire)
+    }
+
+    /// Where the servers are that have said so.
+    pub fn servers(&self) -> BTreeMap<NodeId, Address> {
+        self.servers.read().clone()
+    }
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Machine {
+    view: View,
+    applied: Index,
+    /// What the entries of this step have done so far, and the store does not have.
+    step: Batch,
+    overlay: BTreeMap<Bytes, Option<Bytes>>,
+    moved: bool,
+}
+
+impl Machine {
+    /// Opens the store in `folder`, which is made where it is missing.
+    pub fn open(folder: &Path) -> Result<Self, MachineError> {
+        let db = Arc::new(Db::open(folder, lsm::Options::with_budget(BUDGET))?);
+        let (data, meta) = (db.family("data")?, db.family("meta")?);
+        let applied = match meta.get(APPLIED)? {
+            None => Index::ZERO,
+            Some(bytes) => Index((&bytes[..]).try_get_u64_le()?),
+        };
+        let (is_restoring, servers) = (Arc::default(), Arc::default());
+        let view = View { db, data, meta, is_restoring, servers };
+        let (step, overlay) = (Batch::new(), BTreeMap::new());
+        let machine = Self { view, applied, step, overlay, moved: false };
+        machine.note_servers()?;
+        Ok(machine)
+    }
+
+    /// A way to read the store.
+    pub fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    /// Entries of `meta` under a name, by their numbers.
+    fn of_meta(&self, name: &[u8]) -> Result<Vec<(u64, Bytes)>, MachineError> {
+        let mut found = Vec::new();
+        for entry in self.view.meta.range(name..) {
+            let (key, value) = entry?;
+            let Some(mut number) = key.strip_prefix(name) else { break };
+            found.push((number.try_get_u64()?, Bytes::from(value)));
+        }
+        Ok(found)
+    }
+
+    fn note_servers(&self) -> Result<(), MachineError> {
+        let mut servers = BTreeMap::new();
+        for (id, address) in self.of_meta(SERVER)? {
+            servers.insert(NodeId(id), std::str::from_utf8(&address)?.parse()?);
+        }
+        *self.view.servers.write() = servers;
+        Ok(())
+    }
+
+    fn value(&self, key: &Bytes) -> Result<Option<Bytes>, MachineError> {
+        match self.overlay.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => Ok(self.view.data.get(key)?.map(Bytes::from)),
+        }
+    }
+
+    fn set(&mut self, key: Bytes, value: Option<Bytes>) -> Result<(), MachineError> {
+        match &value {
+            Some(value) => self.step.put_in(&self.view.data, &key, value)?,
+            None => self.step.delete_in(&self.view.data, &key)?,
+        }
+        self.overlay.insert(key, value);
+        Ok(())
+    }
+
+    fn write_step(&mut self) -> Result<(), MachineError> {
+        self.view.db.write(&mut self.step)?;
+        self.step.clear();
+        self.overlay.clear();
+        Ok(())
+    }
+
+    /// Takes away all entries of a family, in batches.
+    fn clear(&mut self, family: &Family) -> Result<(), MachineError> {
+        let mut bytes = 0;
+        for entry in family {
+            let (key, _) = entry?;
+            self.step.delete_in(family, &key)?;
+            bytes += key.len();
+            if bytes > RESTORE_BYTES {
+                self.write_step()?;
+                bytes = 0;
+            }
+        }
+        self.write_step()
+    }
+}
+
+impl StateMachine for Machine {
+    fn applied(&self) -> Index {
+        self.applied
+    }
+
+    fn rows(&self) -> Result<Vec<(u64, Bytes)>, MachineError> {
+        self.of_meta(SESSION)
+    }
+
+    fn apply(&mut self, _index: Index, command: &Bytes) -> Result<Bytes, MachineError> {
+        let command = Command::decode(command.clone()).ok_or("a command is not of this version")?;
+        let former = match command {
+            Command::Put { key, value } => {
+                let former = self.value(&key)?;
+                self.set(key, Some(value))?;
+                former
+            }
+            Command::Delete { key } => {
+                let former = self.value(&key)?;
+                self.set(key, None)?;
+                former
+            }
+            Command::Swap { key, expected, value } => {
+                let former = self.value(&key)?;
+                if former == expected {
+                    self.set(key, value)?;
+                }
+                former
+            }
+            Command::Announce { id, address } => {
+                let key = numbered(SERVER, id.0);
+                match address {
+                    Some(it) => {
+                        self.step.put_in(&self.view.meta, &key, it.to_string().as_bytes())?;
+                    }
+                    None => self.step.delete_in(&self.view.meta, &key)?,
+                }
+                self.moved = true;
+                None
+            }
+        };
+        Ok(Answer(former).encode())
+    }
+
+    fn commit(&mut self, index: Index, rows: &[Row]) -> Result<(), MachineError> {
+        let meta = self.view.meta.clone();
+        for (number, row) in rows {
+            let key = numbered(SESSION, *number);
+            match row {
+                Some(row) => self.step.put_in(&meta, &key, row)?,
+                None => self.step.delete_in(&meta, &key)?,
+            }
+        }
+        self.step.put_in(&meta, APPLIED, &index.0.to_le_bytes())?;
+        self.write_step()?;
+        self.applied = index;
+        if std::mem::take(&mut self.moved) {
+            self.note_servers()?;
+        }
+        Ok(())
+    }
+
+    fn query(&self, key: &Bytes) -> Result<Bytes, MachineError> {
+        Ok(Answer(self.view.get(key)?.map(Bytes::from)).encode())
+    }
+
+    fn snapshot(&self) -> Result<Make, MachineError> {
+        let (snapshot, data) = (self.view.db.snapshot(), self.view.data.clone());
+        let servers = self.of_meta(SERVER)?;
+        Ok(Box::new(move || {
+            let mut bytes = Vec::new();
+            let put = |bytes: &mut Vec<u8>, field: &[u8]| -> Result<(), MachineError> {
+                bytes.extend_from_slice(&u32::try_from(field.len())?.to_le_bytes());
+                bytes.extend_from_slice(field);
+                Ok(())
+            };
+            bytes.extend_from_slice(&u32::try_from(servers.len())?.to_le_bytes());
+            for (id, address) in &servers {
+                bytes.extend_from_slice(&id.to_le_bytes());
+                put(&mut bytes, address)?;
+            }
+            for entry in snapshot.iter_in(&data) {
+                let (key, value) = entry?;
+                put(&mut bytes, &key)?;
+                put(&mut bytes, &value)?;
+            }
+            Ok(bytes)
+        }))
+    }
+
+    /// Until the last of its batches says what is applied, the store says that nothing is; so a
+    /// kill in between has it begin again.
+    fn restore(
+        &mut self,
+        index: Index,
+        data: &Bytes,
+        rows: &[(u64, Bytes)],
+    ) -> Result<(), MachineError> {
+        // Release: who sees the flag may see a mixture, who does not has read before it.
+        self.view.is_restoring.store(true, Ordering::Release);
+        let (of_data, of_meta) = (self.view.data.clone(), self.view.meta.clone());
+        self.step.clear();
+        self.step.delete_in(&of_meta, APPLIED)?;
+        self.write_step()?;
+        self.clear(&of_meta)?;
+        self.clear(&of_data)?;
+        let mut from = data.clone();
+        let field = |from: &mut Bytes| -> Result<Bytes, MachineError> {
+            let len = from.try_get_u32_le()? as usize;
+            if len > from.len() {
+                return Err("a snapshot ends within a field".into());
+            }
+            Ok(from.split_to(len))
+        };
+        for _ in 0..from.try_get_u32_le()? {
+            let key = numbered(SERVER, from.try_get_u64_le()?);
+            self.step.put_in(&of_meta, &key, &field(&mut from)?)?;
+        }
+        let mut left = from.len();
+        while !from.is_empty() {
+            let (key, value) = (field(&mut from)?, field(&mut from)?);
+            self.step.put_in(&of_data, &key, &value)?;
+            if left - from.len() > RESTORE_BYTES {
+                self.write_step()?;
+                left = from.len();
+            }
+        }
+        let rows: Vec<Row> =
+            rows.iter().map(|(number, row)| (*number, Some(row.clone()))).collect();
+        self.moved = true;
+        self.commit(index, &rows)?;
+        // Release: as above.
+        self.view.is_restoring.store(false, Ordering::Release);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

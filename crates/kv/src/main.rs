@@ -1,0 +1,250 @@
+//! `strata-kv`: the server, and a client for the command line.
+//!
+//! # What this module does not do
+//!
+//! It only reads arguments and shows answers.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use kv::{Address, Client, ClientError, Server, Settings};
+use raft::NodeId;
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A replicated key-value store.
+#[derive(Parser)]
+#[command(name = "strata-kv", version)]
+struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Run a server
+    Serve(Serve),
+    /// Set a value
+    Put {
+        #[command(flatten)]
+        at: At,
+        key: String,
+        value: String,
+    },
+    /// Show a value; exits with 1 where there is none
+    Get {
+        #[command(flatten)]
+        at: At,
+        /// As the first server that answers has it, without asking the leader
+        #[arg(long)]
+        stale: bool,
+        key: String,
+    },
+    /// Take a key away
+    Delete {
+        #[command(flatten)]
+        at: At,
+        key: String,
+    },
+    /// Set a value where the key has the expected one; exits with 1 where it has another
+    Cas {
+        #[command(flatten)]
+        at: At,
+        key: String,
+        /// The value that it must have; without it, none
+        #[arg(long)]
+        expect: Option<String>,
+        value: String,
+    },
+    /// Show all servers
+    Status {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Add a server that was started with --join
+    Add {
+        #[command(flatten)]
+        at: At,
+        /// ID=HOST:HTTP_PORT:RAFT_PORT
+        #[arg(value_parser = Address::parse_named)]
+        server: (NodeId, Address),
+    },
+    /// Remove a server
+    Remove {
+        #[command(flatten)]
+        at: At,
+        id: u64,
+    },
+    /// Give leadership to another server
+    Transfer {
+        #[command(flatten)]
+        at: At,
+        id: u64,
+    },
+    /// Have a server make a snapshot and compact its log
+    Snapshot {
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Args)]
+struct Serve {
+    /// The name of this server
+    #[arg(long)]
+    id: u64,
+    /// All servers, this one included: ID=HOST:HTTP_PORT:RAFT_PORT, separated by commas
+    #[arg(long, value_delimiter = ',', value_parser = Address::parse_named, required = true)]
+    peers: Vec<(NodeId, Address)>,
+    /// Where the files of this server are
+    #[arg(long)]
+    dir: PathBuf,
+    /// Wait to be added to a cluster, instead of founding one with the peers
+    #[arg(long)]
+    join: bool,
+    /// Keeps clusters on one network apart
+    #[arg(long, default_value_t = 1)]
+    cluster: u64,
+    /// Milliseconds; an election takes 10 to 20 ticks
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    tick_ms: u64,
+    /// Megabytes of the log after which a snapshot is made
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    compact_mb: u64,
+}
+
+#[derive(Args)]
+struct At {
+    /// Servers to ask: HOST:HTTP_PORT, separated by commas
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "127.0.0.1:8001,127.0.0.1:8002,127.0.0.1:8003"
+    )]
+    at: Vec<String>,
+    /// Seconds after which to give up
+    #[arg(long, default_value_t = 10)]
+    patience: u64,
+}
+
+impl At {
+    fn client(self) -> Client {
+        Client::new(self.at, Duration::from_secs(self.patience))
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(arguments.action)),
+        Err(cause) => Err(cause.to_string()),
+    };
+    outcome.unwrap_or_else(|reason| {
+        // Where not even that can be shown there is nothing left to do.
+        writeln!(io::stderr(), "strata-kv: {reason}").ok();
+        ExitCode::from(2)
+    })
+}
+
+/// Shows a line.
+fn say(line: impl std::fmt::Display) -> Result<(), String> {
+    writeln!(io::stdout(), "{line}").map_err(|cause| cause.to_string())
+}
+
+fn shown(value: Option<String>) -> Result<ExitCode, String> {
+    match value {
+        Some(value) => say(value).map(|()| ExitCode::SUCCESS),
+        None => Ok(ExitCode::FAILURE),
+    }
+}
+
+async fn run(action: Action) -> Result<ExitCode, String> {
+    let words = |cause: ClientError| cause.to_string();
+    match action {
+        Action::Serve(serve) => return self::serve(serve).await,
+        Action::Get { at, stale, key } => {
+            return shown(at.client().get(&key, stale).await.map_err(words)?);
+        }
+        Action::Put { at, key, value } => drop(at.client().put(&key, &value).await.map_err(words)?),
+        Action::Delete { at, key } => drop(at.client().delete(&key).await.map_err(words)?),
+        Action::Cas { at, key, expect, value } => {
+            let mut client = at.client();
+            let found = client.swap(&key, expect.as_deref(), Some(&value)).await.map_err(words)?;
+            if found != expect {
+                say(found.as_deref().unwrap_or("(none)"))?;
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Action::Status { at } => return status(at).await,
+        Action::Add { at, server: (id, address) } => {
+            drop(at.client().add(id.0, &address).await.map_err(words)?);
+        }
+        Action::Remove { at, id } => {
+            let path = format!("/members/{id}");
+            at.client().call("DELETE", &path, None).await.map_err(words)?;
+        }
+        Action::Transfer { at, id } => {
+            let body = json!({ "to": id });
+            at.client().call("POST", "/transfer", Some(&body)).await.map_err(words)?;
+        }
+        Action::Snapshot { at } => {
+            let made = at.client().call("POST", "/snapshot", None).await.map_err(words)?;
+            say(format!("up to entry {}", made["index"]))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(serve: Serve) -> Result<ExitCode, String> {
+    let settings = Settings {
+        id: NodeId(serve.id),
+        dir: serve.dir,
+        peers: serve.peers.into_iter().collect(),
+        join: serve.join,
+        cluster: serve.cluster,
+        tick: Duration::from_millis(serve.tick_ms),
+        compact_bytes: serve.compact_mb << 20,
+    };
+    let mut ended = signal(SignalKind::terminate()).map_err(|cause| cause.to_string())?;
+    let until = async move {
+        tokio::select! {
+            _ = ended.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    if let Some(own) = settings.peers.get(&settings.id) {
+        say(format!("server {}: http://{}/", settings.id, own.http()))?;
+    }
+    Server::serve(settings, until).await.map_err(|cause| cause.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn status(at: At) -> Result<ExitCode, String> {
+    let all = at.client().call("GET", "/cluster", None).await.map_err(|it| it.to_string())?;
+    say(format!(
+        "{:>3} {:<24} {:<12} {:>6} {:>9} {:>9} {:>9} {:>9}",
+        "id", "address", "role", "term", "snapshot", "applied", "commit", "last"
+    ))?;
+    for it in all.as_array().into_iter().flatten() {
+        let text = |name: &str| it[name].as_str().unwrap_or("?").to_owned();
+        let number = |name: &str| it[name].as_u64().map_or("?".to_owned(), |it| it.to_string());
+        let down = it["error"].as_str().map(|cause| format!("down: {cause}"));
+        let line = down.map_or_else(
+            || {
+                let [term, snapshot, applied, commit, last] =
+                    ["term", "snapshot", "applied", "commit", "last"].map(number);
+                let role = text("role");
+                format!("{role:<12} {term:>6} {snapshot:>9} {applied:>9} {commit:>9} {last:>9}")
+            },
+            |down| down,
+        );
+        say(format!("{:>3} {:<24} {line}", it["id"], text("address")))?;
+    }
+    let leads = |it: &&Value| it["role"] == "leader";
+    let is_led = all.as_array().is_some_and(|all| all.iter().any(|it| leads(&it)));
+    Ok(if is_led { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

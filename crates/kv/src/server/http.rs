@@ -1,0 +1,335 @@
+//! The requests of clients.
+//!
+//! | request                    | body                                   | answer                 |
+//! |----------------------------|----------------------------------------|------------------------|
+//! | `GET /kv/KEY`, `?stale`    |                                        | `value`                |
+//! | `PUT /kv/KEY`              | `value`                                | `previous`             |
+//! | `DELETE /kv/KEY`           |                                        | `previous`             |
+//! | `POST /cas/KEY`            | `expected`, `value`: text or null      | `swapped`, `previous`  |
+//! | `GET /scan?prefix=&limit=` |                                        | `entries`; stale       |
+//! | `POST /session`            |                                        | `session`              |
+//! | `GET /status`, `/cluster`  |                                        | of this server, of all |
+//! | `POST /members`            | `id`, `incarnation`, `address`         |                        |
+//! | `DELETE /members/ID`       |                                        |                        |
+//! | `POST /transfer`           | `to`                                   |                        |
+//! | `POST /snapshot`           |                                        | `index`                |
+//! | `GET /`                    |                                        | a page                 |
+//!
+//! A write may name a `session` and the number of the write in it, `sequence`; then it may be sent
+//! again. What only the leader can do is answered elsewhere with a redirect to it (307). An error
+//! is `{"error": .., "uncertain": ..}`; where it is uncertain the write may be done all the same.
+//!
+//! # What this module does not do
+//!
+//! It decides nothing about the cluster.
+
+use std::time::Duration;
+
+use axum::body::Bytes as Body;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use raft::{ChangeError, Incarnation, NodeId, ProposeError, TransferError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{GROUP, Server, in_time};
+use crate::http_client::request;
+use crate::{Answer, Command};
+
+/// Longest body.
+const BODY_MAX: usize = 2 << 20;
+
+/// Longest key, in bytes.
+const KEY_MAX: usize = 4 << 10;
+
+/// Most entries of a scan.
+const SCAN_MAX: usize = 10_000;
+
+pub(super) fn router(server: Server) -> Router {
+    Router::new()
+        .route("/", get(async || Html(include_str!("page.html"))))
+        .route("/kv/{*key}", get(read).put(put).delete(remove_key))
+        .route("/cas/{*key}", post(swap))
+        .route("/scan", get(scan))
+        .route("/session", post(session))
+        .route("/status", get(status))
+        .route("/cluster", get(cluster))
+        .route("/announce", post(announce))
+        .route("/members", post(add))
+        .route("/members/{id}", delete(remove))
+        .route("/transfer", post(transfer))
+        .route("/snapshot", post(snapshot))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(server)
+}
+
+/// What a request came to.
+type Answered = Result<Json<Value>, Refusal>;
+
+/// An answer that is an error, or that sends the client elsewhere.
+struct Refusal {
+    status: StatusCode,
+    /// Where to ask instead.
+    location: Option<String>,
+    reason: String,
+    /// Whether a write may be done all the same.
+    uncertain: bool,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self { status, location, reason, uncertain } = self;
+        let body = Json(json!({ "error": reason, "uncertain": uncertain }));
+        let location = location.map(|location| [(header::LOCATION, location)]);
+        (status, location, body).into_response()
+    }
+}
+
+fn refused(status: StatusCode, reason: &impl ToString) -> Refusal {
+    Refusal { status, location: None, reason: reason.to_string(), uncertain: false }
+}
+
+/// What an error is in HTTP.
+fn failed(server: &Server, uri: &Uri, error: &raft_net::Error) -> Refusal {
+    use raft_net::Error as E;
+    let leader = error.leader().and_then(|leader| server.address_of(leader));
+    let status = match error {
+        _ if leader.is_some() => StatusCode::TEMPORARY_REDIRECT,
+        E::Propose(ProposeError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+        E::Busy | E::Propose(ProposeError::Full { .. }) => StatusCode::TOO_MANY_REQUESTS,
+        E::NoSession { .. } => StatusCode::GONE,
+        E::OutOfOrder { .. } => StatusCode::CONFLICT,
+        E::Change(ChangeError::Invalid(_)) | E::Transfer(TransferError::NotVoter { .. }) => {
+            StatusCode::BAD_REQUEST
+        }
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let location = leader.map(|address| format!("http://{}{uri}", address.http()));
+    let uncertain = error.is_uncertain();
+    Refusal { status, location, reason: error.to_string(), uncertain }
+}
+
+/// A body, which may be missing where nothing in it is needed.
+fn parse<'a, T: Deserialize<'a>>(body: &'a Body) -> Result<T, Refusal> {
+    let body = if body.is_empty() { b"{}" } else { &body[..] };
+    serde_json::from_slice(body)
+        .map_err(|cause| refused(StatusCode::BAD_REQUEST, &format!("the body: {cause}")))
+}
+
+fn key_of(key: String) -> Result<Bytes, Refusal> {
+    if key.len() > KEY_MAX {
+        let reason = format!("the key has {} bytes, and {KEY_MAX} are the limit", key.len());
+        return Err(refused(StatusCode::BAD_REQUEST, &reason));
+    }
+    Ok(key.into())
+}
+
+fn text(value: Option<&[u8]>) -> Value {
+    value.map_or(Value::Null, |value| String::from_utf8_lossy(value).into())
+}
+
+/// The number of a write in a session.
+#[derive(Deserialize)]
+struct Once {
+    session: Option<u64>,
+    sequence: Option<u64>,
+}
+
+impl Once {
+    fn pair(&self) -> Option<(u64, u64)> {
+        self.session.zip(self.sequence)
+    }
+}
+
+#[derive(Deserialize)]
+struct ReadOptions {
+    stale: Option<String>,
+}
+
+async fn read(
+    State(server): State<Server>,
+    uri: Uri,
+    Path(key): Path<String>,
+    Query(options): Query<ReadOptions>,
+) -> Answered {
+    let value = server.get(key.as_bytes(), options.stale.is_some()).await;
+    let value = value.map_err(|cause| failed(&server, &uri, &cause))?;
+    Ok(Json(json!({ "key": key, "value": text(value.as_deref()) })))
+}
+
+async fn write(
+    server: &Server,
+    uri: &Uri,
+    command: Command,
+    once: &Once,
+) -> Result<Answer, Refusal> {
+    let answer = server.propose(&command, once.pair()).await;
+    answer.map_err(|cause| failed(server, uri, &cause))
+}
+
+#[derive(Deserialize)]
+struct PutBody {
+    value: String,
+    #[serde(flatten)]
+    once: Once,
+}
+
+async fn put(
+    State(server): State<Server>,
+    uri: Uri,
+    Path(key): Path<String>,
+    body: Body,
+) -> Answered {
+    let PutBody { value, once } = parse(&body)?;
+    let command = Command::Put { key: key_of(key)?, value: value.into() };
+    let Answer(previous) = write(&server, &uri, command, &once).await?;
+    Ok(Json(json!({ "previous": text(previous.as_deref()) })))
+}
+
+async fn remove_key(
+    State(server): State<Server>,
+    uri: Uri,
+    Path(key): Path<String>,
+    body: Body,
+) -> Answered {
+    let once: Once = parse(&body)?;
+    let Answer(previous) =
+        write(&server, &uri, Command::Delete { key: key_of(key)? }, &once).await?;
+    Ok(Json(json!({ "previous": text(previous.as_deref()) })))
+}
+
+#[derive(Deserialize)]
+struct SwapBody {
+    expected: Option<String>,
+    value: Option<String>,
+    #[serde(flatten)]
+    once: Once,
+}
+
+async fn swap(
+    State(server): State<Server>,
+    uri: Uri,
+    Path(key): Path<String>,
+    body: Body,
+) -> Answered {
+    let SwapBody { expected, value, once } = parse(&body)?;
+    let (expected, value) = (expected.map(Bytes::from), value.map(Bytes::from));
+    let command = Command::Swap { key: key_of(key)?, expected: expected.clone(), value };
+    let Answer(previous) = write(&server, &uri, command, &once).await?;
+    let swapped = previous == expected;
+    Ok(Json(json!({ "swapped": swapped, "previous": text(previous.as_deref()) })))
+}
+
+#[derive(Deserialize)]
+struct ScanOptions {
+    #[serde(default)]
+    prefix: String,
+    limit: Option<usize>,
+}
+
+async fn scan(State(server): State<Server>, Query(options): Query<ScanOptions>) -> Answered {
+    let limit = options.limit.unwrap_or(100).min(SCAN_MAX);
+    let found = server.view.scan(options.prefix.as_bytes(), limit);
+    let found = found.map_err(|cause| refused(StatusCode::SERVICE_UNAVAILABLE, &cause))?;
+    let entry = |(key, value): &(Vec<u8>, Vec<u8>)| json!([text(Some(key)), text(Some(value))]);
+    Ok(Json(json!({ "entries": found.iter().map(entry).collect::<Vec<_>>() })))
+}
+
+async fn session(State(server): State<Server>, uri: Uri) -> Answered {
+    let opened = in_time(server.node.open_session(GROUP), raft_net::Error::Uncertain).await;
+    let session = opened.map_err(|cause| failed(&server, &uri, &cause))?;
+    Ok(Json(json!({ "session": session })))
+}
+
+async fn status(State(server): State<Server>, uri: Uri) -> Answered {
+    server.status().await.map(Json).map_err(|cause| failed(&server, &uri, &cause))
+}
+
+/// The status of all servers that are known; of those that do not answer, why.
+async fn cluster(State(server): State<Server>) -> Json<Value> {
+    let mut servers = server.settings.peers.clone();
+    servers.extend(server.view.servers());
+    let asked: Vec<_> = servers
+        .into_iter()
+        .map(|(id, address)| {
+            tokio::spawn(async move {
+                let patience = Duration::from_millis(400);
+                let reply = request(&address.http(), "GET", "/status", None, patience).await;
+                let mut entry = match reply {
+                    Ok(reply) => reply.body,
+                    Err(cause) => json!({ "error": cause.to_string() }),
+                };
+                entry["id"] = id.0.into();
+                entry["address"] = address.to_string().into();
+                entry
+            })
+        })
+        .collect();
+    let mut found = Vec::new();
+    for task in asked {
+        found.extend(task.await.ok());
+    }
+    Json(found.into())
+}
+
+#[derive(Deserialize)]
+struct MemberBody {
+    id: u64,
+    address: String,
+    /// Text, since it does not fit a JavaScript number.
+    incarnation: Option<String>,
+}
+
+impl MemberBody {
+    fn address(&self) -> Result<crate::Address, Refusal> {
+        let parsed = self.address.parse::<crate::Address>();
+        parsed.map_err(|cause| refused(StatusCode::BAD_REQUEST, &cause))
+    }
+}
+
+async fn announce(State(server): State<Server>, uri: Uri, body: Body) -> Answered {
+    let member: MemberBody = parse(&body)?;
+    let moved = server.move_to(NodeId(member.id), Some(member.address()?)).await;
+    moved.map_err(|cause| failed(&server, &uri, &cause))?;
+    Ok(Json(json!({})))
+}
+
+async fn add(State(server): State<Server>, uri: Uri, body: Body) -> Answered {
+    let member: MemberBody = parse(&body)?;
+    let incarnation = member.incarnation.as_deref().and_then(|text| text.parse().ok());
+    let Some(incarnation) = incarnation.map(Incarnation) else {
+        let reason = "`incarnation` is missing: take it from the status of the server to be added";
+        return Err(refused(StatusCode::BAD_REQUEST, &reason));
+    };
+    let added = server.add(NodeId(member.id), incarnation, member.address()?).await;
+    added.map_err(|cause| failed(&server, &uri, &cause))?;
+    Ok(Json(json!({})))
+}
+
+async fn remove(State(server): State<Server>, uri: Uri, Path(id): Path<u64>) -> Answered {
+    let removed = server.remove(NodeId(id)).await;
+    removed.map_err(|cause| failed(&server, &uri, &cause))?;
+    Ok(Json(json!({})))
+}
+
+#[derive(Deserialize)]
+struct TransferBody {
+    to: u64,
+}
+
+async fn transfer(State(server): State<Server>, uri: Uri, body: Body) -> Answered {
+    let TransferBody { to } = parse(&body)?;
+    let begun = server.node.transfer(GROUP, NodeId(to)).await;
+    begun.map_err(|cause| failed(&server, &uri, &cause))?;
+    Ok(Json(json!({})))
+}
+
+async fn snapshot(State(server): State<Server>, uri: Uri) -> Answered {
+    let made = server.node.snapshot(GROUP).await;
+    let index = made.map_err(|cause| failed(&server, &uri, &cause))?;
+    Ok(Json(json!({ "index": index.0 })))
+}

@@ -1,0 +1,194 @@
+//! What the node thread is told, by whom.
+//!
+//! Calls of clients and messages of peers are weighed, and refused beyond a limit: a peer's message
+//! may be lost, a client may come again. What the node's own threads say is neither weighed nor
+//! refused; there is little of it, and all of it matters.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use bytes::Bytes;
+use raft::{
+    Body, Change, DiskStorage, GroupId, Index, Message, NodeId, SnapshotFile, SnapshotMeta, Way,
+};
+use tokio::sync::oneshot;
+
+use crate::stats::Counters;
+use crate::{Envelope, Error, GroupStatus, StateMachine};
+
+/// Where an answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What a command came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Applied {
+    pub(crate) index: Index,
+    pub(crate) answer: Bytes,
+}
+
+/// What a client wants of a group.
+pub(crate) enum Call {
+    Propose {
+        command: Bytes,
+        reply: Reply<Applied>,
+    },
+    /// A linearizable read: the answer to a query, or only that the state is new enough.
+    Read {
+        query: Option<Bytes>,
+        reply: Reply<Bytes>,
+    },
+    /// The answer of this server's state as it is.
+    ReadStale {
+        query: Bytes,
+        reply: Reply<Bytes>,
+    },
+    Change {
+        changes: Vec<Change>,
+        way: Way,
+        reply: Reply<Applied>,
+    },
+    Transfer {
+        to: NodeId,
+        reply: Reply<()>,
+    },
+    Campaign,
+    Snapshot {
+        reply: Reply<Index>,
+    },
+    Status {
+        reply: Reply<GroupStatus>,
+    },
+}
+
+impl Call {
+    /// Tells who waits that nothing comes of it.
+    pub(crate) fn refuse(self, error: Error) {
+        // Who does not wait any more is not told.
+        match self {
+            Self::Propose { reply, .. } | Self::Change { reply, .. } => {
+                reply.send(Err(error)).ok();
+            }
+            Self::Read { reply, .. } | Self::ReadStale { reply, .. } => {
+                reply.send(Err(error)).ok();
+            }
+            Self::Transfer { reply, .. } => drop(reply.send(Err(error))),
+            Self::Snapshot { reply } => drop(reply.send(Err(error))),
+            Self::Status { reply } => drop(reply.send(Err(error))),
+            Self::Campaign => {}
+        }
+    }
+}
+
+/// What the node thread is told.
+pub(crate) enum Event {
+    Call(GroupId, Call),
+    Messages(Vec<(GroupId, Message)>),
+    Open {
+        storage: Box<DiskStorage>,
+        machine: Box<dyn StateMachine>,
+        reply: Reply<()>,
+    },
+    Groups(Reply<Vec<GroupId>>),
+    Stop(Reply<()>),
+    /// The log is durable up to this round.
+    Synced(u64),
+    /// A machine has applied everything up to an entry.
+    Applied(GroupId, Index),
+    SnapshotMade(GroupId, SnapshotMeta, SnapshotFile),
+    /// A snapshot was not made, and nothing is lost by it.
+    SnapshotFailed(GroupId, String),
+    /// A group cannot go on.
+    Failed(GroupId, String),
+    /// No group can go on.
+    LogFailed(String),
+}
+
+impl Event {
+    /// About how many bytes it holds; nothing where it is from the node itself.
+    fn weight(&self) -> usize {
+        let of_message = |(_, message): &(GroupId, Message)| {
+            EVENT_WEIGHT
+                + match &message.body {
+                    Body::AppendEntries { entries, .. } => {
+                        usize::try_from(entries.bytes()).unwrap_or(usize::MAX)
+                    }
+                    Body::InstallSnapshot { data, .. } => data.len(),
+                    _ => 0,
+                }
+        };
+        match self {
+            Self::Call(_, Call::Propose { command, .. }) => EVENT_WEIGHT + command.len(),
+            Self::Call(..) => EVENT_WEIGHT,
+            Self::Messages(messages) => messages.iter().map(of_message).sum(),
+            _ => 0,
+        }
+    }
+}
+
+/// The way into a node. Copies lead to the same node.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    sender: Sender<Event>,
+    waiting: Arc<AtomicUsize>,
+    limit: usize,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// What has come in: made together with its [`Inbox`], and given to [`Node::start`].
+///
+/// [`Node::start`]: crate::Node::start
+#[derive(Debug)]
+pub struct Mailbox {
+    pub(crate) receiver: Receiver<Event>,
+    pub(crate) inbox: Inbox,
+}
+
+/// What an event weighs beside its bytes.
+const EVENT_WEIGHT: usize = 128;
+
+/// A mailbox that takes about so many bytes of calls and messages before it refuses more.
+pub fn mailbox(limit: usize) -> Mailbox {
+    let (sender, receiver) = channel();
+    let counters = Arc::new(Counters::default());
+    let inbox = Inbox { sender, waiting: Arc::default(), limit, counters };
+    Mailbox { receiver, inbox }
+}
+
+impl Mailbox {
+    /// The way in, for a transport.
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// An event has been taken out.
+    pub(crate) fn taken(&self, event: &Event) {
+        // Relaxed: the limit need not be exact.
+        self.inbox.waiting.fetch_sub(event.weight(), Ordering::Relaxed);
+    }
+}
+
+impl Inbox {
+    /// Delivers what a peer said. False where it is lost: too much is waiting, or the node is gone.
+    pub fn deliver(&self, envelopes: Vec<Envelope>) -> bool {
+        let messages = envelopes.into_iter().map(|it| (it.group, it.message)).collect();
+        self.offer(Event::Messages(messages)).is_ok()
+    }
+
+    /// Passes on what may be refused.
+    pub(crate) fn offer(&self, event: Event) -> Result<(), Error> {
+        let weight = event.weight();
+        // Relaxed: as above.
+        if self.waiting.fetch_add(weight, Ordering::Relaxed) >= self.limit {
+            self.waiting.fetch_sub(weight, Ordering::Relaxed);
+            self.counters.refused.add(1);
+            return Err(Error::Busy);
+        }
+        self.sender.send(event).map_err(|_| Error::Stopped)
+    }
+
+    /// Passes on what may not.
+    pub(crate) fn tell(&self, event: Event) -> Result<(), Error> {
+        self.sender.send(event).map_err(|_| Error::Stopped)
+    }
+}

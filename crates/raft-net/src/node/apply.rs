@@ -1,0 +1,189 @@
+//! The apply thread: state machines, their sessions, and the answers to clients.
+//!
+//! # What this module does not do
+//!
+//! It knows no terms but those of entries, which tell whether a command is the one that a client
+//! waits for, or another leader's in its place.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender};
+
+use bytes::{Buf, Bytes};
+use raft::{Entries, Entry, GroupId, Index, Payload, SnapshotFile, SnapshotMeta, Term};
+
+use super::threads::Snapshot;
+use crate::mailbox::{Applied, Event, Reply};
+use crate::session::{Command, Sessions, Verdict};
+use crate::{Error, Inbox, MachineError, StateMachine};
+
+/// A client that waits for an entry.
+pub(super) struct Waiting {
+    pub(super) index: Index,
+    pub(super) term: Term,
+    pub(super) reply: Reply<Applied>,
+}
+
+/// What the apply thread is to do.
+pub(super) enum Job {
+    Open(GroupId, Box<dyn StateMachine>, Sessions),
+    Apply(GroupId, Entries, VecDeque<Waiting>),
+    Restore(GroupId, SnapshotMeta, SnapshotFile),
+    Query(GroupId, Bytes, Reply<Bytes>),
+    Snapshot(GroupId, SnapshotMeta),
+    Close(GroupId),
+}
+
+/// One group's machine.
+struct Applier {
+    machine: Box<dyn StateMachine>,
+    sessions: Sessions,
+}
+
+/// Does jobs until there are none.
+pub(super) fn run(jobs: &Receiver<Job>, snapshots: &Sender<Snapshot>, inbox: &Inbox) {
+    let mut appliers = BTreeMap::new();
+    while let Ok(job) = jobs.recv() {
+        let group = job.group();
+        // A machine that panics ends its group, and no other.
+        let step = AssertUnwindSafe(|| perform(job, &mut appliers, snapshots, inbox));
+        let outcome =
+            catch_unwind(step).unwrap_or_else(|_| Err("its state machine panicked".into()));
+        if let Err(cause) = outcome {
+            appliers.remove(&group);
+            inbox.tell(Event::Failed(group, cause.to_string())).ok();
+        }
+    }
+}
+
+impl Job {
+    const fn group(&self) -> GroupId {
+        match self {
+            Self::Open(group, ..)
+            | Self::Apply(group, ..)
+            | Self::Restore(group, ..)
+            | Self::Query(group, ..)
+            | Self::Snapshot(group, ..)
+            | Self::Close(group) => *group,
+        }
+    }
+}
+
+fn perform(
+    job: Job,
+    appliers: &mut BTreeMap<GroupId, Applier>,
+    snapshots: &Sender<Snapshot>,
+    inbox: &Inbox,
+) -> Result<(), MachineError> {
+    let group = job.group();
+    if let Job::Open(_, machine, sessions) = job {
+        appliers.insert(group, Applier { machine, sessions });
+        return Ok(());
+    }
+    // A job for a group that has ended; who waits for it is told by the node thread.
+    let Some(applier) = appliers.get_mut(&group) else { return Ok(()) };
+    match job {
+        Job::Apply(_, entries, waiting) => {
+            let last = applier.apply(&entries, waiting)?;
+            inbox.counters.applied.add(entries.len() as u64);
+            inbox.tell(Event::Applied(group, last)).ok();
+        }
+        Job::Restore(_, meta, file) => {
+            let (rows, data) = split(file.read()?).ok_or("the snapshot's sessions are damaged")?;
+            applier.machine.restore(meta.last.index, &data, &rows)?;
+            applier.sessions = Sessions::from_rows(&rows).ok_or("a session's row is damaged")?;
+            inbox.counters.restores.add(1);
+            inbox.tell(Event::Applied(group, meta.last.index)).ok();
+        }
+        Job::Query(_, query, reply) => {
+            reply.send(Ok(applier.machine.query(&query)?)).ok();
+        }
+        Job::Snapshot(_, meta) => {
+            let head = join(&applier.sessions.rows());
+            let make = applier.machine.snapshot()?;
+            snapshots.send(Snapshot { group, meta, head, make }).ok();
+        }
+        Job::Close(_) => drop(appliers.remove(&group)),
+        Job::Open(..) => {}
+    }
+    Ok(())
+}
+
+impl Applier {
+    /// Applies entries as one step, then answers those who wait for them.
+    fn apply(
+        &mut self,
+        entries: &Entries,
+        mut waiting: VecDeque<Waiting>,
+    ) -> Result<Index, MachineError> {
+        let mut answers = Vec::with_capacity(waiting.len());
+        let mut last = Index::ZERO;
+        for entry in entries {
+            last = entry.index;
+            let answer = self.apply_entry(entry)?;
+            if let Some(first) = waiting.pop_front_if(|first| first.index == entry.index) {
+                let is_own = first.term == entry.term;
+                answers.push((first.reply, if is_own { answer } else { Err(Error::Replaced) }));
+            }
+        }
+        self.machine.commit(last, &self.sessions.take_changes())?;
+        for (reply, answer) in answers {
+            // A client that has gone needs no answer.
+            reply.send(answer).ok();
+        }
+        Ok(last)
+    }
+
+    fn apply_entry(&mut self, entry: &Entry) -> Result<Result<Applied, Error>, MachineError> {
+        let index = entry.index;
+        let Payload::Command(command) = &entry.payload else {
+            return Ok(Ok(Applied { index, answer: Bytes::new() }));
+        };
+        let command = Command::decode(command.clone()).ok_or("a command is not of this version")?;
+        let answer = match command {
+            Command::Plain(body) => self.machine.apply(index, &body)?,
+            Command::Open => {
+                self.sessions.open(index);
+                Bytes::new()
+            }
+            Command::InSession { session, sequence, body } => {
+                match self.sessions.judge(session, sequence) {
+                    Ok(Verdict::Known(answer)) => answer,
+                    Ok(Verdict::Fresh) => {
+                        let answer = self.machine.apply(index, &body)?;
+                        self.sessions.applied(session, sequence, index, &answer);
+                        answer
+                    }
+                    Err(refused) => return Ok(Err(refused)),
+                }
+            }
+        };
+        Ok(Ok(Applied { index, answer }))
+    }
+}
+
+/// Rows as the head of a snapshot: their count, then number, length and bytes of each.
+fn join(rows: &[(u64, Bytes)]) -> Vec<u8> {
+    let mut bytes = (rows.len() as u64).to_le_bytes().to_vec();
+    for (number, row) in rows {
+        bytes.extend_from_slice(&number.to_le_bytes());
+        bytes.extend_from_slice(&(row.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(row);
+    }
+    bytes
+}
+
+/// A snapshot's rows, and the machine's part.
+fn split(mut bytes: Bytes) -> Option<(Vec<(u64, Bytes)>, Bytes)> {
+    let count = bytes.try_get_u64_le().ok()?;
+    let mut rows = Vec::new();
+    for _ in 0..count {
+        let number = bytes.try_get_u64_le().ok()?;
+        let len = usize::try_from(bytes.try_get_u64_le().ok()?).ok()?;
+        if len > bytes.len() {
+            return None;
+        }
+        rows.push((number, bytes.split_to(len)));
+    }
+    Some((rows, bytes))
+}

@@ -1,0 +1,341 @@
+//! One group on the node thread: its core, what it has handed out, and who waits for it.
+//!
+//! # What this module does not do
+//!
+//! It sends nothing, applies nothing and waits for nothing: it fills a [`Round`].
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use raft::{
+    Apply, DiskError, DiskStorage, GroupId, Index, Message, Raft, Read, ReadId, RoleName,
+    SnapshotFile, SnapshotMeta, Storage, StorageError, Term, Write,
+};
+use thiserror::Error as ThisError;
+
+use super::apply::{Job, Waiting};
+use super::{GroupStatus, Options};
+use crate::mailbox::{Applied, Call, Reply};
+use crate::stats::Counters;
+use crate::{Envelope, Error};
+
+/// Turns of effects in one round, far more than any event has.
+const TURNS_MAX: u32 = 10_000;
+
+/// What one round of all groups is to send, write and apply.
+#[derive(Default)]
+pub(super) struct Round {
+    pub(super) envelopes: Vec<Envelope>,
+    pub(super) jobs: Vec<Job>,
+    /// Whether something waits for a sync.
+    pub(super) has_written: bool,
+}
+
+/// Why a group cannot go on.
+#[derive(Debug, ThisError)]
+pub(super) enum GroupError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("it finds no end of work to do")]
+    Endless,
+}
+
+/// A linearizable read that waits for a leader.
+struct WaitingRead {
+    query: Option<Bytes>,
+    reply: Reply<Bytes>,
+}
+
+/// A snapshot that is being made, and who waits for it.
+#[derive(Default)]
+struct Making {
+    is_under_way: bool,
+    waiting: Vec<Reply<Index>>,
+    error: Option<String>,
+}
+
+pub(super) struct Group {
+    pub(super) id: GroupId,
+    pub(super) raft: Raft<DiskStorage>,
+    /// Written and not synced, each with the round whose sync it waits for.
+    writes: VecDeque<(u64, Write)>,
+    /// In the order of the log.
+    waiting: VecDeque<Waiting>,
+    reads: BTreeMap<ReadId, WaitingRead>,
+    /// The last entry that was handed to the apply thread.
+    handed: Index,
+    /// The end of a snapshot that is being restored.
+    restoring: Option<Index>,
+    /// Bytes of entries that were applied since the last snapshot.
+    applied_bytes: u64,
+    making: Making,
+    /// The last term in which it was seen to lead.
+    led: Term,
+}
+
+impl Group {
+    pub(super) fn new(id: GroupId, raft: Raft<DiskStorage>) -> Self {
+        let handed = raft.status().applied;
+        Self {
+            id,
+            raft,
+            writes: VecDeque::new(),
+            waiting: VecDeque::new(),
+            reads: BTreeMap::new(),
+            handed,
+            restoring: None,
+            applied_bytes: 0,
+            making: Making::default(),
+            led: Term(0),
+        }
+    }
+
+    /// Does what a client asks. Answers that cannot come are given at once.
+    pub(super) fn call(&mut self, call: Call, options: &Options, round: &mut Round) {
+        match call {
+            Call::Propose { command, reply } => {
+                let unapplied = self.raft.status().commit.since(self.raft.status().applied);
+                if unapplied > options.apply_waiting_max {
+                    reply.send(Err(Error::Busy)).ok();
+                    return;
+                }
+                let proposed = self.raft.propose(command).map_err(Error::from);
+                self.wait(proposed, reply);
+            }
+            Call::Change { changes, way, reply } => {
+                let proposed = self.raft.change(&changes, way).map_err(Error::from);
+                self.wait(proposed, reply);
+            }
+            Call::Read { query, reply } => match self.raft.read() {
+                Ok(id) => drop(self.reads.insert(id, WaitingRead { query, reply })),
+                Err(_) => drop(reply.send(Err(Error::ReadLost))),
+            },
+            Call::ReadStale { query, reply } => round.jobs.push(Job::Query(self.id, query, reply)),
+            Call::Transfer { to, reply } => {
+                reply.send(self.raft.transfer(to).map_err(Error::from)).ok();
+            }
+            Call::Campaign => self.raft.campaign(),
+            Call::Snapshot { reply } => {
+                self.making.waiting.push(reply);
+                self.make_snapshot(round);
+            }
+            Call::Status { reply } => drop(reply.send(Ok(self.status()))),
+        }
+    }
+
+    fn wait(&mut self, proposed: Result<Index, Error>, reply: Reply<Applied>) {
+        match proposed {
+            Ok(index) => {
+                let term = self.raft.status().term;
+                self.waiting.push_back(Waiting { index, term, reply });
+            }
+            Err(refused) => drop(reply.send(Err(refused))),
+        }
+    }
+
+    /// Does what the core wants done, until it wants nothing.
+    pub(super) fn pump(
+        &mut self,
+        number: u64,
+        round: &mut Round,
+        counters: &Counters,
+    ) -> Result<(), GroupError> {
+        for _ in 0..TURNS_MAX {
+            let ready = self.raft.ready()?;
+            if ready.is_empty() {
+                self.look_at_role(counters);
+                return Ok(());
+            }
+            self.send(ready.messages, round);
+            if let Some(write) = ready.write {
+                self.raft.storage_mut().write(&write)?;
+                counters.writes.add(1);
+                self.writes.push_back((number, write));
+                round.has_written = true;
+            }
+            if let Some(apply) = ready.apply {
+                self.hand_out(apply, round);
+            }
+            for read in ready.reads {
+                self.serve(read, round, counters);
+            }
+        }
+        Err(GroupError::Endless)
+    }
+
+    fn send(&self, messages: Vec<Message>, round: &mut Round) {
+        let group = self.id;
+        round.envelopes.extend(messages.into_iter().map(|message| Envelope { group, message }));
+    }
+
+    /// The log is durable up to a round.
+    pub(super) fn synced(&mut self, number: u64, round: &mut Round) {
+        while let Some((_, write)) = self.writes.pop_front_if(|(at, _)| *at <= number) {
+            let promises = self.raft.persisted(write);
+            self.send(promises, round);
+        }
+    }
+
+    fn hand_out(&mut self, apply: Apply, round: &mut Round) {
+        match apply {
+            Apply::Snapshot => {
+                let meta = self.raft.storage().snapshot_meta().clone();
+                self.handed = meta.last.index;
+                self.restoring = Some(self.handed);
+                // Whoever waits for an entry in it will not be told what became of it.
+                let handed = self.handed;
+                while let Some(lost) = self.waiting.pop_front_if(|it| it.index <= handed) {
+                    lost.reply.send(Err(Error::Uncertain)).ok();
+                }
+                let file = self.raft.storage().snapshot_file();
+                round.jobs.push(Job::Restore(self.id, meta, file));
+            }
+            Apply::Entries(entries) => {
+                let last = entries.last().map_or(self.handed, |entry| entry.index);
+                let of = self.waiting.partition_point(|it| it.index <= last);
+                let waiting = self.waiting.drain(..of).collect();
+                self.handed = last;
+                self.applied_bytes += entries.bytes();
+                round.jobs.push(Job::Apply(self.id, entries, waiting));
+            }
+        }
+    }
+
+    fn serve(&mut self, read: Read, round: &mut Round, counters: &Counters) {
+        let (Read::Serve(id) | Read::Lost(id)) = read;
+        let Some(WaitingRead { query, reply }) = self.reads.remove(&id) else { return };
+        match (read, query) {
+            (Read::Lost(_), _) => drop(reply.send(Err(Error::ReadLost))),
+            (Read::Serve(_), Some(query)) => {
+                counters.reads.add(1);
+                round.jobs.push(Job::Query(self.id, query, reply));
+            }
+            (Read::Serve(_), None) => {
+                counters.reads.add(1);
+                reply.send(Ok(Bytes::new())).ok();
+            }
+        }
+    }
+
+    /// The apply thread has applied everything up to `index`.
+    pub(super) fn applied(&mut self, index: Index, options: &Options, round: &mut Round) {
+        self.raft.applied(index);
+        if self.restoring.is_some_and(|end| end <= index) {
+            self.restoring = None;
+        }
+        if self.applied_bytes >= options.compact_bytes {
+            self.make_snapshot(round);
+        }
+    }
+
+    /// Begins a snapshot of the state behind what was handed out last, unless one is under way.
+    fn make_snapshot(&mut self, round: &mut Round) {
+        if self.making.is_under_way || self.restoring.is_some() {
+            return;
+        }
+        if self.handed <= self.raft.storage().snapshot_meta().last.index {
+            // There is nothing that the last one does not have.
+            self.answer_snapshots(&Ok(self.handed));
+            return;
+        }
+        match self.raft.snapshot_meta(self.handed) {
+            Ok(meta) => {
+                self.making.is_under_way = true;
+                self.applied_bytes = 0;
+                round.jobs.push(Job::Snapshot(self.id, meta));
+            }
+            Err(cause) => self.snapshot_failed(cause.to_string()),
+        }
+    }
+
+    /// A snapshot is in its file: the log can be compacted.
+    pub(super) fn snapshot_made(
+        &mut self,
+        meta: SnapshotMeta,
+        file: &SnapshotFile,
+        options: &Options,
+    ) -> Result<(), GroupError> {
+        self.making.is_under_way = false;
+        self.making.error = None;
+        let last = meta.last.index;
+        // Meanwhile a leader may have sent a later one.
+        if last > self.raft.storage().snapshot_meta().last.index && self.restoring.is_none() {
+            let keep_after = Index(last.0.saturating_sub(options.keep_entries));
+            self.raft.storage_mut().compact_to(meta, file, keep_after)?;
+        }
+        self.answer_snapshots(&Ok(last));
+        Ok(())
+    }
+
+    pub(super) fn snapshot_failed(&mut self, reason: String) {
+        self.making.is_under_way = false;
+        let failed = Error::Failed { group: self.id, reason: reason.clone() };
+        self.making.error = Some(reason);
+        self.answer_snapshots(&Err(failed));
+    }
+
+    fn answer_snapshots(&mut self, answer: &Result<Index, Error>) {
+        for reply in std::mem::take(&mut self.making.waiting) {
+            reply.send(answer.clone()).ok();
+        }
+    }
+
+    /// Writes the group anew where it holds back too much of the log.
+    pub(super) fn unburden(&mut self, options: &Options) -> Result<(), GroupError> {
+        let is_burden = self.raft.storage().segments_held() > options.segments_held_max;
+        // The file of a snapshot that is being read must stay.
+        if is_burden && self.restoring.is_none() {
+            self.raft.storage_mut().checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Counts elections; and who leads no more cannot say what becomes of its proposals.
+    fn look_at_role(&mut self, counters: &Counters) {
+        let status = self.raft.status();
+        if status.role == RoleName::Leader {
+            counters.elections.add(u64::from(status.term > self.led));
+            self.led = status.term;
+        }
+        let is_over = |it: &Waiting| status.role != RoleName::Leader || it.term != status.term;
+        while let Some(lost) = self.waiting.pop_front_if(|it| is_over(it)) {
+            lost.reply.send(Err(Error::Uncertain)).ok();
+        }
+    }
+
+    fn status(&self) -> GroupStatus {
+        let storage = self.raft.storage();
+        GroupStatus {
+            status: self.raft.status(),
+            incarnation: storage.incarnation(),
+            configuration: self.raft.configuration().clone(),
+            progress: self.raft.progress().to_vec(),
+            first: storage.first_index(),
+            snapshot: storage.snapshot_meta().last.index,
+            is_making_snapshot: self.making.is_under_way,
+            snapshot_error: self.making.error.clone(),
+        }
+    }
+
+    /// The voter to which leadership could go: the one that has most of the log.
+    pub(super) fn heir(&self) -> Option<raft::NodeId> {
+        let voters = &self.raft.configuration().voters;
+        let others = self.raft.progress().iter().filter(|it| voters.contains(&it.id));
+        others.max_by_key(|it| it.match_index).map(|it| it.id)
+    }
+
+    /// The group ends: everybody who waits is told.
+    pub(super) fn end(self, failed: &Error) {
+        for waiting in self.waiting {
+            waiting.reply.send(Err(failed.clone())).ok();
+        }
+        for (_, read) in self.reads {
+            read.reply.send(Err(failed.clone())).ok();
+        }
+        for reply in self.making.waiting {
+            reply.send(Err(failed.clone())).ok();
+        }
+    }
+}

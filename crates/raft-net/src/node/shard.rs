@@ -1,0 +1,348 @@
+//! The node thread: it owns all groups, and turns events into rounds.
+//!
+//! A group that cannot go on ends, and the others go on: its disk failed, its machine failed, or
+//! its core found a contradiction, which it shows by a panic. What it held back stays unsaid. Where
+//! the log failed, which they share, all of them end.
+//!
+//! # What this module does not do
+//!
+//! It never waits but for the next event or tick; see `threads` for who does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+
+use env::clock::{Clock, Timestamp};
+use env::random::{Random, SeededRandom};
+use raft::{Config, DiskLog, DiskStorage, GroupId, NodeId, Raft, Storage};
+
+use super::apply::{self, Job};
+use super::group::{Group, GroupError, Round};
+use super::{Options, threads};
+use crate::mailbox::{Call, Event, Reply};
+use crate::session::Sessions;
+use crate::{Envelope, Error, Mailbox, StateMachine, Transport};
+
+/// Events in one round, so that ticks come in time.
+const EVENTS_MAX: usize = 4_096;
+
+/// Ticks between two looks at what holds the log back.
+const UNBURDEN_TICKS: u64 = 64;
+
+pub(super) struct Shard {
+    options: Options,
+    transport: Box<dyn Transport>,
+    mailbox: Mailbox,
+    clock: Arc<dyn Clock>,
+    random: SeededRandom,
+    groups: BTreeMap<GroupId, Group>,
+    /// Why groups have ended.
+    ended: BTreeMap<GroupId, String>,
+    /// Groups that were touched in this round.
+    touched: BTreeSet<GroupId>,
+    round: Round,
+    /// The number of this round; syncs are asked for by it.
+    number: u64,
+    next_tick: Timestamp,
+    ticks: u64,
+    syncs: Sender<u64>,
+    jobs: Sender<Job>,
+    workers: Vec<JoinHandle<()>>,
+    /// Who waits for the end, and the tick at which it comes.
+    stopping: Option<(Reply<()>, u64)>,
+}
+
+impl Shard {
+    pub(super) fn new(
+        options: Options,
+        log: DiskLog,
+        transport: Box<dyn Transport>,
+        mailbox: Mailbox,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (syncs, rounds) = channel();
+        let (jobs, of_apply) = channel();
+        let (snapshots, of_snapshots) = channel();
+        let inbox = mailbox.inbox();
+        let (log_of_snapshots, inbox_of_snapshots) = (log.clone(), inbox.clone());
+        let (inbox_of_apply, clock_of_log) = (inbox.clone(), Arc::clone(&clock));
+        let workers = vec![
+            threads::spawn("raft-log", move || threads::sync(&log, &rounds, &inbox, &clock_of_log)),
+            threads::spawn("raft-snapshot", move || {
+                threads::snapshot(&log_of_snapshots, &of_snapshots, &inbox_of_snapshots);
+            }),
+            threads::spawn("raft-apply", move || {
+                apply::run(&of_apply, &snapshots, &inbox_of_apply);
+            }),
+        ];
+        Self {
+            random: SeededRandom::new(options.config.seed),
+            next_tick: clock.now() + options.tick,
+            options,
+            transport,
+            mailbox,
+            clock,
+            groups: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            round: Round::default(),
+            number: 1,
+            ticks: 0,
+            syncs,
+            jobs,
+            workers,
+            stopping: None,
+        }
+    }
+
+    /// Runs until the node is stopped, or nobody is left who could speak to it.
+    pub(super) fn run(mut self) {
+        loop {
+            let wait = self.next_tick.saturating_since(self.clock.now());
+            match self.mailbox.receiver.recv_timeout(wait) {
+                Ok(event) => {
+                    self.take(event);
+                    for _ in 0..EVENTS_MAX {
+                        let Ok(event) = self.mailbox.receiver.try_recv() else { break };
+                        self.take(event);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.tick();
+            self.finish_round();
+            if self.is_over() {
+                break;
+            }
+        }
+        self.end();
+    }
+
+    fn take(&mut self, event: Event) {
+        self.mailbox.taken(&event);
+        match event {
+            Event::Call(group, call) => self.call(group, call),
+            Event::Messages(messages) => {
+                for (group, message) in messages {
+                    self.mailbox.inbox.counters.received.add(1);
+                    self.with(group, |group, _, _| {
+                        group.raft.step(message);
+                        Ok(())
+                    });
+                }
+            }
+            Event::Open { storage, machine, reply } => {
+                reply.send(self.open(*storage, machine)).ok();
+            }
+            Event::Groups(reply) => drop(reply.send(Ok(self.groups.keys().copied().collect()))),
+            Event::Stop(reply) => self.stop(reply),
+            Event::Synced(number) => {
+                for id in self.ids() {
+                    self.with(id, |group, _, round| {
+                        group.synced(number, round);
+                        Ok(())
+                    });
+                }
+            }
+            Event::Applied(group, index) => self.with(group, |group, options, round| {
+                group.applied(index, options, round);
+                Ok(())
+            }),
+            Event::SnapshotMade(group, meta, file) => {
+                self.mailbox.inbox.counters.snapshots.add(1);
+                self.with(group, |group, options, _| group.snapshot_made(meta, &file, options));
+            }
+            Event::SnapshotFailed(group, reason) => self.with(group, |group, _, _| {
+                group.snapshot_failed(reason);
+                Ok(())
+            }),
+            Event::Failed(group, reason) => self.fail(group, reason),
+            Event::LogFailed(reason) => self.fail_all(&reason),
+        }
+    }
+
+    fn ids(&self) -> Vec<GroupId> {
+        self.groups.keys().copied().collect()
+    }
+
+    /// Does something with a group, and notes that it was touched. Nothing happens where there is
+    /// no such group: a peer may believe in one that has ended.
+    fn with(
+        &mut self,
+        id: GroupId,
+        act: impl FnOnce(&mut Group, &Options, &mut Round) -> Result<(), GroupError>,
+    ) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        self.touched.insert(id);
+        let act = AssertUnwindSafe(|| act(group, &self.options, &mut self.round));
+        match catch_unwind(act) {
+            Ok(Ok(())) => {}
+            // A failed write has failed for all who share the log.
+            Ok(Err(GroupError::Disk(cause))) => self.fail_all(&cause.to_string()),
+            Ok(Err(cause)) => self.fail(id, cause.to_string()),
+            Err(panic) => self.fail(id, said(&*panic)),
+        }
+    }
+
+    fn call(&mut self, id: GroupId, call: Call) {
+        if self.stopping.is_some() {
+            return;
+        }
+        if let Call::Propose { .. } = call {
+            self.mailbox.inbox.counters.proposals.add(1);
+        }
+        if self.groups.contains_key(&id) {
+            self.with(id, |group, options, round| {
+                group.call(call, options, round);
+                Ok(())
+            });
+        } else {
+            call.refuse(match self.ended.get(&id) {
+                Some(reason) => Error::Failed { group: id, reason: reason.clone() },
+                None => Error::NoGroup { group: id },
+            });
+        }
+    }
+
+    fn open(&mut self, storage: DiskStorage, machine: Box<dyn StateMachine>) -> Result<(), Error> {
+        let id = storage.id();
+        if self.groups.contains_key(&id) {
+            return Err(Error::Exists { group: id });
+        }
+        let (applied, last) = (machine.applied(), storage.last_index());
+        if applied > last {
+            return Err(Error::Ahead { applied: applied.0, last: last.0 });
+        }
+        let damaged = || Error::Failed { group: id, reason: "its sessions are damaged".to_owned() };
+        let rows = machine.rows().map_err(|cause| {
+            let reason = cause.to_string();
+            Error::Failed { group: id, reason }
+        })?;
+        let sessions = Sessions::from_rows(&rows).ok_or_else(damaged)?;
+        let config = Config {
+            incarnation: storage.incarnation(),
+            seed: self.random.next_u64(),
+            entry_bytes_max: self.options.config.entry_bytes_max.min(storage.entry_bytes_max()),
+            ..self.options.config.clone()
+        };
+        let raft = Raft::new(config, storage, applied)?;
+        self.jobs.send(Job::Open(id, machine, sessions)).map_err(|_| Error::Stopped)?;
+        self.ended.remove(&id);
+        self.groups.insert(id, Group::new(id, raft));
+        self.touched.insert(id);
+        Ok(())
+    }
+
+    /// Delivers the ticks that are due, also those that a pause held up: a leader must notice how
+    /// long it was silent.
+    fn tick(&mut self) {
+        let now = self.clock.now();
+        let most = 2 * self.options.config.election_ticks;
+        for _ in 0..most {
+            if self.next_tick > now {
+                return;
+            }
+            self.next_tick = self.next_tick + self.options.tick;
+            self.ticks += 1;
+            let is_due = self.ticks.is_multiple_of(UNBURDEN_TICKS);
+            for id in self.ids() {
+                self.with(id, |group, options, _| {
+                    group.raft.tick();
+                    if is_due { group.unburden(options) } else { Ok(()) }
+                });
+            }
+        }
+        self.next_tick = now + self.options.tick;
+    }
+
+    /// Asks each touched group what is to be done, and has all of it done.
+    fn finish_round(&mut self) {
+        let (number, inbox) = (self.number, self.mailbox.inbox());
+        while let Some(id) = self.touched.pop_first() {
+            self.with(id, |group, _, round| group.pump(number, round, &inbox.counters));
+            self.touched.remove(&id);
+        }
+        let Round { envelopes, jobs, has_written } = std::mem::take(&mut self.round);
+        for job in jobs {
+            // It ends only after this thread.
+            self.jobs.send(job).ok();
+        }
+        self.send(envelopes);
+        if has_written {
+            self.syncs.send(number).ok();
+            self.number += 1;
+        }
+    }
+
+    /// One batch a peer.
+    fn send(&mut self, envelopes: Vec<Envelope>) {
+        let mut batches: BTreeMap<NodeId, Vec<Envelope>> = BTreeMap::new();
+        self.mailbox.inbox.counters.sent.add(envelopes.len() as u64);
+        for envelope in envelopes {
+            batches.entry(envelope.message.to).or_default().push(envelope);
+        }
+        self.mailbox.inbox.counters.batches.add(batches.len() as u64);
+        for (to, batch) in batches {
+            self.transport.send(to, batch);
+        }
+    }
+
+    fn fail(&mut self, id: GroupId, reason: String) {
+        let Some(group) = self.groups.remove(&id) else { return };
+        self.jobs.send(Job::Close(id)).ok();
+        group.end(&Error::Failed { group: id, reason: reason.clone() });
+        self.ended.insert(id, reason);
+    }
+
+    fn fail_all(&mut self, reason: &str) {
+        for id in self.ids() {
+            self.fail(id, reason.to_owned());
+        }
+    }
+
+    /// Begins to end: what is led here is given away first.
+    fn stop(&mut self, reply: Reply<()>) {
+        let patience = u64::from(self.options.config.election_ticks);
+        self.stopping = Some((reply, self.ticks + patience));
+        for id in self.ids() {
+            self.with(id, |group, _, _| {
+                if let Some(heir) = group.heir() {
+                    // Where it cannot be given away there will be an election.
+                    group.raft.transfer(heir).ok();
+                }
+                Ok(())
+            });
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let Some((_, deadline)) = &self.stopping else { return false };
+        let leads = |group: &Group| group.raft.is_leader() && group.heir().is_some();
+        self.ticks >= *deadline || !self.groups.values().any(leads)
+    }
+
+    fn end(mut self) {
+        for (_, group) in std::mem::take(&mut self.groups) {
+            group.end(&Error::Stopped);
+        }
+        let Self { syncs, jobs, workers, stopping, .. } = self;
+        drop((syncs, jobs));
+        for worker in workers {
+            // One that panicked has ended too.
+            worker.join().ok();
+        }
+        if let Some((reply, _)) = stopping {
+            reply.send(Ok(())).ok();
+        }
+    }
+}
+
+/// What a panic says.
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("its state contradicts itself: {}", text.unwrap_or("no reason was given"))
+}

@@ -1,0 +1,77 @@
+//! Clusters of nodes in one process: on simulated disks, over a hub and over TCP.
+
+mod cluster;
+mod failures;
+mod groups;
+mod members;
+mod sessions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use raft::Index;
+
+use crate::{MachineError, Make, Row, StateMachine};
+
+/// A list of all commands: the answer to a command is the list's new length, the answer to a query
+/// is the list. `boom` is a command that the machine does not survive.
+#[derive(Clone, Debug, Default)]
+struct Journal {
+    lines: Arc<Mutex<Vec<Bytes>>>,
+}
+
+impl StateMachine for Journal {
+    fn applied(&self) -> Index {
+        Index::ZERO
+    }
+
+    fn rows(&self) -> Result<Vec<(u64, Bytes)>, MachineError> {
+        Ok(Vec::new())
+    }
+
+    fn apply(&mut self, _index: Index, command: &Bytes) -> Result<Bytes, MachineError> {
+        if command == "boom" {
+            return Err("it cannot be applied".into());
+        }
+        let mut lines = self.lines.lock();
+        lines.push(command.clone());
+        Ok(lines.len().to_string().into())
+    }
+
+    fn commit(&mut self, _index: Index, _rows: &[Row]) -> Result<(), MachineError> {
+        Ok(())
+    }
+
+    fn query(&self, _query: &Bytes) -> Result<Bytes, MachineError> {
+        Ok(self.lines.lock().join(&b","[..]).into())
+    }
+
+    fn snapshot(&self) -> Result<Make, MachineError> {
+        let lines = self.lines.lock().join(&b","[..]);
+        Ok(Box::new(move || Ok(lines)))
+    }
+
+    fn restore(
+        &mut self,
+        _index: Index,
+        data: &Bytes,
+        _rows: &[(u64, Bytes)],
+    ) -> Result<(), MachineError> {
+        let lines = data.split(|byte| *byte == b',').filter(|line| !line.is_empty());
+        *self.lines.lock() = lines.map(Bytes::copy_from_slice).collect();
+        Ok(())
+    }
+}
+
+/// Waits for what must come, and panics where it does not.
+async fn within<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..1_500 {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("after 15 seconds still not: {what}");
+}
