@@ -68,6 +68,19 @@ pub(crate) fn item_of(text: &str, symbol: &str) -> Option<String> {
     Some(lines[..=last].iter().map(|line| inner(line) + "\n").collect())
 }
 
+/// Folders whose files are named by their paths from the root.
+const FOLDERS: [&str; 4] = ["benches/", "crates/", "docs/", "exercises/"];
+
+/// Every path of a text that is named without a symbol.
+pub(crate) fn paths_of_prose(text: &str) -> Vec<String> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let is_path = |it: &&str| {
+        FOLDERS.iter().any(|folder| it.starts_with(folder))
+            && !it.contains(|it: char| it.is_whitespace() || "#*<".contains(it))
+    };
+    quoted.filter(is_path).map(str::to_owned).collect()
+}
+
 /// Every citation of a text: what stands between backticks and has a `#` behind a path.
 pub(crate) fn of_prose(text: &str) -> Vec<String> {
     let quoted = text.split('`').skip(1).step_by(2);

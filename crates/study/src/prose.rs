@@ -61,7 +61,7 @@ pub(crate) fn complaints(root: &Path) -> Result<Vec<String>, Error> {
 
 /// Complaints about one document.
 pub(crate) fn of_document(root: &Path, name: &str, text: &str) -> Vec<String> {
-    let cited = citation::of_prose(text).into_iter();
+    let cited = citation::of_prose(text).into_iter().chain(citation::paths_of_prose(text));
     let mut complaints: Vec<_> = cited
         .filter_map(|it| citation::problem(root, &it))
         .map(|it| format!("{name}: {it}"))

@@ -143,6 +143,7 @@ fn a_citation_of_what_is_gone_is_noticed() {
     assert_eq!(of_readings(root(), &gone).len(), 1);
     let prose = "see `crates/x.rs#f`, not `a#b`, nor `crates/x.rs`, but `docs/a.md#b`";
     assert_eq!(citation::of_prose(prose), ["crates/x.rs#f", "docs/a.md#b"]);
+    assert_eq!(citation::paths_of_prose(prose), ["crates/x.rs"]);
 }
 
 #[test]

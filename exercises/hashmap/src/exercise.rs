@@ -3,6 +3,9 @@
 //! Take atomics and locks from `harness::sync`: in a plain build they are those of the standard
 //! library, and under the explorer of schedules they are its own. What is no stage's point is in
 //! `scaffold.rs`, ready to be used.
+//!
+//! Stages 6 to 8 free memory by hand, and `unsafe` is denied here. When you come to them, put this
+//! below these lines: `#![expect(unsafe_code, reason = "stages 6 to 8 free memory by hand")]`.
 
 use std::marker::PhantomData;
 
