@@ -92,7 +92,8 @@ mod pool;
 mod profile;
 #[cfg(not(any(loom, shuttle)))]
 mod purger;
-#[cfg(all(feature = "secure", not(any(loom, shuttle))))]
+#[cfg(not(any(loom, shuttle)))]
+#[cfg_attr(not(feature = "secure"), path = "secure/absent.rs")]
 mod secure;
 #[cfg(not(any(loom, shuttle)))]
 mod segment;
