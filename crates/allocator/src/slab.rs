@@ -62,7 +62,7 @@ pub(crate) enum Kind {
 pub(crate) struct Slab {
     owner: AtomicUsize,
     pub(crate) free: Cell<Option<Block>>,
-    /// Blocks that are out, and allocations until the next sample. One more is out while the slab is `kept`.
+    /// Blocks that are out, one more while the slab is `kept`; allocations until the next sample.
     pub(crate) counts: Cell<Counts>,
     /// Blocks that have ever been handed out: the others were never touched.
     pub(crate) carved: Cell<u32>,
