@@ -101,8 +101,7 @@ pub(crate) fn distance(state: &mut u64) -> isize {
 }
 
 /// A block of `size` bytes is a sample; `slab` is the descriptor of its span.
-#[cold]
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn record(slab: &'static Slab, size: usize) {
     let Some(rate) = rate() else { return };
     let stack = capture::stack();

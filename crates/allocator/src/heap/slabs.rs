@@ -14,6 +14,7 @@ use crate::slab::{FULL, Kind, Slab};
 const KEPT_MAX: usize = 256 << 10;
 
 impl Heap {
+    #[inline]
     pub(super) fn allocate_from_slabs(&'static self, class: usize, align: usize) -> Fresh {
         if self.handover.0.has_parcels() {
             self.take_parcels();
