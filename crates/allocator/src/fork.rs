@@ -18,14 +18,12 @@ pub(crate) fn register() {
 extern "C" fn before() {
     WORLD.close();
     profile::close();
-    #[cfg(feature = "secure")]
     if crate::secure::is_on() {
         crate::secure::close();
     }
 }
 
 extern "C" fn after() {
-    #[cfg(feature = "secure")]
     if crate::secure::is_on() {
         crate::secure::open();
     }
@@ -37,7 +35,6 @@ extern "C" fn in_child() {
     after();
     crate::purger::forget();
     profile::forget_file();
-    #[cfg(feature = "secure")]
     if crate::secure::is_on() {
         crate::secure::reseed();
     }

@@ -9,7 +9,6 @@ use crate::heap::{Fresh, Heap};
 use crate::local;
 use crate::options::Options;
 use crate::profile::Profile;
-#[cfg(feature = "secure")]
 use crate::secure;
 use crate::segment::{first, slab_of};
 use crate::stats::Stats;
@@ -51,7 +50,6 @@ impl Strata {
     /// Gives back to the system what can be given back now: what this thread keeps for later, what
     /// threads left that have ended, and all that is free.
     pub fn collect(&self) {
-        #[cfg(feature = "secure")]
         if secure::is_on() {
             secure::collect();
         }
@@ -70,7 +68,6 @@ impl Strata {
     /// The block came from this allocator, is not free, and nobody uses it any more.
     #[inline]
     pub unsafe fn free(&self, block: NonNull<u8>) {
-        #[cfg(feature = "secure")]
         if secure::is_on() {
             return secure::free(block, None);
         }
@@ -86,7 +83,6 @@ impl Strata {
     ///
     /// The block came from this allocator and is not free; the size is above zero.
     pub unsafe fn resize(&self, block: NonNull<u8>, align: usize, size: usize) -> *mut u8 {
-        #[cfg(feature = "secure")]
         if secure::is_on() {
             return secure::reallocate(block, None, size);
         }
@@ -104,7 +100,6 @@ impl Strata {
     ///
     /// The block came from this allocator and is not free.
     pub unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
-        #[cfg(feature = "secure")]
         if secure::is_on() {
             return secure::usable_size(block);
         }
@@ -126,7 +121,6 @@ impl Strata {
     #[inline(never)]
     fn allocate_slow(&self, size: usize, align: usize) -> Fresh {
         // In secure mode no thread ever gets a heap, so that every allocation comes here.
-        #[cfg(feature = "secure")]
         if self.is_secure() {
             let start = secure::allocate(size, align, secure::Owner::COMMON);
             return Fresh { start, zero: true };
@@ -137,7 +131,6 @@ impl Strata {
         }
     }
 
-    #[cfg(feature = "secure")]
     fn is_secure(&self) -> bool {
         local::set_up(&self.options);
         secure::is_on()
@@ -161,11 +154,9 @@ unsafe impl GlobalAlloc for Strata {
     }
 
     #[inline]
-    #[cfg_attr(not(feature = "secure"), expect(unused_variables, reason = "only secure mode asks"))]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller frees a block, which is not null.
         let block = unsafe { NonNull::new_unchecked(block) };
-        #[cfg(feature = "secure")]
         if secure::is_on() {
             return secure::free(block, Some(layout));
         }
@@ -190,7 +181,6 @@ unsafe impl GlobalAlloc for Strata {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller hands in a block, which is not null.
         let block = unsafe { NonNull::new_unchecked(block) };
-        #[cfg(feature = "secure")]
         if secure::is_on() {
             return secure::reallocate(block, Some(layout), size);
         }

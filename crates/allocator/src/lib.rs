@@ -94,6 +94,8 @@ mod profile;
 mod purger;
 #[cfg(all(feature = "secure", not(any(loom, shuttle))))]
 mod secure;
+#[cfg(all(not(feature = "secure"), not(any(loom, shuttle))))]
+mod secure_absent;
 #[cfg(not(any(loom, shuttle)))]
 mod segment;
 #[cfg(not(any(loom, shuttle)))]
@@ -114,6 +116,8 @@ pub use object::Heap;
 pub use options::Options;
 #[cfg(not(any(loom, shuttle)))]
 pub use profile::Profile;
+#[cfg(all(not(feature = "secure"), not(any(loom, shuttle))))]
+use secure_absent as secure;
 #[cfg(not(any(loom, shuttle)))]
 pub use stats::Stats;
 

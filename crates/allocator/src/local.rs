@@ -136,7 +136,6 @@ pub(crate) fn set_up(options: &Options) {
         return;
     }
     WORLD.set_options(environment::overrule(*options));
-    #[cfg(feature = "secure")]
     if WORLD.options().secure {
         crate::secure::start();
     }
@@ -152,7 +151,6 @@ pub(crate) fn set_up(options: &Options) {
     // These may allocate.
     crate::fork::register();
     profile::watch_exit();
-    #[cfg(feature = "secure")]
     if WORLD.options().secure {
         crate::secure::watch_exit();
     }

@@ -20,7 +20,6 @@ use crate::heap::{Heap as Slabs, Role};
 use crate::local;
 use crate::lock::Locked;
 use crate::options::Options;
-#[cfg(feature = "secure")]
 use crate::secure;
 use crate::world::WORLD;
 
@@ -46,7 +45,6 @@ pub struct Heap {
 #[derive(Debug)]
 enum Blocks {
     Ordinary(Locked<&'static Slabs>),
-    #[cfg(feature = "secure")]
     Secure(secure::Owner),
 }
 
@@ -54,7 +52,6 @@ impl Heap {
     /// A heap without blocks; `None` where there is no memory.
     pub fn new() -> Option<Self> {
         local::set_up(&Options::new());
-        #[cfg(feature = "secure")]
         if secure::is_on() {
             return Some(Self { blocks: Blocks::Secure(secure::Owner::fresh()) });
         }
@@ -72,7 +69,6 @@ impl Heap {
         let (size, align) = (layout.size().max(1), layout.align());
         NonNull::new(match &self.blocks {
             Blocks::Ordinary(slabs) => slabs.with(|slabs| slabs.allocate(size, align)),
-            #[cfg(feature = "secure")]
             Blocks::Secure(owner) => secure::allocate(size, align, *owner),
         })
     }
@@ -95,7 +91,6 @@ impl Heap {
     pub unsafe fn destroy(self) {
         match &self.blocks {
             Blocks::Ordinary(slabs) => slabs.with(|slabs| slabs.forget_all()),
-            #[cfg(feature = "secure")]
             Blocks::Secure(owner) => secure::destroy(*owner),
         }
     }
@@ -105,7 +100,6 @@ impl Drop for Heap {
     fn drop(&mut self) {
         match &self.blocks {
             Blocks::Ordinary(slabs) => slabs.with(|slabs| slabs.retire()),
-            #[cfg(feature = "secure")]
             Blocks::Secure(_) => {}
         }
     }

@@ -14,10 +14,7 @@
 
 /// Options of the allocator; a constant, so that a static can hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "secure",
-    expect(clippy::struct_excessive_bools, reason = "each is a switch by itself")
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch by itself")]
 pub struct Options {
     pub(crate) decay_ms: u64,
     pub(crate) huge_pages: bool,
@@ -25,7 +22,6 @@ pub struct Options {
     pub(crate) profile: Option<&'static str>,
     pub(crate) profile_rate: usize,
     pub(crate) leaks: bool,
-    #[cfg(feature = "secure")]
     pub(crate) secure: bool,
 }
 
@@ -48,7 +44,6 @@ impl Options {
             profile: None,
             profile_rate: 512 << 10,
             leaks: false,
-            #[cfg(feature = "secure")]
             secure: true,
         }
     }

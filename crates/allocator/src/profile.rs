@@ -1,8 +1,8 @@
 //! A heap profile: which call stacks allocated what, and hold how much of it now.
 //!
 //! ```text
-//!   heap: bytes left until the next sample ---below zero---> the block becomes a span of its own,
-//!         (one subtraction on the fast path)                 and its descriptor names its stack
+//!   slab: allocations until the next sample --none left--> the block becomes a span of its own,
+//!         (in the word that counts its blocks)             and its descriptor names its stack
 //!                                                                  |
 //!   free: a span is no business of the fast path ------------------'-> counted off
 //! ```
@@ -101,8 +101,7 @@ pub(crate) fn distance(state: &mut u64) -> isize {
 }
 
 /// A block of `size` bytes is a sample; `slab` is the descriptor of its span.
-#[cold]
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn record(slab: &'static Slab, size: usize) {
     let Some(rate) = rate() else { return };
     let stack = capture::stack();

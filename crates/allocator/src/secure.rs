@@ -41,6 +41,7 @@ mod large;
 mod plan;
 mod quarantine;
 mod random;
+mod verdict;
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
@@ -49,7 +50,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use self::class::Class;
 use self::large::Large;
 use self::plan::{ALL, Plan};
-use crate::abort;
 use crate::lock::Locked;
 use crate::os::guarded;
 use crate::stats::Stats;
@@ -113,7 +113,7 @@ pub(crate) fn is_on() -> bool {
 pub(crate) fn start() {
     let reserved = PLAN.reserve() && CLASSES.iter().all(|it| it.with(|class| class.start(&PLAN)));
     if !reserved {
-        abort::die(format_args!("there are no addresses for secure mode"));
+        verdict::die(format_args!("there are no addresses for secure mode"));
     }
     reseed();
     ON.store(true, Ordering::Relaxed); // Relaxed: see `is_on`.

@@ -22,10 +22,13 @@
 
 #![expect(unsafe_code, reason = "descriptors are shared between threads by the rules above")]
 
+mod counts;
+
 use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub(crate) use self::counts::Counts;
 use crate::block::Block;
 use crate::planted::{self, Bug};
 use crate::size_class::{SLICE, size_of_class, slices_of_class};
@@ -59,13 +62,16 @@ pub(crate) enum Kind {
 pub(crate) struct Slab {
     owner: AtomicUsize,
     pub(crate) free: Cell<Option<Block>>,
-    /// Blocks that are out, and one more while the slab is `kept`.
-    pub(crate) used: Cell<u32>,
+    /// Blocks that are out, one more while the slab is `kept`; allocations until the next sample.
+    pub(crate) counts: Cell<Counts>,
     /// Blocks that have ever been handed out: the others were never touched.
     pub(crate) carved: Cell<u32>,
     pub(crate) capacity: Cell<u32>,
     /// Slices, for a slab or a span.
     pub(crate) slices: Cell<u32>,
+    /// For a span whose block is a sample of the heap profile, the number of its call stack, and
+    /// one; else zero.
+    sample: Cell<u32>,
     pub(crate) next: Cell<Option<&'static Slab>>,
     pub(crate) prev: Cell<Option<&'static Slab>>,
     pub(crate) kind: Cell<Kind>,
@@ -76,9 +82,6 @@ pub(crate) struct Slab {
     pub(crate) zero: Cell<bool>,
     /// Empty, and kept all the same: see `heap`.
     pub(crate) kept: Cell<bool>,
-    /// For a span whose block is a sample of the heap profile, the number of its call stack, and
-    /// one; else zero.
-    sample: Cell<u32>,
 }
 
 const _: () = assert!(size_of::<Slab>() == 64);
@@ -93,7 +96,7 @@ impl Slab {
         Self {
             owner: AtomicUsize::new(0),
             free: Cell::new(None),
-            used: Cell::new(0),
+            counts: Cell::new(Counts::new(0)),
             carved: Cell::new(0),
             capacity: Cell::new(0),
             slices: Cell::new(0),
@@ -133,7 +136,7 @@ impl Slab {
         let excess = usize::from(planted::is(Bug::SlabTooLong));
         let capacity = slices * SLICE / size_of_class(class) + excess;
         self.free.set(None);
-        self.used.set(0);
+        self.counts.set(Counts::new(Counts::LEFT_MAX));
         self.carved.set(0);
         self.capacity.set(u32::try_from(capacity).expect("at most 4096 blocks"));
         self.slices.set(u32::try_from(slices).expect("at most eight slices"));
@@ -160,9 +163,8 @@ impl Slab {
     /// asked for. A span has no blocks to count, so that there is room for them.
     pub(crate) fn set_sample(&self, stack: u32, bytes: usize) {
         self.sample.set(stack + 1);
-        let high = u32::try_from(bytes >> 32).expect("addresses have fewer bits");
-        self.carved.set(high);
-        self.used.set(u32::try_from(bytes & 0xFFFF_FFFF).expect("32 bits"));
+        self.carved.set(u32::try_from(bytes >> 32).expect("addresses have fewer bits"));
+        self.capacity.set(u32::try_from(bytes & 0xFFFF_FFFF).expect("32 bits"));
     }
 
     /// Whether it is one.
@@ -174,7 +176,7 @@ impl Slab {
     /// Takes the mark off; what [`set_sample`](Self::set_sample) was told.
     pub(crate) fn take_sample(&self) -> Option<(u32, usize)> {
         let stack = self.sample.take().checked_sub(1)?;
-        Some((stack, (self.carved.get() as usize) << 32 | self.used.get() as usize))
+        Some((stack, (self.carved.get() as usize) << 32 | self.capacity.get() as usize))
     }
 
     /// Size of the blocks.
@@ -186,12 +188,13 @@ impl Slab {
         }
     }
 
-    /// Takes a free block.
+    /// Takes a free block; `None` where there is none, and where it is time for a sample.
     #[inline(always)]
     pub(crate) fn pop(&self) -> Option<Block> {
         let block = self.free.get()?;
+        let counts = self.counts.get().taken()?;
         self.free.set(block.next());
-        self.used.set(self.used.get() + 1);
+        self.counts.set(counts);
         Some(block)
     }
 
@@ -204,6 +207,7 @@ impl Slab {
         if carved == capacity {
             return None;
         }
+        let counts = self.counts.get().taken()?;
         let size = self.block_size();
         let count = u32::try_from(PAGE / size).expect("small").clamp(1, capacity - carved);
         let block = |index: u32| {
@@ -219,7 +223,7 @@ impl Slab {
             self.free.set(Some(block(carved + 1)));
         }
         self.carved.set(carved + count);
-        self.used.set(self.used.get() + 1);
+        self.counts.set(counts);
         Some(block(carved))
     }
 }

@@ -38,7 +38,7 @@ impl Stats {
         world.pool.each_segment(|segment| {
             for slab in (HEAD..SLICES).map(|index| segment.slab(index)) {
                 stats.live += match slab.kind.get() {
-                    Kind::Slab => slab.used.get() as usize * slab.block_size(),
+                    Kind::Slab => slab.counts.get().used() as usize * slab.block_size(),
                     Kind::Span => slab.block_size(),
                     _ => 0,
                 };
@@ -52,7 +52,6 @@ impl Stats {
         stats.purged = pool.purged.load(Ordering::Relaxed);
         stats.huge_pages = pool.huge.load(Ordering::Relaxed);
         stats.orphans = world.orphans.load(Ordering::Relaxed);
-        #[cfg(feature = "secure")]
         if crate::secure::is_on() {
             crate::secure::count(&mut stats);
         }

@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use super::post;
+use super::ownership::post;
 use crate::block::Block;
 use crate::slab::Slab;
 

@@ -53,7 +53,7 @@ extern "C" fn visit(context: *mut Context, stack: *mut c_void) -> c_int {
 }
 
 /// The stack of the caller.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn stack() -> Stack {
     let mut stack = Stack { depth: 0, frames: [0; FRAMES] };
     // SAFETY: the place lives as long as the call.

@@ -17,8 +17,8 @@ use super::contents::Bytes;
 use super::plan::{PAGE, Place, Plan, ZERO, slab_size, slot_size, slots_in_slab};
 use super::quarantine::Quarantine;
 use super::random::Random;
+use super::verdict;
 use super::{Act, Owner, Request};
-use crate::abort;
 use crate::bitmap::Bitmap;
 use crate::os::{Linux, Os, guarded};
 use crate::size_class::SLICE;
@@ -210,24 +210,24 @@ impl Class {
     fn judge(&self, place: Place, block: NonNull<u8>, act: Act) -> (usize, Slot) {
         let count = slots_in_slab(self.class);
         if place.slab >= self.opened || place.slot >= count {
-            abort::foreign(block, act.verb);
+            verdict::foreign(block, act.verb);
         }
         let number = place.slab * count + place.slot;
         let slot = self.tables().slots[number].get();
         match slot.state {
             State::Out if place.inside > 0 => {
                 let size = usize::from(slot.size);
-                abort::inside(block, self.address(number), size, act.verb);
+                verdict::inside(block, self.address(number), size, act.verb);
             }
             State::Out => {}
-            State::Quarantined | State::Left => abort::freed_before(block, act.verb),
-            State::Free => abort::foreign(block, act.verb),
+            State::Quarantined | State::Left => verdict::freed_before(block, act.verb),
+            State::Free => verdict::foreign(block, act.verb),
         }
         if let Some(layout) = act.layout
             && (layout.size() != usize::from(slot.size) || layout.align() != 1 << slot.align_log2)
         {
             let known = (usize::from(slot.size), 1 << slot.align_log2);
-            abort::mismatch(block, known, layout, act.verb);
+            verdict::mismatch(block, known, layout, act.verb);
         }
         self.expect_whole(number);
         for neighbour in [number.checked_sub(1), Some(number + 1)].into_iter().flatten() {
@@ -244,7 +244,7 @@ impl Class {
         let slot = self.tables().slots[number].get();
         match (slot.state, self.bytes_of(number)) {
             (State::Out, Some(bytes)) if !bytes.from(usize::from(slot.size)).is_canary() => {
-                abort::overrun(self.address(number), usize::from(slot.size));
+                verdict::overrun(self.address(number), usize::from(slot.size));
             }
             (State::Quarantined, _) => self.expect_untouched(number),
             _ => {}
@@ -253,7 +253,7 @@ impl Class {
 
     fn expect_untouched(&self, slot: usize) {
         if self.bytes_of(slot).is_some_and(|bytes| !bytes.is_zero()) {
-            abort::written_while_free(self.address(slot));
+            verdict::written_while_free(self.address(slot));
         }
     }
 

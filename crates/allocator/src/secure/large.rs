@@ -15,8 +15,8 @@ use std::ptr::NonNull;
 use self::table::{Entry, Table};
 use super::contents::Bytes;
 use super::plan::PAGE;
+use super::verdict;
 use super::{Act, Owner, Request};
-use crate::abort;
 use crate::os::{Linux, Os, guarded};
 use crate::segment::SEGMENT;
 
@@ -86,17 +86,17 @@ impl Large {
         let address = block.addr().get();
         let Some(entry) = self.table.get(address) else {
             if let Some(around) = self.table.iter().find(|it| it.holds(address) && !it.freed) {
-                abort::inside(block, address_of(around.start), around.size, act.verb);
+                verdict::inside(block, address_of(around.start), around.size, act.verb);
             }
-            abort::foreign(block, act.verb);
+            verdict::foreign(block, act.verb);
         };
         if entry.freed {
-            abort::freed_before(block, act.verb);
+            verdict::freed_before(block, act.verb);
         }
         if let Some(layout) = act.layout
             && (layout.size() != entry.size || layout.align() != entry.align)
         {
-            abort::mismatch(block, (entry.size, entry.align), layout, act.verb);
+            verdict::mismatch(block, (entry.size, entry.align), layout, act.verb);
         }
         expect_whole(&entry);
         entry
@@ -161,10 +161,10 @@ fn expect_whole(entry: &Entry) {
     let bytes = bytes_of(entry);
     let before = entry.start - entry.opened;
     if !bytes.from(before + entry.size).is_canary() {
-        abort::overrun(address_of(entry.start), entry.size);
+        verdict::overrun(address_of(entry.start), entry.size);
     }
     // SAFETY: as in `bytes_of`.
     if !unsafe { Bytes::new(address_of(entry.opened), before) }.is_zero() {
-        abort::underrun(address_of(entry.start), entry.size);
+        verdict::underrun(address_of(entry.start), entry.size);
     }
 }

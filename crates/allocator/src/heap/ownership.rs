@@ -1,0 +1,126 @@
+//! What a heap has to do with other threads: their parcels, and its own end.
+//!
+//! The protocol is that of [`handover`](crate::handover); here is what is done with what it yields.
+
+use std::sync::atomic::Ordering;
+
+use super::{Heap, NO_SLAB, Role, owner_of, slab_of_block};
+use crate::block::Block;
+use crate::handover::Posted;
+use crate::planted::{self, Bug};
+use crate::profile;
+use crate::segment::{HEAD, SLICES};
+use crate::size_class::CLASSES;
+use crate::slab::{FLAGS, FULL, Slab};
+
+impl Heap {
+    /// Takes in what other threads freed.
+    #[inline(never)]
+    pub(super) fn take_parcels(&'static self) {
+        let mut next = self.handover.0.take();
+        while let Some(last) = next {
+            next = last.below();
+            let slab = slab_of_block(last);
+            if slab.owner() & !FLAGS == self.address() {
+                self.unpack(slab, last);
+            } else {
+                // The slab was taken over since the parcel was sent. An orphan among its owners
+                // takes the parcel in when it is claimed.
+                owner_of(slab).handover.0.post(last);
+            }
+        }
+    }
+
+    /// Puts the blocks of a parcel before the free list of their slab.
+    fn unpack(&'static self, slab: &'static Slab, last: Block) {
+        let count = last.count();
+        let first = last.next();
+        last.set_next(slab.free.get());
+        slab.free.set(first);
+        if slab.owner() & FULL != 0 {
+            slab.set_flag(FULL, false);
+            self.link(slab);
+        }
+        let counts = slab.counts.get().given(count);
+        slab.counts.set(counts);
+        if counts.used() == 0 {
+            self.emptied(slab);
+        }
+    }
+
+    /// Becomes the owner of an orphan.
+    pub(crate) fn claim(&self) -> bool {
+        let claimed = self.handover.0.claim();
+        if claimed {
+            self.world().orphans.fetch_sub(1, Ordering::Relaxed); // Relaxed: a hint.
+        }
+        claimed
+    }
+
+    /// Takes in what is there, and gives back what is empty.
+    pub(crate) fn settle(&'static self) {
+        self.take_parcels();
+        self.release_kept();
+    }
+
+    /// Gives the heap up: its thread ends, or somebody claimed it for a moment.
+    pub(crate) fn leave(&'static self) {
+        if !planted::is(Bug::ForgetsParcels) {
+            self.outgoing.flush();
+        }
+        self.release_spans();
+        // Counted first, so that the count never falls below zero.
+        self.world().orphans.fetch_add(1, Ordering::Relaxed); // Relaxed: a hint.
+        loop {
+            self.settle();
+            if self.handover.0.leave() {
+                return;
+            }
+        }
+    }
+
+    /// A heap of one's own is dropped: it is left as the heap of a thread is.
+    pub(crate) fn retire(&'static self) {
+        self.role.set(Role::Thread);
+        self.leave();
+    }
+
+    /// Gives all slabs and spans back, whatever is out.
+    pub(crate) fn forget_all(&'static self) {
+        self.release_spans();
+        self.handover.0.take();
+        for class in 0..CLASSES {
+            self.lasts[class].set(&NO_SLAB.0);
+            self.set_current(class, &NO_SLAB.0);
+        }
+        self.kept.set(0);
+        let mut mine: Option<&'static Slab> = None;
+        self.world().pool.each_segment(|segment| {
+            for slab in (HEAD..SLICES).map(|index| segment.slab(index)) {
+                if slab.owner() & !FLAGS == self.address() {
+                    slab.next.set(mine.replace(slab));
+                }
+            }
+        });
+        while let Some(slab) = mine {
+            mine = slab.next.take();
+            profile::forget(slab);
+            self.release(slab);
+        }
+    }
+
+    /// Gives back what the heap keeps for later.
+    pub(crate) fn collect(&'static self) {
+        self.outgoing.flush();
+        self.release_spans();
+        self.settle();
+    }
+}
+
+/// Posts a parcel to the owner of its slab, or sees to it that an orphan takes it in.
+pub(super) fn post(slab: &'static Slab, last: Block) {
+    let owner = owner_of(slab);
+    if owner.handover.0.post(last) == Posted::ToOrphan && owner.claim() {
+        owner.leave();
+    }
+}

@@ -1,0 +1,187 @@
+//! The slabs of a heap: where an allocation finds one, and where an empty one goes.
+//!
+//! The lists, and which slabs are on none, are in the header of [`heap`](super).
+
+use std::sync::atomic::Ordering;
+
+use super::{Fresh, Heap, NO_SLAB};
+use crate::block::Block;
+use crate::segment::Segment;
+use crate::size_class::{CLASSES, SMALL, size_of_class, slices_of_class};
+use crate::slab::{FULL, Kind, Slab};
+
+/// Bytes of empty slabs that a heap keeps.
+const KEPT_MAX: usize = 256 << 10;
+
+impl Heap {
+    #[inline]
+    pub(super) fn allocate_from_slabs(&'static self, class: usize, align: usize) -> Fresh {
+        if self.handover.0.has_parcels() {
+            self.take_parcels();
+        }
+        loop {
+            let slab = self.bins[class].get();
+            if slab.counts.get().is_due() && !is_none(slab) {
+                let sample = self.allocate_sample(slab, align);
+                if !sample.start.is_null() {
+                    return sample;
+                }
+            }
+            if let Some(block) = slab.pop() {
+                return Fresh { start: block.as_ptr(), zero: false };
+            }
+            if let Some(block) = Self::carve(slab) {
+                return Fresh { start: block.as_ptr(), zero: slab.zero.get() };
+            }
+            if is_none(slab) {
+                self.outgoing.flush();
+                if !self.adopt_slab(class) && !self.add_slab(class) {
+                    return Fresh::NULL;
+                }
+            } else {
+                self.unlink(slab);
+                Self::unkeep(slab);
+                slab.set_flag(FULL, true);
+            }
+        }
+    }
+
+    fn carve(slab: &'static Slab) -> Option<Block> {
+        if slab.carved.get() == slab.capacity.get() {
+            return None;
+        }
+        let (segment, index) = Segment::of_slab(slab);
+        slab.carve(segment.slice(index))
+    }
+
+    fn add_slab(&'static self, class: usize) -> bool {
+        let slices = slices_of_class(class);
+        let world = self.world();
+        let Some(run) = world.pool.take(world, slices, 1) else { return false };
+        run.slab.format(self.address(), class, run.zero);
+        self.arm(run.slab);
+        let (segment, index) = Segment::of_slab(run.slab);
+        for offset in 1..slices {
+            let inside = segment.slab(index + offset);
+            inside.kind.set(Kind::Inside);
+            inside.offset.set(u8::try_from(offset).expect("at most seven"));
+            inside.set_owner(0);
+        }
+        self.link(run.slab);
+        true
+    }
+
+    /// Takes a slab of this class over from a heap whose thread has ended.
+    fn adopt_slab(&'static self, class: usize) -> bool {
+        let world = self.world();
+        // Relaxed: a hint.
+        if world.orphans.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let mut adopted = false;
+        world.visit_orphans(|orphan| {
+            orphan.take_parcels();
+            let slab = orphan.bins[class].get();
+            if !is_none(slab) {
+                orphan.unlink(slab);
+                Self::unkeep(slab);
+                slab.set_owner(self.address());
+                self.link(slab);
+                adopted = true;
+            }
+            adopted
+        });
+        adopted
+    }
+
+    /// Puts a slab at the end of its list.
+    pub(super) fn link(&self, slab: &'static Slab) {
+        let class = usize::from(slab.class.get());
+        let last = self.lasts[class].replace(slab);
+        slab.next.set(None);
+        if is_none(last) {
+            slab.prev.set(None);
+            self.set_current(class, slab);
+        } else {
+            slab.prev.set(Some(last));
+            last.next.set(Some(slab));
+        }
+    }
+
+    /// Takes a slab out of its list.
+    pub(super) fn unlink(&self, slab: &'static Slab) {
+        let class = usize::from(slab.class.get());
+        let (prev, next) = (slab.prev.take(), slab.next.take());
+        match prev {
+            Some(prev) => prev.next.set(next),
+            None => self.set_current(class, next.unwrap_or(&NO_SLAB.0)),
+        }
+        match next {
+            Some(next) => next.prev.set(prev),
+            None => self.lasts[class].set(prev.unwrap_or(&NO_SLAB.0)),
+        }
+    }
+
+    pub(super) fn set_current(&self, class: usize, slab: &'static Slab) {
+        self.bins[class].set(slab);
+        let size = size_of_class(class);
+        if size <= SMALL {
+            let from = if class == 0 { 0 } else { size_of_class(class - 1) / 8 + 1 };
+            self.small[from..=size / 8].iter().for_each(|words| words.set(slab));
+        }
+    }
+
+    /// A slab has lost its last block.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn emptied(&'static self, slab: &'static Slab) {
+        let class = usize::from(slab.class.get());
+        if !std::ptr::eq(self.bins[class].get(), slab) {
+            self.unlink(slab);
+            self.release(slab);
+            return;
+        }
+        slab.kept.set(true);
+        slab.counts.set(slab.counts.get().with_used(1));
+        self.kept.set(self.kept.get() + touched(slab));
+        if self.kept.get() > KEPT_MAX {
+            self.release_kept();
+        }
+    }
+
+    /// Counts a slab right that was kept.
+    pub(super) fn unkeep(slab: &'static Slab) {
+        if slab.kept.replace(false) {
+            slab.counts.set(slab.counts.get().given(1));
+        }
+    }
+
+    /// Gives back the slabs that are kept and still empty.
+    pub(super) fn release_kept(&'static self) {
+        self.kept.set(0);
+        for class in 0..CLASSES {
+            let slab = self.bins[class].get();
+            if slab.kept.get() {
+                Self::unkeep(slab);
+                if slab.counts.get().used() == 0 {
+                    self.unlink(slab);
+                    self.release(slab);
+                }
+            }
+        }
+    }
+
+    pub(super) fn release(&self, slab: &'static Slab) {
+        let world = self.world();
+        world.pool.give(world, slab, slab.slices.get() as usize);
+    }
+}
+
+fn is_none(slab: &Slab) -> bool {
+    std::ptr::eq(slab, &raw const NO_SLAB.0)
+}
+
+/// Bytes of a slab that may have been touched.
+fn touched(slab: &Slab) -> usize {
+    slab.carved.get() as usize * slab.block_size()
+}
