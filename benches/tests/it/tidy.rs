@@ -196,7 +196,7 @@ const UPPER: [&str; 3] = ["benches", "kv", "study"];
 const EXERCISE: &str = "exercise-";
 
 /// Which build may stand on which other build.
-const STANDS_ON: [(&str, &str); 5] = [
+const STANDS_ON: [(&str, &str); 6] = [
     ("rate-limiter", "hashmap"),
     ("allocator-preload", "allocator"),
     ("lsm", "wal"),
