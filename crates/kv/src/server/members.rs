@@ -37,9 +37,16 @@ pub(super) async fn require_new(settings: &Settings) -> Result<(), ServeError> {
 }
 
 impl Server {
-    /// Tells the transport where everybody is: as they have said, or as this server was told.
+    /// Tells the transport where everybody is, as they have said, or as this server was told; and
+    /// who is nobody any more.
     pub(super) fn meet(&self) {
         let announced = self.view.servers();
+        for peer in self.transport.peers() {
+            let is_told = self.settings.peers.contains_key(&peer.id);
+            if !is_told && !announced.contains_key(&peer.id) {
+                self.transport.remove_peer(peer.id);
+            }
+        }
         let told = self.settings.peers.iter().filter(|(id, _)| !announced.contains_key(*id));
         for (id, address) in told.chain(&announced) {
             self.transport.set_peer(*id, &address.raft());
