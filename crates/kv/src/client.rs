@@ -33,7 +33,7 @@ pub enum ClientError {
         reason: String,
     },
     /// Nobody answered for so long.
-    #[error("no server has answered for {} s ({last}); a write may be done or not", after.as_secs())]
+    #[error("no server answered within {} s ({last}); a write may be done or not", after.as_secs())]
     TimedOut {
         /// For how long it was tried.
         after: Duration,
@@ -174,20 +174,10 @@ impl Client {
         Asked::Elsewhere("servers name each other as the leader".to_owned())
     }
 
-    /// The status of one server.
-    pub async fn status(server: &str) -> Result<Value, ClientError> {
-        let reply = request(server, "GET", "/status", None, PATIENCE).await;
-        let failed = |reason: String| ClientError::Refused { reason };
-        let reply = reply.map_err(|cause| failed(format!("{server}: {cause}")))?;
-        if reply.status == 200 {
-            return Ok(reply.body);
-        }
-        Err(failed(format!("{server}: {}", reply.body["error"])))
-    }
-
-    /// Adds a server that was started to join.
+    /// Adds a server that was started to join, once it answers.
     pub async fn add(&mut self, id: u64, address: &Address) -> Result<Value, ClientError> {
-        let status = Self::status(&address.http()).await?;
+        let mut newcomer = Self::new(vec![address.http()], self.patience);
+        let status = newcomer.call("GET", "/status", None).await?;
         if status["id"].as_u64() != Some(id) {
             let reason = format!("server {} is at {address}, not {id}", status["id"]);
             return Err(ClientError::Refused { reason });

@@ -13,16 +13,16 @@
 //! ```
 //!
 //! A write is a [`Command`] in the replicated log, and its answer what the [`Machine`] made of it.
-//! A read first asks for a barrier: once it returns, the store has all that was committed before the
-//! read began, and is read by whatever thread serves the request. A stale read does without it.
+//! A read first asks for a barrier: once it returns, the store has all that was committed before
+//! the read began, and is read by whatever thread serves the request. A stale read does without it.
 //!
 //! Any server takes any request: writes are sent on to the leader by a redirect. The addresses of
 //! all members are part of the replicated state, so that a newcomer is found by everybody.
 //!
 //! # What this crate does not do
 //!
-//! Keys and values are text, for they travel in JSON. It has one group, so that one leader takes all
-//! writes. It asks nobody who they are: keep it on a network that is trusted.
+//! Keys and values are text, for they travel in JSON. It has one group, so that one leader takes
+//! all writes. It asks nobody who they are: keep it on a network that is trusted.
 
 mod address;
 mod client;

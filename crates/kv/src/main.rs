@@ -68,7 +68,7 @@ enum Action {
     Add {
         #[command(flatten)]
         at: At,
-        /// ID=HOST:HTTP_PORT:RAFT_PORT
+        /// Its name and where it is: `ID=HOST:HTTP_PORT:RAFT_PORT`
         #[arg(value_parser = Address::parse_named)]
         server: (NodeId, Address),
     },
@@ -96,7 +96,7 @@ struct Serve {
     /// The name of this server
     #[arg(long)]
     id: u64,
-    /// All servers, this one included: ID=HOST:HTTP_PORT:RAFT_PORT, separated by commas
+    /// All servers, this one included: `ID=HOST:HTTP_PORT:RAFT_PORT`, separated by commas
     #[arg(long, value_delimiter = ',', value_parser = Address::parse_named, required = true)]
     peers: Vec<(NodeId, Address)>,
     /// Where the files of this server are
@@ -114,11 +114,14 @@ struct Serve {
     /// Megabytes of the log after which a snapshot is made
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65_536))]
     compact_mb: u64,
+    /// Entries that stay then, for servers that are a little behind
+    #[arg(long, default_value_t = 1_000)]
+    keep_entries: u64,
 }
 
 #[derive(Args)]
 struct At {
-    /// Servers to ask: HOST:HTTP_PORT, separated by commas
+    /// Servers to ask: `HOST:HTTP_PORT`, separated by commas
     #[arg(
         long,
         value_delimiter = ',',
@@ -208,6 +211,7 @@ async fn serve(serve: Serve) -> Result<ExitCode, String> {
         cluster: serve.cluster,
         tick: Duration::from_millis(serve.tick_ms),
         compact_bytes: serve.compact_mb << 20,
+        keep_entries: serve.keep_entries,
     };
     let mut ended = signal(SignalKind::terminate()).map_err(|cause| cause.to_string())?;
     let until = async move {
@@ -232,19 +236,17 @@ async fn status(at: At) -> Result<ExitCode, String> {
     for it in all.as_array().into_iter().flatten() {
         let text = |name: &str| it[name].as_str().unwrap_or("?").to_owned();
         let number = |name: &str| it[name].as_u64().map_or("?".to_owned(), |it| it.to_string());
-        let down = it["error"].as_str().map(|cause| format!("down: {cause}"));
-        let line = down.map_or_else(
-            || {
-                let [term, snapshot, applied, commit, last] =
-                    ["term", "snapshot", "applied", "commit", "last"].map(number);
-                let role = text("role");
-                format!("{role:<12} {term:>6} {snapshot:>9} {applied:>9} {commit:>9} {last:>9}")
-            },
-            |down| down,
-        );
-        say(format!("{:>3} {:<24} {line}", it["id"], text("address")))?;
+        let line = if let Some(cause) = it["error"].as_str() {
+            format!("down: {cause}")
+        } else {
+            let [term, snapshot, applied, commit, last] =
+                ["term", "snapshot", "applied", "commit", "last"].map(number);
+            let role = text("role");
+            format!("{role:<12} {term:>6} {snapshot:>9} {applied:>9} {commit:>9} {last:>9}")
+        };
+        say(format!("{:>3} {:<24} {line}", number("id"), text("address")))?;
     }
-    let leads = |it: &&Value| it["role"] == "leader";
-    let is_led = all.as_array().is_some_and(|all| all.iter().any(|it| leads(&it)));
+    let leads = |it: &Value| it["role"] == "leader";
+    let is_led = all.as_array().is_some_and(|all| all.iter().any(leads));
     Ok(if is_led { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

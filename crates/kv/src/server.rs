@@ -57,6 +57,8 @@ pub struct Settings {
     pub tick: Duration,
     /// The log is compacted after so many bytes.
     pub compact_bytes: u64,
+    /// So many entries stay then, for servers that are a little behind.
+    pub keep_entries: u64,
 }
 
 /// Why a server does not run.
@@ -131,6 +133,7 @@ impl Server {
         let options = Options {
             tick: settings.tick,
             compact_bytes: settings.compact_bytes,
+            keep_entries: settings.keep_entries,
             ..Options::new(id, OsRandom.next_u64())
         };
         let clock = Arc::new(MonotonicClock::new());

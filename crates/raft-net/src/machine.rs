@@ -44,8 +44,8 @@ pub trait StateMachine: Send + 'static {
     /// Fixes the state as it is, without the driver's rows; its bytes are made later.
     fn snapshot(&self) -> Result<Make, MachineError>;
 
-    /// Replaces the state by that of a snapshot at `index`, and all rows by `rows`. It is done again
-    /// where it did not come to its end.
+    /// Replaces the state by that of a snapshot at `index`, and all rows by `rows`. It is done
+    /// again where it did not come to its end.
     fn restore(
         &mut self,
         index: Index,

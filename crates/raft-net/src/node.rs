@@ -144,8 +144,8 @@ impl Node {
         Ok(self.command(group, &Command::Open).await?.index.0)
     }
 
-    /// As [`Node::propose`], once: the same command may be tried again, here or on any server, until
-    /// there is an answer. `sequence` counts the session's commands upwards from 1.
+    /// As [`Node::propose`], once: the same command may be tried again, here or on any server,
+    /// until there is an answer. `sequence` counts the session's commands upwards from 1.
     pub async fn propose_in(
         &self,
         group: GroupId,

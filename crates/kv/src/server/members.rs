@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use raft::{Change, Incarnation, NodeId, Way};
+use raft::{Change, ChangeError, ConfigurationError, Incarnation, NodeId, Way};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -37,9 +37,16 @@ pub(super) async fn require_new(settings: &Settings) -> Result<(), ServeError> {
 }
 
 impl Server {
-    /// Tells the transport where everybody is: as they have said, or as this server was told.
+    /// Tells the transport where everybody is, as they have said, or as this server was told; and
+    /// who is nobody any more.
     pub(super) fn meet(&self) {
         let announced = self.view.servers();
+        for peer in self.transport.peers() {
+            let is_told = self.settings.peers.contains_key(&peer.id);
+            if !is_told && !announced.contains_key(&peer.id) {
+                self.transport.remove_peer(peer.id);
+            }
+        }
         let told = self.settings.peers.iter().filter(|(id, _)| !announced.contains_key(*id));
         for (id, address) in told.chain(&announced) {
             self.transport.set_peer(*id, &address.raft());
@@ -81,7 +88,8 @@ impl Server {
         self.propose(&Command::Announce { id, address }, None).await.map(drop)
     }
 
-    /// Adds a server: as a learner, and as a voter once it has nearly all of the log.
+    /// Adds a server: as a learner, and as a voter once it has nearly all of the log. What of this
+    /// is done already is not done again.
     pub(super) async fn add(
         &self,
         id: NodeId,
@@ -90,12 +98,19 @@ impl Server {
     ) -> Result<(), raft_net::Error> {
         self.move_to(id, Some(address)).await?;
         self.meet();
-        let learn = vec![Change::AddLearner(id, incarnation)];
-        in_time(self.node.change(GROUP, learn, Way::Simple), raft_net::Error::Uncertain).await?;
+        let known = self.node.status(GROUP).await?.configuration;
+        if known.incarnation(id) != Some(incarnation) {
+            self.change(Change::AddLearner(id, incarnation)).await?;
+        } else if known.is_voter(id) {
+            return Ok(());
+        }
         self.wait_for(id).await?;
-        let vote = vec![Change::AddVoter(id, incarnation)];
-        let change = self.node.change(GROUP, vote, Way::Simple);
-        in_time(change, raft_net::Error::Uncertain).await.map(drop)
+        self.change(Change::AddVoter(id, incarnation)).await
+    }
+
+    async fn change(&self, change: Change) -> Result<(), raft_net::Error> {
+        let made = self.node.change(GROUP, vec![change], Way::Simple);
+        in_time(made, raft_net::Error::Uncertain).await.map(drop)
     }
 
     async fn wait_for(&self, id: NodeId) -> Result<(), raft_net::Error> {
@@ -116,8 +131,11 @@ impl Server {
 
     /// Removes a server, and forgets where it is.
     pub(super) async fn remove(&self, id: NodeId) -> Result<(), raft_net::Error> {
-        let change = self.node.change(GROUP, vec![Change::Remove(id)], Way::Simple);
-        in_time(change, raft_net::Error::Uncertain).await?;
+        match self.change(Change::Remove(id)).await {
+            // By an earlier request, whose answer was lost.
+            Err(raft_net::Error::Change(ChangeError::Invalid(ConfigurationError::NoChange))) => {}
+            other => other?,
+        }
         // A leader that has removed itself leads no more; its address stays, and does no harm.
         self.move_to(id, None).await.ok();
         Ok(())

@@ -191,8 +191,11 @@ impl Shard {
         if self.stopping.is_some() {
             return;
         }
-        if let Call::Propose { .. } = call {
-            self.mailbox.inbox.counters.proposals.add(1);
+        match call {
+            Call::Propose { .. } => self.mailbox.inbox.counters.proposals.add(1),
+            // A lease is over for who slept through its end: see `raft::ReadMode::Lease`.
+            Call::Read { .. } => self.tick(),
+            _ => {}
         }
         if self.groups.contains_key(&id) {
             self.with(id, |group, options, round| {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use harness::sim::{DiskFault, Dose};
-use raft::{NodeId, RoleName};
+use raft::{Body, Entries, GroupId, Incarnation, Index, Message, NodeId, Position, RoleName};
 
 use super::cluster::{Cluster, GROUP, options};
 use super::within;
-use crate::{Error, Options};
+use crate::{Envelope, Error, Options};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_a_power_cut_of_all() {
@@ -72,6 +72,37 @@ async fn a_machine_that_cannot_go_on_ends_its_group() {
             .then_some(())
     })
     .await;
+    cluster.end().await;
+}
+
+/// A peer that does not follow the protocol: the core finds a contradiction and the group ends,
+/// loudly; the node, and its other groups, go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_lies_ends_a_group_and_not_the_node() {
+    let cluster = Cluster::new(1, 1).await;
+    cluster.propose("before").await;
+    let status = cluster.status(1).await.status;
+    let (from, to, term) = (NodeId(2), NodeId(1), status.term);
+    let body = Body::AppendEntries {
+        prev: Position::default(),
+        entries: Entries::default(),
+        commit: Index(0),
+        round: 1,
+        session: 1,
+    };
+    let message = Message { from, to, incarnation: Incarnation(0), term, body };
+    let envelope = Envelope { group: GROUP, message };
+    let unknown = Envelope { group: GroupId(99), ..envelope.clone() };
+    let inbox = cluster.hub.inbox(to).expect("it is attached");
+    assert!(inbox.deliver(vec![unknown, envelope]));
+    let reason =
+        within("its group has ended", async || match cluster.node(1).status(GROUP).await {
+            Err(Error::Failed { reason, .. }) => Some(reason),
+            _ => None,
+        })
+        .await;
+    assert!(reason.contains("contradicts itself"), "{reason}");
+    assert_eq!(cluster.node(1).groups().await, Ok(Vec::new()));
     cluster.end().await;
 }
 

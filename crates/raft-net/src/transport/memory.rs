@@ -41,6 +41,11 @@ impl Hub {
         HubTransport { id, hub: self.clone() }
     }
 
+    /// The way into a node that is attached.
+    pub fn inbox(&self, id: NodeId) -> Option<Inbox> {
+        self.state.lock().nodes.get(&id).cloned()
+    }
+
     /// Nobody hears `id` any more, nor does it hear anybody.
     pub fn isolate(&self, id: NodeId) {
         let mut state = self.state.lock();

@@ -45,7 +45,7 @@ pub struct TcpOptions {
     pub connections_max: usize,
     /// How long a connection may take to be made, a greeting to arrive, or a write to be taken.
     pub patience: Duration,
-    /// A silent connection is closed after this; who has nothing to say speaks three times as often.
+    /// A silent connection is closed after this; who has nothing to say speaks thrice as often.
     pub silence_max: Duration,
     /// The wait before a connection is tried again; it doubles up to `retry_max`.
     pub retry_min: Duration,

@@ -18,7 +18,7 @@ use crate::storage::{Storage, StorageError};
 use crate::types::{HardState, Incarnation, Index, Position, Snapshot, SnapshotMeta, Term};
 use crate::write::Write;
 
-/// One group of a [`DiskLog`], as the core reads it.
+/// One group of a [`DiskLog`](super::DiskLog), as the core reads it.
 #[derive(Debug)]
 pub struct DiskStorage {
     pub(super) shared: Arc<Shared>,
@@ -44,8 +44,9 @@ impl DiskStorage {
         (self.shared.record_max / 2) as u64
     }
 
-    /// Writes what the core asks for. It is durable after [`DiskLog::sync`], and only then may it
-    /// go to [`Raft::persisted`](crate::Raft::persisted). After an error the server must end.
+    /// Writes what the core asks for. It is durable after [`DiskLog::sync`](super::DiskLog::sync),
+    /// and only then may it go to [`Raft::persisted`](crate::Raft::persisted). After an error the
+    /// server must end.
     pub fn write(&mut self, write: &Write) -> Result<()> {
         let snapshot = match write.snapshot() {
             None => None,

@@ -11,7 +11,7 @@ use env::random::{Random, SeededRandom};
 use harness::sim::{SimDisk, SimFs};
 use wal::{Backend, Options};
 
-use super::{DiskError, DiskLog, DiskStorage, GroupId, Result, record};
+use super::{DiskError, DiskLog, DiskStorage, GroupId, Result, record, snapshots};
 use crate::codec::DecodeError;
 use crate::entries::Entries;
 use crate::storage::Storage;

@@ -1,5 +1,6 @@
 //! Tests of frames: what is written is read, and nothing else is.
 
+use proptest::prelude::*;
 use raft::{Body, Incarnation, Message, Position, Term};
 
 use super::*;
@@ -37,6 +38,24 @@ fn every_flipped_bit_of_a_frame_is_seen() {
         let mut bytes = frames[0].to_vec();
         bytes[bit / 8] ^= 1 << (bit % 8);
         assert!(read(&bytes.into(), 1 << 20).is_err(), "bit {bit}");
+    }
+}
+
+proptest! {
+    /// Under a right checksum: what a stranger can send who knows the format.
+    #[test]
+    fn any_payload_is_messages_or_an_error(payload in prop::collection::vec(any::<u8>(), 0..300)) {
+        let frame = finish([&[0; HEAD][..], &payload].concat());
+        if let Ok(envelopes) = read(&frame, 1 << 20) {
+            let (frames, _) = encode(&envelopes, 1 << 20);
+            let again = frames.iter().map(|frame| read(frame, 1 << 20)).next();
+            prop_assert_eq!(again.unwrap_or(Ok(Vec::new())), Ok(envelopes));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_no_greeting(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        prop_assert!(Greeting::decode(&bytes).is_err());
     }
 }
 

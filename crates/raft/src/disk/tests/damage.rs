@@ -4,6 +4,7 @@ use env::fs::{Fs, FsExt, OpenMode};
 use proptest::prelude::*;
 
 use super::record::{Record, State};
+use super::snapshots::Snapshots;
 use super::*;
 
 /// A log that was synced after each write, so that all but its last record is vouched for.
@@ -132,6 +133,63 @@ fn records_that_do_not_follow_are_an_error() -> Result<()> {
         let found = open(&fs);
         assert!(matches!(found, Err(DiskError::Corrupt { .. })), "{records:?}: {found:?}");
     }
+    Ok(())
+}
+
+/// The bytes of version 1, which every later program must read: a state, a write, a copy, as
+/// `docs/raft/format.md` draws them.
+#[test]
+fn records_of_the_first_version_are_read() {
+    let hard_state = HardState { term: Term(300), vote: Some(NodeId(2)), commit: Index(9) };
+    let meta = snapshot(Position { index: Index(8), term: Term(5) }, b"12345").meta;
+    let (base, file) = (Position { index: Index(7), term: Term(5) }, 6);
+    let incarnation = Incarnation(200);
+    let entries: Entries = vec![
+        command(Index(9), Term(299), b"put"),
+        Entry { index: Index(10), term: Term(300), payload: Payload::Noop },
+        Entry {
+            index: Index(11),
+            term: Term(300),
+            payload: Payload::Configuration(Box::new(Configuration::founding([NodeId(4)]))),
+        },
+    ]
+    .into();
+    let golden = [
+        (
+            "01 07 c801 ac02 01 02 09 08 05 05 03 01 02 03 00 00 03 01 00 02 00 03 00 00 06 07 05",
+            Record::State(State { incarnation, hard_state, meta: meta.clone(), file, base }),
+        ),
+        (
+            "02 07 ac02 01 02 09 01 08 05 05 03 01 02 03 00 00 03 01 00 02 00 03 00 00 06 \
+             09 03 ab02 01 03 707574 ac02 00 ac02 02 01 04 00 00 01 04 00 00",
+            Record::Write { hard_state, snapshot: Some((meta, file)), entries: entries.clone() },
+        ),
+        (
+            "03 07 09 03 ab02 01 03 707574 ac02 00 ac02 02 01 04 00 00 01 04 00 00",
+            Record::Copy { entries },
+        ),
+    ];
+    for (text, record) in golden {
+        let digits: String = text.split_whitespace().collect();
+        let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("it is hexadecimal");
+        let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect();
+        assert_eq!(record.encode(GroupId(7)), bytes);
+        assert_eq!(Record::decode(bytes.into()), Ok((GroupId(7), record)));
+    }
+}
+
+/// So are files of snapshots.
+#[test]
+fn a_snapshot_of_the_first_version_is_read() -> Result<()> {
+    let fs = SimDisk::new(1).mount();
+    let file = [&b"STRATASN\x01\0\0\0\0\0\0\0"[..], &[0x4c, 0xf8, 0xed, 0xfa], b"state"].concat();
+    let folder = Path::new("/raft/snapshots");
+    fs.create_dir_all(folder)?;
+    fs.write_atomic(&folder.join("0000000000000003.snapshot"), &file)?;
+    let (snapshots, files) = Snapshots::open(fs, Path::new("/raft"))?;
+    assert_eq!(files, [3]);
+    snapshots.verify(3, 5)?;
+    assert_eq!(snapshots.read(3, 1..5)?, "tate");
     Ok(())
 }
 

@@ -1,0 +1,327 @@
+//! Real processes on loopback: killed, stopped, restarted, wiped, while clients keep asking; what
+//! the clients saw must be linearizable.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use env::random::{Random, SeededRandom};
+use harness::check::history::{History, Log, Recorder};
+use harness::check::linearizable::check;
+use harness::check::model::{MapCell, MapOp};
+use kv::{Client, ClientError};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+/// How long faults last.
+const FAULTS: Duration = Duration::from_secs(15);
+
+/// Clients, each with one request at a time.
+const CLIENTS: u64 = 6;
+
+const KEYS: [&str; 3] = ["a", "b", "c/d"];
+
+/// The servers of a cluster as child processes, which end with it.
+struct Cluster {
+    folder: tempfile::TempDir,
+    /// Ports of each server: for clients, for peers.
+    ports: Vec<(u16, u16)>,
+    children: Vec<Option<Child>>,
+}
+
+/// Ports that are free now, and mostly still when they are used.
+fn free_ports(count: usize) -> Vec<(u16, u16)> {
+    let held: Vec<_> =
+        (0..2 * count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port is free")).collect();
+    let port = |at: usize| held[at].local_addr().expect("it is bound").port();
+    (0..count).map(|at| (port(2 * at), port(2 * at + 1))).collect()
+}
+
+impl Cluster {
+    /// Three servers that found a cluster, and room for one that joins.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("there is room");
+        let ports = free_ports(4);
+        let mut cluster = Self { folder, ports, children: (0..4).map(|_| None).collect() };
+        (1..=3).for_each(|id| cluster.start(id, false));
+        cluster
+    }
+
+    fn address(&self, id: usize) -> String {
+        let (http, raft) = self.ports[id - 1];
+        format!("127.0.0.1:{http}:{raft}")
+    }
+
+    fn http(&self, ids: &[usize]) -> Vec<String> {
+        ids.iter().map(|id| format!("127.0.0.1:{}", self.ports[id - 1].0)).collect()
+    }
+
+    fn dir(&self, id: usize) -> PathBuf {
+        self.folder.path().join(format!("server-{id}"))
+    }
+
+    fn command(&self, id: usize, join: bool) -> Command {
+        let mut peers: Vec<_> = (1..=3).map(|id| format!("{id}={}", self.address(id))).collect();
+        if id > 3 {
+            peers.push(format!("{id}={}", self.address(id)));
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_strata-kv"));
+        command.args(["serve", "--id", &id.to_string(), "--peers", &peers.join(",")]);
+        command
+            .args(["--tick-ms", "15", "--compact-mb", "1", "--keep-entries", "5", "--dir"])
+            .arg(self.dir(id));
+        if join {
+            command.arg("--join");
+        }
+        command.stdout(Stdio::null());
+        command
+    }
+
+    fn start(&mut self, id: usize, join: bool) {
+        let child = self.command(id, join).spawn().expect("the program is there");
+        self.children[id - 1] = Some(child);
+    }
+
+    fn signal(&self, id: usize, signal: Signal) {
+        if let Some(child) = &self.children[id - 1] {
+            // Of a child that has ended and was not waited for: it does no harm.
+            kill_process(Pid::from_child(child), signal).ok();
+        }
+    }
+
+    /// Ends a server by `kill -9`, also one that is stopped.
+    fn kill(&mut self, id: usize) {
+        if let Some(mut child) = self.children[id - 1].take() {
+            child.kill().expect("it is ours");
+            child.wait().expect("it is ours");
+        }
+    }
+
+    fn client(&self, patience: u64) -> Client {
+        Client::new(self.http(&[1, 2, 3]), Duration::from_secs(patience))
+    }
+
+    /// Who leads, as a majority sees it; waits until there is one.
+    async fn leader(&self) -> usize {
+        let mut client = self.client(20);
+        for _ in 0..200 {
+            let status = client.call("GET", "/status", None).await.expect("a server answers");
+            if let Some(id) = status["leader"].as_u64() {
+                return usize::try_from(id).expect("it is small");
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("nobody leads");
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        (1..=4).for_each(|id| self.kill(id));
+    }
+}
+
+/// Values are numbers, so that the checker's model of a map can judge them.
+fn number(value: Option<String>) -> Option<u64> {
+    value.map(|text| text.parse().expect("the clients write numbers"))
+}
+
+async fn perform(client: &mut Client, op: &MapOp<usize>) -> Result<Option<u64>, ClientError> {
+    let answer = match op {
+        MapOp::Get(key) => client.get(KEYS[*key], false).await?,
+        MapOp::Insert(key, value) => client.put(KEYS[*key], &value.to_string()).await?,
+        MapOp::Remove(key) => client.delete(KEYS[*key]).await?,
+        MapOp::CompareExchange(key, expected, value) => {
+            let (expected, value) = (expected.to_string(), value.to_string());
+            client.swap(KEYS[*key], Some(&expected), Some(&value)).await?
+        }
+        MapOp::Add(..) => unreachable!("no client adds"),
+    };
+    Ok(number(answer))
+}
+
+/// One client: it asks until it is told to stop, and records what it saw. What it got no answer to
+/// stays open for ever: it may have happened at any time.
+async fn ask(
+    mut client: Client,
+    mut log: Log<MapOp<usize>, Option<u64>>,
+    seed: u64,
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+) -> Log<MapOp<usize>, Option<u64>> {
+    let mut random = SeededRandom::new(seed);
+    let (mut written, mut seen) = (seed << 32, 0);
+    while !stop.load(Ordering::Relaxed) {
+        let key = usize::try_from(random.below(KEYS.len() as u64)).expect("it is small");
+        written += 1;
+        let op = match random.below(10) {
+            0..4 => MapOp::Get(key),
+            4..7 => MapOp::Insert(key, written),
+            7 => MapOp::Remove(key),
+            _ => MapOp::CompareExchange(key, seen, written),
+        };
+        let invocation = log.invoke(op.clone());
+        match perform(&mut client, &op).await {
+            Ok(answer) => {
+                seen = answer.unwrap_or(seen);
+                log.respond(invocation, answer);
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(ClientError::TimedOut { .. }) => drop(invocation),
+            Err(refused) => panic!("{op:?}: {refused}"),
+        }
+        sleep(Duration::from_millis(random.below(8))).await;
+    }
+    log
+}
+
+/// Kills, stops and restarts servers by chance, at most one at a time, and all of them at the end.
+async fn strike(cluster: &mut Cluster, seed: u64) -> [u32; 4] {
+    let mut random = SeededRandom::new(seed);
+    let mut struck = [0; 4];
+    let end = Instant::now() + FAULTS;
+    for turn in 0.. {
+        if Instant::now() > end {
+            break;
+        }
+        sleep(Duration::from_millis(300 + random.below(500))).await;
+        // The leader half of the time: that shows more.
+        let victim = match random.below(2) {
+            0 => cluster.leader().await,
+            _ => usize::try_from(1 + random.below(3)).expect("it is small"),
+        };
+        let pause = Duration::from_millis(200 + random.below(900));
+        match turn % 3 {
+            0 => {
+                cluster.kill(victim);
+                sleep(pause).await;
+                cluster.start(victim, false);
+                struck[0] += 1;
+            }
+            1 => {
+                cluster.signal(victim, Signal::STOP);
+                sleep(pause).await;
+                cluster.signal(victim, Signal::CONT);
+                struck[1] += 1;
+            }
+            _ => {
+                // A leader that sleeps through an election, and is killed when it wakes up.
+                cluster.signal(victim, Signal::STOP);
+                sleep(pause).await;
+                cluster.signal(victim, Signal::CONT);
+                sleep(Duration::from_millis(random.below(5))).await;
+                cluster.kill(victim);
+                cluster.start(victim, false);
+                struck[2] += 1;
+            }
+        }
+    }
+    (1..=3).for_each(|id| cluster.kill(id));
+    (1..=3).for_each(|id| cluster.start(id, false));
+    struck[3] += 1;
+    struck
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_under_kills_and_pauses_are_linearizable() {
+    let mut cluster = Cluster::new();
+    cluster.client(30).put("begun", "1").await.expect("the cluster comes up");
+    let recorder = Recorder::new();
+    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let clients: Vec<_> = (1..=CLIENTS)
+        .map(|seed| {
+            // Some give up early, so that writes with an unknown end are part of the history.
+            let client = cluster.client(if seed % 3 == 0 { 1 } else { 20 });
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            tokio::spawn(ask(client, recorder.log(), seed, stop, answered))
+        })
+        .collect();
+    let struck = strike(&mut cluster, 7).await;
+    let before = answered.load(Ordering::Relaxed);
+    for _ in 0..300 {
+        if answered.load(Ordering::Relaxed) > before + 200 {
+            break;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut logs = Vec::new();
+    for client in clients {
+        logs.push(client.await.expect("a client does not panic"));
+    }
+    let history = History::from_logs(logs);
+    let total = answered.load(Ordering::Relaxed);
+    println!(
+        "{} operations, {total} answered; kills, pauses, both, of all: {struck:?}",
+        history.count()
+    );
+    assert!(total > before + 200, "it goes on after the faults: {before}, then {total}");
+    assert!(total > 500 && struck[..3].iter().all(|count| *count > 0), "{total}, {struck:?}");
+    let verdict = check(&MapCell::default(), &history);
+    assert!(verdict.is_linearizable(), "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_disk_is_noticed_and_the_server_added_anew() {
+    let mut cluster = Cluster::new();
+    let mut client = cluster.client(30);
+    // A megabyte and more: the log is compacted, and who joins needs a snapshot.
+    let long = "x".repeat(100_000);
+    for number in 0..15 {
+        client.put(&format!("key {number}"), &long).await.expect("the cluster comes up");
+    }
+    // All have announced themselves by the time that the leader knows of all.
+    for _ in 0..200 {
+        let all = client.call("GET", "/cluster", None).await.expect("a server answers");
+        let knows = |it: &Value| it["servers"].as_object().is_some_and(|known| known.len() == 3);
+        if all.as_array().is_some_and(|all| all.iter().all(knows)) {
+            break;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    let lost = cluster.leader().await;
+    cluster.kill(lost);
+    let wiped = cluster.folder.path().join("wiped");
+    let fs = env::fs::OsFs;
+    env::fs::Fs::rename(&fs, &cluster.dir(lost), &wiped).expect("it is ours");
+    let refused = cluster.command(lost, false).stderr(Stdio::piped()).output();
+    let refused = refused.expect("the program is there");
+    assert!(!refused.status.success());
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(words.contains("with a disk that is not this one"), "{words}");
+
+    client.call("DELETE", &format!("/members/{lost}"), None).await.expect("others decide");
+    cluster.start(lost, true);
+    let address = cluster.address(lost).parse().expect("it is one");
+    client.add(lost as u64, &address).await.expect("it is taken in");
+    cluster.start(4, true);
+    let address = cluster.address(4).parse().expect("it is one");
+    client.add(4, &address).await.expect("it is taken in");
+    let mut newcomer = Client::new(cluster.http(&[4]), Duration::from_secs(20));
+    assert_eq!(newcomer.get("key 14", false).await, Ok(Some(long)));
+    let status = newcomer.call("GET", "/status", None).await.expect("it answers");
+    assert_eq!(status["voters"], serde_json::json!([1, 2, 3, 4]));
+    assert_eq!(status["stats"]["restores"], 1, "it came by a snapshot: {status}");
+
+    // Leadership goes where it is sent, and a program that is asked to end does so.
+    // A transfer that takes longer than an election timeout is given up; then it is tried again.
+    let to = serde_json::json!({ "to": 4 });
+    for turn in 0..200 {
+        if cluster.leader().await == 4 {
+            break;
+        }
+        if turn % 20 == 0 {
+            client.call("POST", "/transfer", Some(&to)).await.ok();
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(cluster.leader().await, 4);
+    cluster.signal(4, Signal::TERM);
+    let ended = cluster.children[3].take().expect("it runs").wait().expect("it is ours");
+    assert!(ended.success(), "{ended}");
+    assert_eq!(client.put("after", "it").await, Ok(None));
+}
