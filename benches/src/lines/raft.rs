@@ -13,7 +13,7 @@ use harness::workload::Size;
 use parking_lot::Mutex;
 
 use crate::adapters::replica::Summed;
-use crate::adapters::{raft, raft_rs};
+use crate::adapters::{raft, raft_rs, yours_cluster as yours};
 
 const BUILD: &str = "raft";
 const OURS: &str = env!("CARGO_PKG_VERSION");
@@ -33,11 +33,14 @@ pub(super) fn lines() -> Vec<Line> {
 }
 
 fn steps<const BATCH: u64, const LEN: usize, const NODES: usize>() -> Vec<Contender> {
-    vec![
+    let mut contenders = vec![
         contender::<raft::Cluster<Summed>, BATCH, LEN, NODES>(OURS),
+        contender::<yours::Cluster<Summed>, BATCH, LEN, NODES>(OURS),
         contender::<raft_rs::Cluster<Summed, false>, BATCH, LEN, NODES>(RAFT_RS),
         contender::<raft_rs::Cluster<Summed, true>, BATCH, LEN, NODES>(RAFT_RS),
-    ]
+    ];
+    contenders.retain(|it| it.name != <yours::Cluster<Summed>>::NAME || yours::is_judged());
+    contenders
 }
 
 fn contender<C, const BATCH: u64, const LEN: usize, const NODES: usize>(
@@ -47,7 +50,8 @@ where
     C: Consensus + Send + 'static,
 {
     let make: Make = Stepped::<C, BATCH, LEN>::make::<NODES>;
-    Contender { name: C::NAME, version, ours: C::NAME == BUILD, make }
+    let ours = [BUILD, <yours::Cluster<Summed>>::NAME].contains(&C::NAME);
+    Contender { name: C::NAME, version, ours, make }
 }
 
 /// Batch after batch, each applied by all nodes before the next is proposed.
