@@ -43,7 +43,7 @@ use crate::handover::Handover;
 use crate::planted::{self, Bug};
 use crate::segment::{first, slab_of};
 use crate::size_class::{CLASSES, LARGEST, SMALL, SMALL_WORDS, aligned_size, class_of};
-use crate::slab::{FLAGS, FULL, Kind, Slab};
+use crate::slab::{FLAGS, FULL, Kind, SPAN, Slab};
 use crate::world::World;
 
 /// What a heap is there for.
@@ -200,6 +200,9 @@ impl Heap {
     /// What is not the plain free of a block of this heap.
     #[inline(never)]
     fn free_slow(&'static self, slab: &'static Slab, block: Block) {
+        if slab.owner() == self.address() | SPAN {
+            return self.free_own_span(slab);
+        }
         let slab = first(slab);
         let owner = slab.owner();
         match slab.kind.get() {
@@ -223,6 +226,8 @@ impl Heap {
             block.set_next(Some(block));
             block.set_count(1);
             post(slab, block);
+        } else if !self.outgoing.holds(slab) && self.adopt(slab) {
+            self.free_slow(slab, block);
         } else {
             self.outgoing.add(slab, block);
         }

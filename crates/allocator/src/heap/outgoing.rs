@@ -36,10 +36,18 @@ impl Outgoing {
         Self { places: [const { Place::new() }; PLACES], any: Cell::new(false) }
     }
 
+    fn place(&self, slab: &'static Slab) -> &Place {
+        &self.places[std::ptr::from_ref(slab).addr() / size_of::<Slab>() % PLACES]
+    }
+
+    /// Whether a parcel of this slab has been begun.
+    pub(super) fn holds(&self, slab: &'static Slab) -> bool {
+        self.place(slab).slab.get().is_some_and(|held| std::ptr::eq(held, slab))
+    }
+
     /// Adds a block of a slab of another heap.
     pub(super) fn add(&self, slab: &'static Slab, block: Block) {
-        let index = std::ptr::from_ref(slab).addr() / size_of::<Slab>() % PLACES;
-        let place = &self.places[index];
+        let place = self.place(slab);
         let count = match place.last.get() {
             Some(last) if place.slab.get().is_some_and(|held| std::ptr::eq(held, slab)) => {
                 block.set_next(last.next());
