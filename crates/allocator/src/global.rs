@@ -125,6 +125,9 @@ impl Strata {
             let start = secure::allocate(size, align, secure::Owner::COMMON);
             return Fresh { start, zero: true };
         }
+        if let Some(start) = local::heap().try_span(size, align) {
+            return Fresh { start, zero: false };
+        }
         match self.heap() {
             Some(heap) => heap.allocate_slow(size, align),
             None => Fresh::NULL,

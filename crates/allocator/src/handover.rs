@@ -110,6 +110,13 @@ impl<P: Parcel> Handover<P> {
         !without_mark(self.word.load(Ordering::Relaxed)).is_null()
     }
 
+    /// Whether nobody owns the heap: a hint.
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn is_orphan(&self) -> bool {
+        // Relaxed: whoever claims it looks again.
+        is_orphan(self.word.load(Ordering::Relaxed))
+    }
+
     /// Gives the heap up. Only the owner may; fails where parcels are left to be taken first.
     #[must_use]
     pub(crate) fn leave(&self) -> bool {

@@ -41,9 +41,9 @@ use self::spans::Spans;
 use crate::block::Block;
 use crate::handover::Handover;
 use crate::planted::{self, Bug};
-use crate::segment::{first, slab_of};
+use crate::segment::{first, owner_at, slab_of};
 use crate::size_class::{CLASSES, LARGEST, SMALL, SMALL_WORDS, aligned_size, class_of};
-use crate::slab::{FLAGS, FULL, Kind, Slab};
+use crate::slab::{FLAGS, FULL, Kind, SPAN, Slab};
 use crate::world::World;
 
 /// What a heap is there for.
@@ -172,13 +172,15 @@ impl Heap {
     #[expect(unsafe_code, reason = "the caller says that the block is one")]
     pub(crate) unsafe fn free(&'static self, start: NonNull<u8>) {
         // SAFETY: the caller says that the block is one.
+        let owner = unsafe { owner_at(start.as_ptr()) };
+        // SAFETY: as above.
         let slab = unsafe { slab_of(start.as_ptr()) };
         // SAFETY: it is the caller's, who gives it up.
         let block = unsafe { Block::new(start) };
-        if slab.owner() == self.address() {
+        if owner == self.address() {
             self.free_local(slab, block);
         } else {
-            self.free_slow(slab, block);
+            self.free_slow(owner, slab, block);
         }
     }
 
@@ -197,34 +199,54 @@ impl Heap {
         }
     }
 
-    /// What is not the plain free of a block of this heap.
+    /// What is not the plain free of a block of this heap. Descriptors of others are not looked at
+    /// before it must be: their owners write to them all the time.
     #[inline(never)]
-    fn free_slow(&'static self, slab: &'static Slab, block: Block) {
-        let slab = first(slab);
-        let owner = slab.owner();
-        match slab.kind.get() {
-            Kind::Span | Kind::Huge => self.free_span(slab),
-            Kind::Slab if owner & !FLAGS == self.address() => {
-                if owner & FULL != 0 && !planted::is(Bug::StaysFull) {
-                    slab.set_flag(FULL, false);
-                    self.link(slab);
-                }
-                self.free_local(slab, block);
+    fn free_slow(&'static self, owner: usize, slab: &'static Slab, block: Block) {
+        let heap = owner & !FLAGS;
+        if owner & SPAN != 0 && heap == self.address() {
+            self.free_own_span(slab);
+        } else if owner & SPAN != 0 {
+            self.free_span(slab);
+        } else if heap == self.address() {
+            if owner & FULL != 0 && !planted::is(Bug::StaysFull) {
+                slab.set_flag(FULL, false);
+                self.link(slab);
             }
-            Kind::Slab => self.free_remote(slab, block),
-            Kind::Unused | Kind::Inside => crate::abort::foreign(block.start(), "freed"),
+            self.free_local(slab, block);
+        } else if heap != 0 {
+            self.free_remote(slab, block);
+        } else if slab.kind.get() == Kind::Inside {
+            // Only the first slice of a slab says whose it is.
+            let slab = first(slab);
+            self.free_inside(slab, block);
+        } else {
+            crate::abort::foreign(block.start(), "freed");
+        }
+    }
+
+    fn free_inside(&'static self, slab: &'static Slab, block: Block) {
+        match slab.owner() {
+            0 => crate::abort::foreign(block.start(), "freed"),
+            owner if owner == self.address() => self.free_local(slab, block),
+            owner => self.free_slow(owner, slab, block),
         }
     }
 
     #[inline(never)]
     fn free_remote(&'static self, slab: &'static Slab, block: Block) {
+        if self.outgoing.add(slab, block) {
+            return;
+        }
         // What is freed for a heap of one's own must not wait: it may be destroyed.
         if self.is_nobody() || owner_of(slab).role.get() == Role::Object {
             block.set_next(Some(block));
             block.set_count(1);
             post(slab, block);
+        } else if self.adopt(slab) {
+            self.free_slow(slab.owner(), slab, block);
         } else {
-            self.outgoing.add(slab, block);
+            self.outgoing.begin(slab, block);
         }
     }
 }

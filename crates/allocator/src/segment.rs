@@ -1,9 +1,9 @@
 //! A region of 64 MiB, aligned to its size, so that the address of a block leads to its slab.
 //!
 //! ```text
-//!   0          1 K                      64 K          1 M                             64 M
-//!   | head     | descriptors, 64 B each | unused      | slice 16 | slice 17 |  ...  |
-//!     |          ^ of slice 16
+//!   0          1 K                      64 K        72 K      1 M                      64 M
+//!   | head     | descriptors, 64 B each | owners    | unused  | slice 16 | slice 17 | ... |
+//!     |          ^ of slice 16            8 B each
 //!     world, bitmaps of slices: free, clean, resting, restless; chunks with huge pages
 //! ```
 //!
@@ -18,6 +18,7 @@
 
 use std::cell::Cell;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::bitmap::Bitmap;
 use crate::size_class::SLICE;
@@ -59,11 +60,16 @@ pub(crate) struct Segment {
     pub(crate) opened: Cell<u32>,
     padding: [u64; 59],
     descriptors: [Slab; SLICES - HEAD],
+    owners: [AtomicUsize; SLICES],
 }
+
+/// Where the owners begin.
+const OWNERS: usize = SLICES * size_of::<Slab>();
 
 const _: () = {
     assert!(std::mem::offset_of!(Segment, descriptors) == HEAD * size_of::<Slab>());
-    assert!(size_of::<Segment>() <= SLICE);
+    assert!(std::mem::offset_of!(Segment, owners) == OWNERS);
+    assert!(size_of::<Segment>() <= HEAD * SLICE);
     assert!(SLICES / CHUNK == 32, "`opened` has a bit for each chunk");
 };
 
@@ -130,6 +136,50 @@ pub(crate) unsafe fn slab_of(block: *mut u8) -> &'static Slab {
     let descriptor = (address & !(SEGMENT - 1)) + address % SEGMENT / SLICE * size_of::<Slab>();
     // SAFETY: the block lies in a segment, whose head holds its descriptor.
     unsafe { &*std::ptr::with_exposed_provenance(descriptor) }
+}
+
+/// Whose slice a block lies in, with the flags: what the fast path of `free` looks at first.
+///
+/// # Safety
+///
+/// As for [`slab_of`].
+#[inline(always)]
+pub(crate) unsafe fn owner_at(block: *mut u8) -> usize {
+    let address = block.expose_provenance();
+    let word = (address & !(SEGMENT - 1)) + OWNERS + address % SEGMENT / SLICE * size_of::<usize>();
+    // SAFETY: as in `slab_of`; the head holds the word as well.
+    let word: &AtomicUsize = unsafe { &*std::ptr::with_exposed_provenance(word) };
+    // Relaxed: see `Slab::owner`.
+    word.load(Ordering::Relaxed)
+}
+
+/// Whose a slab is. That is the address of the heap and, in the low bits, why the fast path of
+/// `free` must not be taken: the comparison with the heap's own address then fails, at no cost.
+impl Slab {
+    fn owner_word(&self) -> &'static AtomicUsize {
+        let address = std::ptr::from_ref(self).expose_provenance();
+        let word = (address & !(SEGMENT - 1)) + OWNERS + address % SEGMENT / size_of::<Self>() * 8;
+        // SAFETY: descriptors lie in the head of their segment, which holds the word as well.
+        unsafe { &*std::ptr::with_exposed_provenance(word) }
+    }
+
+    /// The heap's address and the flags.
+    pub(crate) fn owner(&self) -> usize {
+        // Relaxed: a thread that owns the slab wrote the value itself; any other thread only has to
+        // see that it is not its own, and a parcel that goes to a former owner is passed on.
+        self.owner_word().load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_owner(&self, owner: usize) {
+        // Relaxed: see `owner`.
+        self.owner_word().store(owner, Ordering::Relaxed);
+    }
+
+    /// Sets or clears a flag. Only the owner may.
+    pub(crate) fn set_flag(&self, flag: usize, value: bool) {
+        let owner = self.owner();
+        self.set_owner(if value { owner | flag } else { owner & !flag });
+    }
 }
 
 /// The first descriptor of the slab that a descriptor belongs to.

@@ -13,12 +13,11 @@
 //!
 //! | field                         | who                                                       |
 //! |-------------------------------|-----------------------------------------------------------|
-//! | `owner`                       | written by the owner, read by anyone who holds a block    |
 //! | `shape`: class, kind, size    | written while no block is out, read by holders of blocks  |
 //! | all others                    | the owner                                                 |
 //!
-//! `owner` is the address of the heap and, in the low bits, why the fast path of `free` must not be
-//! taken: the comparison with the heap's own address then fails, at no cost.
+//! Who the owner is stands elsewhere, in a word of its own (`segment`): whoever frees a block reads
+//! that, and would otherwise wait for a line of the cache that the owner writes to all the time.
 
 #![expect(unsafe_code, reason = "descriptors are shared between threads by the rules above")]
 
@@ -26,7 +25,6 @@ mod counts;
 
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use self::counts::Counts;
 use crate::block::Block;
@@ -60,7 +58,6 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Slab {
-    owner: AtomicUsize,
     pub(crate) free: Cell<Option<Block>>,
     /// Blocks that are out, one more while the slab is `kept`; allocations until the next sample.
     pub(crate) counts: Cell<Counts>,
@@ -94,7 +91,6 @@ impl Slab {
     /// the fast path needs no test for null.
     pub(crate) const fn none() -> Self {
         Self {
-            owner: AtomicUsize::new(0),
             free: Cell::new(None),
             counts: Cell::new(Counts::new(0)),
             carved: Cell::new(0),
@@ -109,25 +105,6 @@ impl Slab {
             kept: Cell::new(false),
             sample: Cell::new(0),
         }
-    }
-
-    /// The heap's address and the flags.
-    #[inline(always)]
-    pub(crate) fn owner(&self) -> usize {
-        // Relaxed: a thread that owns the slab wrote the value itself; any other thread only has to
-        // see that it is not its own, and a parcel that goes to a former owner is passed on.
-        self.owner.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_owner(&self, owner: usize) {
-        // Relaxed: see `owner`.
-        self.owner.store(owner, Ordering::Relaxed);
-    }
-
-    /// Sets or clears a flag. Only the owner may.
-    pub(crate) fn set_flag(&self, flag: usize, value: bool) {
-        let owner = self.owner();
-        self.set_owner(if value { owner | flag } else { owner & !flag });
     }
 
     /// Makes a slab of this class of slices that nobody uses.

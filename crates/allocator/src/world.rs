@@ -96,7 +96,7 @@ impl World {
         for _ in 0..LOOKS {
             let Some(orphan) = self.heaps.with(Heaps::next_orphan) else { return };
             let done = visit(orphan);
-            orphan.leave();
+            orphan.hand_back();
             if done {
                 return;
             }

@@ -29,6 +29,8 @@ struct Place {
     /// The last block of the ring.
     last: Cell<Option<Block>>,
     count: Cell<u32>,
+    /// Blocks with which it goes.
+    most: Cell<u32>,
 }
 
 impl Outgoing {
@@ -36,28 +38,41 @@ impl Outgoing {
         Self { places: [const { Place::new() }; PLACES], any: Cell::new(false) }
     }
 
-    /// Adds a block of a slab of another heap.
-    pub(super) fn add(&self, slab: &'static Slab, block: Block) {
-        let index = std::ptr::from_ref(slab).addr() / size_of::<Slab>() % PLACES;
-        let place = &self.places[index];
-        let count = match place.last.get() {
-            Some(last) if place.slab.get().is_some_and(|held| std::ptr::eq(held, slab)) => {
-                block.set_next(last.next());
-                last.set_next(Some(block));
-                place.count.get() + 1
-            }
-            _ => {
-                place.send();
-                block.set_next(Some(block));
-                place.slab.set(Some(slab));
-                place.last.set(Some(block));
-                self.any.set(true);
-                1
-            }
-        };
-        place.count.set(count);
-        if count >= BLOCKS_MAX || count as usize * slab.block_size() >= BYTES_MAX {
+    fn place(&self, slab: &'static Slab) -> &Place {
+        &self.places[std::ptr::from_ref(slab).addr() / size_of::<Slab>() % PLACES]
+    }
+
+    /// Adds a block to the parcel of its slab; false where none has been begun.
+    #[inline(always)]
+    pub(super) fn add(&self, slab: &'static Slab, block: Block) -> bool {
+        let place = self.place(slab);
+        if !place.slab.get().is_some_and(|held| std::ptr::eq(held, slab)) {
+            return false;
+        }
+        let last = place.last.get().expect("a parcel that was begun has a block");
+        block.set_next(last.next());
+        last.set_next(Some(block));
+        place.count.set(place.count.get() + 1);
+        if place.count.get() >= place.most.get() {
             place.send();
+        }
+        true
+    }
+
+    /// Begins a parcel with a block of another heap's slab.
+    pub(super) fn begin(&self, slab: &'static Slab, block: Block) {
+        let place = self.place(slab);
+        place.send();
+        block.set_next(Some(block));
+        place.slab.set(Some(slab));
+        place.last.set(Some(block));
+        place.count.set(1);
+        let most = u32::try_from(BYTES_MAX.div_ceil(slab.block_size())).unwrap_or(BLOCKS_MAX);
+        place.most.set(most.min(BLOCKS_MAX));
+        if most == 1 {
+            place.send();
+        } else {
+            self.any.set(true);
         }
     }
 
@@ -71,7 +86,12 @@ impl Outgoing {
 
 impl Place {
     const fn new() -> Self {
-        Self { slab: Cell::new(None), last: Cell::new(None), count: Cell::new(0) }
+        Self {
+            slab: Cell::new(None),
+            last: Cell::new(None),
+            count: Cell::new(0),
+            most: Cell::new(0),
+        }
     }
 
     fn send(&self) {

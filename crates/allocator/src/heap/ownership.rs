@@ -63,12 +63,17 @@ impl Heap {
         self.release_kept();
     }
 
-    /// Gives the heap up: its thread ends, or somebody claimed it for a moment.
+    /// Gives the heap up: its thread ends.
     pub(crate) fn leave(&'static self) {
         if !planted::is(Bug::ForgetsParcels) {
             self.outgoing.flush();
         }
         self.release_spans();
+        self.hand_back();
+    }
+
+    /// Gives a heap up that has nothing to itself: somebody claimed it for a moment.
+    pub(crate) fn hand_back(&'static self) {
         // Counted first, so that the count never falls below zero.
         self.world().orphans.fetch_add(1, Ordering::Relaxed); // Relaxed: a hint.
         loop {
@@ -77,6 +82,32 @@ impl Heap {
                 return;
             }
         }
+    }
+
+    /// Takes a slab over from an orphan, so that what is freed to it next is freed to our own; false
+    /// where its owner lives, or somebody else was faster.
+    pub(super) fn adopt(&'static self, slab: &'static Slab) -> bool {
+        let orphan = owner_of(slab);
+        if !orphan.handover.0.is_orphan() || !orphan.claim() {
+            return false;
+        }
+        // It may have changed hands before we had the heap.
+        let still = slab.owner() & !FLAGS == orphan.address();
+        if still && slab.owner() & FULL != 0 {
+            slab.set_owner(self.address() | FULL);
+        } else if still {
+            self.take_over(orphan, slab);
+        }
+        orphan.hand_back();
+        still
+    }
+
+    /// Takes a slab off the list of another heap that we own for the moment.
+    pub(super) fn take_over(&'static self, from: &'static Self, slab: &'static Slab) {
+        from.unlink(slab);
+        Self::unkeep(slab);
+        slab.set_owner(self.address());
+        self.link(slab);
     }
 
     /// A heap of one's own is dropped: it is left as the heap of a thread is.
@@ -121,6 +152,6 @@ impl Heap {
 pub(super) fn post(slab: &'static Slab, last: Block) {
     let owner = owner_of(slab);
     if owner.handover.0.post(last) == Posted::ToOrphan && owner.claim() {
-        owner.leave();
+        owner.hand_back();
     }
 }

@@ -30,6 +30,18 @@ impl Sampler {
         self.bytes_left.set(self.distance());
     }
 
+    /// Whether a span of `size` bytes is no sample.
+    #[inline(always)]
+    pub(super) fn may_pass(&self, size: usize) -> bool {
+        self.bytes_left.get() >= 0 && self.bytes_left.get().unsigned_abs() >= size
+    }
+
+    /// Counts one that is none.
+    #[inline(always)]
+    pub(super) fn pass(&self, size: usize) {
+        self.bytes_left.set(self.bytes_left.get().wrapping_sub_unsigned(size));
+    }
+
     fn distance(&self) -> isize {
         let mut state = self.state.get();
         let distance = profile::distance(&mut state);
@@ -69,9 +81,9 @@ impl Heap {
     /// A span, which is a sample if its turn has come.
     pub(super) fn allocate_large(&'static self, size: usize, align: usize) -> Fresh {
         let fresh = self.allocate_span(size, align);
-        let left = self.sampler.bytes_left.get().saturating_sub_unsigned(size);
-        self.sampler.bytes_left.set(left);
-        if left < 0 {
+        if self.sampler.may_pass(size) {
+            self.sampler.pass(size);
+        } else {
             self.sampler.bytes_left.set(isize::MAX);
             if !fresh.start.is_null() {
                 profile::record(slab_at(fresh.start), size);

@@ -83,10 +83,7 @@ impl Heap {
             orphan.take_parcels();
             let slab = orphan.bins[class].get();
             if !is_none(slab) {
-                orphan.unlink(slab);
-                Self::unkeep(slab);
-                slab.set_owner(self.address());
-                self.link(slab);
+                self.take_over(orphan, slab);
                 adopted = true;
             }
             adopted
@@ -158,7 +155,9 @@ impl Heap {
 
     /// Gives back the slabs that are kept and still empty.
     pub(super) fn release_kept(&'static self) {
-        self.kept.set(0);
+        if self.kept.replace(0) == 0 {
+            return;
+        }
         for class in 0..CLASSES {
             let slab = self.bins[class].get();
             if slab.kept.get() {

@@ -5,12 +5,13 @@
 //! whoever holds its block, so that any thread may keep it.
 
 use std::cell::Cell;
+use std::ptr::NonNull;
 
 use super::{Fresh, Heap, slab_at};
 use crate::pool::{Pool, SPAN_MAX};
 use crate::profile;
 use crate::segment::{HEAD, SEGMENT, Segment};
-use crate::size_class::SLICE;
+use crate::size_class::{LARGEST, SLICE};
 use crate::slab::{Kind, SPAN, Slab};
 
 /// The largest span that is kept, in slices.
@@ -29,20 +30,30 @@ impl Spans {
         Self { kept: [const { Cell::new(None) }; KEEP_MAX], total: Cell::new(0) }
     }
 
+    #[inline(always)]
     fn take(&self, slices: usize) -> Option<&'static Slab> {
-        let slab = self.kept.get(slices - 1)?.take()?;
+        let place = self.kept.get(slices - 1)?;
+        // Nothing is written where nothing is kept: threads without a heap share one.
+        let slab = place.get()?;
+        place.set(None);
         self.total.set(self.total.get() - slices);
         Some(slab)
     }
 
-    fn keep(&self, slab: &'static Slab, owner: usize) -> bool {
+    #[inline(always)]
+    fn keep(&self, slab: &'static Slab) -> bool {
         let slices = slab.slices.get() as usize;
         let Some(place) = self.kept.get(slices - 1) else { return false };
         let total = self.total.get() + slices;
-        if place.get().is_some() || total > KEEP_TOTAL {
+        if let Some(kept) = place.get() {
+            if std::ptr::eq(kept, slab) {
+                crate::abort::double_free(block_of(slab));
+            }
             return false;
         }
-        slab.set_owner(owner | SPAN);
+        if total > KEEP_TOTAL {
+            return false;
+        }
         place.set(Some(slab));
         self.total.set(total);
         true
@@ -50,6 +61,27 @@ impl Spans {
 }
 
 impl Heap {
+    /// The span of this size that was freed last: the fast path of a large block. `None` where the
+    /// slow one must be taken.
+    #[inline(always)]
+    pub(crate) fn try_span(&self, size: usize, align: usize) -> Option<*mut u8> {
+        if size <= LARGEST || align > SLICE || !self.sampler.may_pass(size) {
+            return None;
+        }
+        self.spans.take(size.div_ceil(SLICE)).map(|slab| {
+            self.sampler.pass(size);
+            start_of(slab)
+        })
+    }
+
+    /// Frees a span of this heap: what [`try_span`](Self::try_span) finds again.
+    #[inline(always)]
+    pub(super) fn free_own_span(&'static self, slab: &'static Slab) {
+        if slab.is_sample() || slab.kind.get() != Kind::Span || !self.spans.keep(slab) {
+            self.free_span(slab);
+        }
+    }
+
     /// A block of more than [`LARGEST`](crate::size_class::LARGEST) bytes, or one that is aligned
     /// to more. Null above `isize::MAX`, or where an alignment is above half a segment.
     pub(super) fn allocate_span(&'static self, size: usize, align: usize) -> Fresh {
@@ -91,7 +123,13 @@ impl Heap {
         profile::forget(slab);
         if slab.kind.get() == Kind::Huge {
             segment.world().pool.give_huge(segment);
-        } else if self.is_nobody() || !self.spans.keep(slab, self.address()) {
+        } else if self.is_nobody() {
+            segment.world().pool.give(segment.world(), slab, slab.slices.get() as usize);
+        } else {
+            slab.set_owner(self.address() | SPAN);
+            if self.spans.keep(slab) {
+                return;
+            }
             let world = segment.world();
             world.pool.give(world, slab, slab.slices.get() as usize);
         }
@@ -142,7 +180,12 @@ impl Heap {
     }
 }
 
-fn start_of(slab: &'static Slab) -> *mut u8 {
+fn block_of(slab: &'static Slab) -> NonNull<u8> {
     let (segment, index) = Segment::of_slab(slab);
-    segment.slice(index).as_ptr()
+    segment.slice(index)
+}
+
+#[inline(always)]
+fn start_of(slab: &'static Slab) -> *mut u8 {
+    block_of(slab).as_ptr()
 }
