@@ -84,7 +84,7 @@ impl Heap {
         }
     }
 
-    /// Takes a slab over from an orphan, so that what is freed to it next is freed to our own; false
+    /// Takes a slab over from an orphan, so that what is freed to it next is freed to ours; false
     /// where its owner lives, or somebody else was faster.
     pub(super) fn adopt(&'static self, slab: &'static Slab) -> bool {
         let orphan = owner_of(slab);
