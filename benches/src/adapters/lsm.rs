@@ -5,12 +5,17 @@ use std::path::Path;
 use harness::contract::{Durability, OrderedStore, StoreError, StoreSpec};
 use lsm::{Batch, Codec, Db, Options};
 
-/// The store.
-#[derive(Debug)]
-pub struct Store(Db);
+/// What the store is called where large values lie apart.
+pub const APART_NAME: &str = "lsm, apart";
+/// Values of this size and more lie apart from their keys, where they do.
+const THRESHOLD: usize = 1 << 10;
 
-impl OrderedStore for Store {
-    const NAME: &'static str = "lsm";
+/// The store, with large values beside their keys or apart from them.
+#[derive(Debug)]
+pub struct Store<const APART: bool = false>(Db);
+
+impl<const APART: bool> OrderedStore for Store<APART> {
+    const NAME: &'static str = if APART { APART_NAME } else { "lsm" };
 
     fn open(directory: &Path, spec: &StoreSpec) -> Result<Self, StoreError> {
         let durability = match spec.durability {
@@ -19,7 +24,9 @@ impl OrderedStore for Store {
         };
         let codec = if spec.compressed { Codec::Lz4 } else { Codec::None };
         let options = Options::with_budget(usize::try_from(spec.memory_budget)?);
-        Ok(Self(Db::open(directory, Options { durability, codec, ..options })?))
+        let value_threshold = APART.then_some(THRESHOLD);
+        let options = Options { durability, codec, value_threshold, ..options };
+        Ok(Self(Db::open(directory, options)?))
     }
 
     #[inline]

@@ -16,6 +16,9 @@
 //! bits of filter a key, two background threads and no compression. Reading lines begin on a store
 //! that was loaded and has settled; all data has been through its files and was read once.
 //!
+//! `lsm, apart` is ours with values of a kilobyte and more kept apart from their keys, on lines
+//! that have such values.
+//!
 //! Keys are 16 bytes: a scattered number of eight, and eight that all share. The data of a reading
 //! line is four times the memtable and about fits the cache. Values are half compressible.
 
@@ -83,12 +86,14 @@ pub(super) fn lines() -> Vec<Line> {
 
 fn line(workload: &'static str, threads: usize, mut contenders: Vec<Contender>) -> Line {
     contenders.retain(|it| it.name != yours::Store::NAME || yours::is_judged());
+    // Small values lie beside their keys either way.
+    contenders.retain(|it| it.name != lsm::APART_NAME || workload.contains("4k"));
     let line = Line::new(BUILD, workload, threads, contenders).separate().costly();
     if threads > 2 { line.full_only() } else { line }
 }
 
 fn contender<S: OrderedStore>(version: &'static str, make: Make) -> Contender {
-    let ours = [BUILD, yours::Store::NAME].contains(&S::NAME);
+    let ours = [BUILD, lsm::APART_NAME, yours::Store::NAME].contains(&S::NAME);
     Contender { name: S::NAME, version, ours, make }
 }
 
@@ -99,6 +104,10 @@ macro_rules! for_each {
             contender::<lsm::Store>(
                 OURS,
                 make::<lsm::Store, $work, $value>(Durability::$durability),
+            ),
+            contender::<lsm::Store<true>>(
+                OURS,
+                make::<lsm::Store<true>, $work, $value>(Durability::$durability),
             ),
             contender::<yours::Store>(
                 OURS,

@@ -44,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) manifest: Mutex<Manifest>,
     pub(crate) next_table: AtomicU64,
     pub(crate) next_memtable: AtomicU64,
+    /// The segment of the log when one was last made ready for the time after it.
+    pub(crate) prepared: AtomicU64,
     pub(crate) flushing: Mutex<()>,
     pub(crate) compacting: Mutex<()>,
     /// Memtables that were written out and whose values lie in the log, for as long as they live.

@@ -55,6 +55,7 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
         spares_max: options.memtables.get(),
     };
     let log = Log::open(Arc::clone(&fs), &folder.join("log"), segment)?;
+    let begun = log.end().segment;
     let values = Arc::new(open_values(&fs, folder, &facts)?);
     let families = open_families(&*fs, &tables, &facts, &cache, &values, &options)?;
     let core = Arc::new(Core {
@@ -71,6 +72,8 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
         manifest: Mutex::new(manifest),
         next_table: AtomicU64::new(facts.last_table + 1),
         next_memtable: AtomicU64::new(1),
+        // The segment that a small store has may be its last.
+        prepared: AtomicU64::new(begun),
         flushing: Mutex::new(()),
         compacting: Mutex::new(()),
         retired: Mutex::default(),

@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_epoch as epoch;
@@ -40,9 +41,7 @@ impl Core {
             let heard = self.work.lock().calls;
             let attempt = AssertUnwindSafe(|| match duty {
                 Duty::Flush => {
-                    // A courtesy to the next append, which makes a segment itself where this
-                    // failed, and reports what stands in its way.
-                    self.log.prepare().ok();
+                    self.prepare_segment();
                     self.flush_one()
                 }
                 Duty::Compact => self.compact_one(),
@@ -77,6 +76,17 @@ impl Core {
                 work.busy -= 1;
                 return;
             }
+        }
+    }
+
+    /// Makes a segment of the log ready where another was begun.
+    fn prepare_segment(&self) {
+        let last = self.log.end().segment;
+        // Relaxed: the thread that flushes is the only one here.
+        if self.prepared.swap(last, Ordering::Relaxed) < last {
+            // A courtesy to the next append, which makes a segment itself where this failed, and
+            // reports what stands in its way.
+            self.log.prepare().ok();
         }
     }
 
