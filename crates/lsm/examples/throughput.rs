@@ -44,6 +44,23 @@ fn timed(name: &str, count: u64, work: impl FnOnce() -> lsm::Result<()>) -> lsm:
     Ok(())
 }
 
+/// Overwrites every key, and tells how long single writes took.
+#[expect(clippy::print_stdout, reason = "an example talks to its user")]
+fn latencies(db: &Db, entries: u64, value: &[u8]) -> lsm::Result<()> {
+    let clock = MonotonicClock::new();
+    let mut took = Vec::new();
+    for number in 0..entries {
+        let start = clock.now();
+        db.put(&key(number), value)?;
+        took.push(clock.now().saturating_since(start));
+    }
+    took.sort_unstable();
+    let at = |of_10_000: usize| took[(took.len() - 1) * of_10_000 / 10_000];
+    let (p50, p99, p9999) = (at(5_000), at(9_900), at(9_999));
+    println!("overwrite    p50 {p50:?}  p99 {p99:?}  p99.99 {p9999:?}  max {:?}", at(10_000));
+    Ok(())
+}
+
 #[expect(clippy::print_stdout, reason = "an example talks to its user")]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -66,6 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             db.put(&key(number), &value)
         })
     })?;
+    latencies(&db, entries, &value)?;
     timed("settle", entries, || db.settle())?;
     for round in ["read", "read again"] {
         timed(round, entries, || {
