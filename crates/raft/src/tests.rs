@@ -1,6 +1,7 @@
 //! The protocol judged as a whole: by traces to be read, and by clusters in a simulated world.
 
 mod cluster;
+mod lab;
 mod mutants;
 mod scripts;
 mod simulation;

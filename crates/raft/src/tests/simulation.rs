@@ -12,17 +12,19 @@
 
 mod churn;
 mod client;
+mod export;
 mod machine;
 mod oracle;
 mod server;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 use env::clock::Timestamp;
-use env::fs::FsError;
+use env::fs::{FsError, FsExt, OsFs};
 use env::random::{Random, SeededRandom};
 use harness::check::history::History;
 use harness::check::linearizable::check;
@@ -35,6 +37,7 @@ use harness::sim::{
 use crate::{Config, Configuration, NodeId, ReadMode, RoleName};
 use churn::Churn;
 use client::{Client, Log};
+use export::Export;
 use oracle::{Oracle, require_matching};
 use server::{Server, Shared, Wire};
 
@@ -153,15 +156,22 @@ struct Run {
 struct Outcome {
     verdict: Result<(), String>,
     trace: Trace,
+    /// Of its [`Export`].
+    events: String,
     elections: u64,
     committed: usize,
 }
 
 impl Run {
-    fn new(seed: u64, plan: Plan, world: fn(u64, u32, Factory) -> World<Node>) -> Self {
+    fn new(
+        seed: u64,
+        plan: Plan,
+        export: Export,
+        world: fn(u64, u32, Factory) -> World<Node>,
+    ) -> Self {
         let servers = plan.servers;
         let (oracle, wipes) = (RefCell::new(Oracle::default()), RefCell::new(BTreeMap::new()));
-        let shared = Rc::new(Shared { plan, oracle, wipes });
+        let shared = Rc::new(Shared { plan, oracle, export, wipes });
         let log = Rc::new(RefCell::new(Log::default()));
         let (of_servers, of_clients) = (Rc::clone(&shared), Rc::clone(&log));
         let start = move |host: Host| {
@@ -196,6 +206,7 @@ impl Run {
         for server in self.servers() {
             if let Some(raft) = &server.raft {
                 oracle.look(raft.status().id, server.life, raft);
+                self.shared.export.state(self.world.now(), server.life, &raft.status());
             }
         }
         if self.events.is_multiple_of(64) {
@@ -265,8 +276,12 @@ fn observe(
     plan: Plan,
     world: fn(u64, u32, Factory) -> World<Node>,
 ) -> Outcome {
-    let mut churn = Churn::new(seed, plan.churn);
-    let mut run = Run::new(seed, plan, world);
+    play(seed, script, plan.churn, Run::new(seed, plan, Export::default(), world))
+}
+
+/// Plays a script, and the changes that the seed brings, to the end.
+fn play(seed: u64, script: &Script, churn: Option<Duration>, mut run: Run) -> Outcome {
+    let mut churn = Churn::new(seed, churn);
     run.world.play(script);
     let end = Timestamp::ZERO + FAULTS;
     while run.world.now() < end {
@@ -280,7 +295,8 @@ fn observe(
         let oracle = run.shared.oracle.borrow();
         (oracle.elections, oracle.committed())
     };
-    Outcome { verdict: run.verdict(), trace: run.world.trace().clone(), elections, committed }
+    let (trace, events) = (run.world.trace().clone(), run.shared.export.text());
+    Outcome { verdict: run.verdict(), trace, events, elections, committed }
 }
 
 /// Clients live on: what one that forgets its request must do is another matter.
@@ -358,4 +374,28 @@ fn faults_and_progress_really_happen() {
     // Disks that lie are not borne by servers that believe them.
     assert_eq!(missing, [Fault::BitFlip, Fault::LostSync], "never happened");
     assert!(elections > 500 && committed > 10_000);
+}
+
+/// Every line is an event that another program can read; `NDJSON` names a file for them.
+#[test]
+fn a_run_is_exported() {
+    let number = std::env::var("SEED").ok().and_then(|text| text.parse().ok());
+    let seed = number.unwrap_or(7);
+    let plan = Plan::draw(seed, 5);
+    let (script, churn) = (swarm(5).draw(seed), plan.churn);
+    let outcome = play(seed, &script, churn, Run::new(seed, plan, Export::on(), World::new));
+    let mut counts = BTreeMap::<String, u64>::new();
+    for line in outcome.events.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");
+        assert!(event["at"].is_u64(), "each event has its time: {line}");
+        let kind = event["event"].as_str().expect("each event has its kind").to_owned();
+        *counts.entry(kind).or_default() += 1;
+    }
+    assert_eq!(counts.keys().collect::<Vec<_>>(), ["apply", "send", "state"], "{counts:?}");
+    assert!(counts.values().all(|count| *count > 100), "{counts:?}");
+    let plain = observe(seed, &script, Plan::draw(seed, 5), World::new);
+    assert_eq!(plain.trace.hash(), outcome.trace.hash(), "to look at a run does not change it");
+    if let Some(path) = std::env::var_os("NDJSON") {
+        OsFs.write_atomic(Path::new(&path), outcome.events.as_bytes()).expect("it can be written");
+    }
 }

@@ -14,6 +14,7 @@ use env::random::{Random, SeededRandom};
 use harness::check::model::{RegisterOp, RegisterRet};
 use harness::sim::{self, Context, Host, SimFs};
 
+use super::export::Export;
 use super::machine::{Machine, RequestId, command};
 use super::oracle::Oracle;
 use super::{Plan, TICK};
@@ -49,6 +50,7 @@ pub(super) enum Wire {
 pub(super) struct Shared {
     pub(super) plan: Plan,
     pub(super) oracle: RefCell<Oracle>,
+    pub(super) export: Export,
     /// How often the disk of a server was wiped.
     pub(super) wipes: RefCell<BTreeMap<NodeId, u64>>,
 }
@@ -196,6 +198,7 @@ impl Server {
                 return;
             }
             let durable = self.durable;
+            self.shared.export.sent(context.now(), &ready.messages);
             let messages = ready.messages.into_iter();
             messages.for_each(|message| Self::say(durable, message, context));
             if let Some(write) = ready.write {
@@ -237,6 +240,7 @@ impl Server {
         }
         self.durable = (raft.storage().hard_state(), raft.storage().last_index());
         let promises = raft.persisted(write);
+        self.shared.export.sent(context.now(), &promises);
         for message in promises {
             Self::say(self.durable, message, context);
         }
@@ -275,6 +279,7 @@ impl Server {
                             context.send(client, Wire::Reply { id, ret });
                         }
                     }
+                    self.shared.export.applied(context.now(), self.id, entry);
                     self.shared.oracle.borrow_mut().applied(who, entry, &self.machine);
                 }
                 entries.last().expect("never empty").index
