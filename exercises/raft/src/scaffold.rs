@@ -134,8 +134,8 @@ pub enum Apply {
     Entry(Index, Payload),
 }
 
-/// What a server wants done, in this order: save, then send, then apply, then answer. Whoever drives
-/// it may crash between any two of them.
+/// What a server wants done, in this order: save, then send, then apply, then answer. Whoever
+/// drives it may crash between any two of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
     /// Everything that must survive; `None` where nothing has changed.
