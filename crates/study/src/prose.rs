@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The symbol is the anchor: the item that it declares is quoted whole. Delete or change the item,
-//! and the document is stale.
+//! and the document is stale. The same goes for measured [figures](crate::figures).
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ use env::fs::{Fs, FsExt, OsFs};
 
 use crate::citation;
 use crate::error::Error;
+use crate::figures;
 use crate::questions;
 
 /// Questions that a bank has at least.
@@ -68,7 +69,8 @@ pub(crate) fn of_document(root: &Path, name: &str, text: &str) -> Vec<String> {
         .collect();
     match refreshed(root, text) {
         Ok(fresh) if fresh == text => {}
-        Ok(_) => complaints.push(format!("{name}: stale code; `cargo study docs` renews it")),
+        Ok(_) => complaints
+            .push(format!("{name}: stale code or figures; `cargo study docs` renews them")),
         Err(problem) => complaints.push(format!("{name}: {problem}")),
     }
     if name.ends_with("walkthrough.md") {
@@ -119,7 +121,7 @@ pub(crate) fn refresh(root: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(renewed)
 }
 
-/// A text with its pieces of code as they are now, or what is wrong with one.
+/// A text with its pieces of code and its figures as they are now, or what is wrong with one.
 pub(crate) fn refreshed(root: &Path, text: &str) -> Result<String, String> {
     let mut pieces = text.split(FROM);
     let mut fresh = pieces.next().unwrap_or_default().to_owned();
@@ -131,7 +133,7 @@ pub(crate) fn refreshed(root: &Path, text: &str) -> Result<String, String> {
         let code = citation::item(root, citation)?;
         fresh.extend([FROM, citation, " -->\n```rust\n", &code, after]);
     }
-    Ok(fresh)
+    figures::refreshed(root, &fresh)
 }
 
 /// The folders of `docs`.

@@ -228,6 +228,18 @@ fn stale_and_lost_pieces_of_code_are_noticed() {
 }
 
 #[test]
+fn stale_and_unknown_figures_are_noticed() {
+    let line = "rate-limiter direct/deny 1 rate-limiter";
+    let text = format!("| deny | 9.99<!-- ratio {line} --> |");
+    let fresh = refreshed(root(), &text).expect("the record has it");
+    assert!(fresh.starts_with("| deny | ") && !fresh.contains("9.99"), "{fresh}");
+    assert_eq!(refreshed(root(), &fresh), Ok(fresh.clone()), "it is the record's now");
+    let complaints = |text: &str| of_document(root(), "docs/x.md", text).len();
+    assert_eq!((complaints(&fresh), complaints(&text)), (0, 1));
+    assert_eq!(complaints(&fresh.replace("direct/deny", "direct/gone")), 1);
+}
+
+#[test]
 fn a_walkthrough_has_its_parts_and_an_end() {
     let whole = PARTS.concat() + "![design](design.svg)";
     assert_eq!(of_walkthrough(&whole), Vec::<String>::new());

@@ -91,7 +91,7 @@ impl Saved {
         last.unwrap_or((self.snapshot.position.index, &self.snapshot.voters))
     }
 
-    /// Makes a snapshot of the state up to an entry that is in the log, which loses all up to it.
+    /// Makes a snapshot of the state up to an entry of the log, which loses all up to there.
     pub fn compact(&mut self, index: Index, state: Bytes) {
         let term = self.term_at(index).expect("the entry is there");
         let before = self.changes.iter().rfind(|it| it.0 <= index).map(|it| it.1.clone());
