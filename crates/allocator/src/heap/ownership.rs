@@ -87,7 +87,7 @@ impl Heap {
     /// Takes a full slab over from an orphan, so that what is freed to it next is freed to our own;
     /// false where its owner lives, or somebody else was faster.
     ///
-    /// One with free blocks is left to the thread that takes the whole heap over: that would have to
+    /// One with free blocks is left to the thread that takes the whole heap over: it would have to
     /// make new slabs, and we have some already.
     pub(super) fn adopt(&'static self, slab: &'static Slab) -> bool {
         let orphan = owner_of(slab);
