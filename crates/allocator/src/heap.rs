@@ -242,7 +242,7 @@ impl Heap {
         if self.outgoing.add(slab, block) {
             return;
         }
-        // A thread that only frees is better off with a heap too: often it is the one of the blocks.
+        // A thread that only frees is better off with a heap too: often it is that of the blocks.
         if let Some(heap) = local::begin_to_free(self) {
             return heap.free_slow(slab.owner(), slab, block);
         }
