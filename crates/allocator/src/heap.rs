@@ -40,6 +40,7 @@ use self::sampling::Sampler;
 use self::spans::Spans;
 use crate::block::Block;
 use crate::handover::Handover;
+use crate::local;
 use crate::planted::{self, Bug};
 use crate::segment::{first, owner_at, slab_of};
 use crate::size_class::{CLASSES, LARGEST, SMALL, SMALL_WORDS, aligned_size, class_of};
@@ -108,6 +109,9 @@ impl Fresh {
 /// What every thread begins with: a heap without a slab, so that each allocation takes the slow
 /// path.
 pub(crate) static NOBODY: Heap = Heap::new();
+
+/// What every thread ends with: the same, but a free is no reason to make a heap again.
+pub(crate) static GONE: Heap = Heap::new();
 
 impl Heap {
     const fn new() -> Self {
@@ -237,6 +241,10 @@ impl Heap {
     fn free_remote(&'static self, slab: &'static Slab, block: Block) {
         if self.outgoing.add(slab, block) {
             return;
+        }
+        // A thread that only frees is better off with a heap too: often it is that of the blocks.
+        if let Some(heap) = local::begin_to_free(self) {
+            return heap.free_slow(slab.owner(), slab, block);
         }
         // What is freed for a heap of one's own must not wait: it may be destroyed.
         if self.is_nobody() || owner_of(slab).role.get() == Role::Object {

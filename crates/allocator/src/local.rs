@@ -7,7 +7,7 @@
 //! would call a function. Elsewhere it is a `thread_local!` without a destructor.
 //!
 //! When the thread ends, the destructor of a pthread key gives the heap up. It runs after those of
-//! Rust's thread-locals; what still frees after it goes by the heap without slabs, and what still
+//! Rust's thread-locals; what still frees after it goes by a heap without slabs, and what still
 //! allocates gets a heap again, which the next round of destructors gives up.
 
 #![expect(unsafe_code, reason = "thread-local memory is found by address")]
@@ -15,7 +15,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::environment;
-use crate::heap::{Heap, NOBODY, Role};
+use crate::heap::{GONE, Heap, NOBODY, Role};
 use crate::lock::Errno;
 use crate::options::Options;
 use crate::profile;
@@ -119,6 +119,13 @@ pub(crate) fn begin(options: &Options) -> Option<&'static Heap> {
     Some(heap)
 }
 
+/// Makes a heap for this thread if `heap` is what it began with; `None` if it has one, if its end
+/// has come, and where there is no memory.
+pub(crate) fn begin_to_free(heap: &'static Heap) -> Option<&'static Heap> {
+    // The process is set up, with options of its own: there is a block.
+    if std::ptr::eq(heap, &raw const NOBODY) { begin(&Options::new()) } else { None }
+}
+
 /// Sets the process up, once, by whoever allocates first.
 pub(crate) fn set_up(options: &Options) {
     // Acquire: pairs with the Release at the end.
@@ -160,7 +167,7 @@ pub(crate) fn set_up(options: &Options) {
 extern "C" fn end(_: *mut libc::c_void) {
     let heap = heap();
     if !heap.is_nobody() {
-        slot::set(&NOBODY);
+        slot::set(&GONE);
         heap.leave();
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Bug {
     GrowsOver,
     /// A round of the purge forgets what it purged.
     ForgetsPurged,
+    /// A full slab that is taken over from an orphan is thought to be on a list.
+    ForgetsFull,
     /// A block that comes back to a full slab is not noticed.
     StaysFull,
 }

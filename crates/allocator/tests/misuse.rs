@@ -116,3 +116,37 @@ fn destructors_of_thread_locals_may_allocate() {
         small.expect("there is room").join().expect("nothing in it panics");
     }
 }
+
+/// Threads that never allocate free what others made, one block or many, small and large, also from
+/// the destructors of their thread-locals.
+#[test]
+fn threads_that_only_free_may() {
+    struct Kept(RefCell<Vec<Block>>);
+    #[derive(Clone, Copy)]
+    struct Block(*mut u8, Layout);
+    // SAFETY: blocks may be freed by any thread.
+    unsafe impl Send for Block {}
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            self.0.borrow().iter().for_each(|it| free((it.0, it.1)));
+        }
+    }
+    thread_local! {
+        static KEPT: Kept = const { Kept(RefCell::new(Vec::new())) };
+    }
+    for count in [1, 10, 5_000] {
+        let make = |it: usize| {
+            let (start, layout) = block(16 + it * 37 % 90_000);
+            Block(start, layout)
+        };
+        let mut early: Vec<Block> = (0..count).map(make).collect();
+        let late = early.split_off(count / 2);
+        let work = move || {
+            for it in early {
+                free((it.0, it.1));
+            }
+            KEPT.with(|kept| kept.0.replace(late));
+        };
+        std::thread::spawn(work).join().expect("nothing in it panics");
+    }
+}

@@ -84,19 +84,21 @@ impl Heap {
         }
     }
 
-    /// Takes a slab over from an orphan, so that what is freed to it next is freed to ours; false
-    /// where its owner lives, or somebody else was faster.
+    /// Takes a full slab over from an orphan, so that what is freed to it next is freed to our own;
+    /// false where its owner lives, or somebody else was faster.
+    ///
+    /// One with free blocks is left to the thread that takes the whole heap over: it would have to
+    /// make new slabs, and we have some already.
     pub(super) fn adopt(&'static self, slab: &'static Slab) -> bool {
         let orphan = owner_of(slab);
-        if !orphan.handover.0.is_orphan() || !orphan.claim() {
+        if slab.owner() & FULL == 0 || !orphan.handover.0.is_orphan() || !orphan.claim() {
             return false;
         }
-        // It may have changed hands before we had the heap.
-        let still = slab.owner() & !FLAGS == orphan.address();
-        if still && slab.owner() & FULL != 0 {
-            slab.set_owner(self.address() | FULL);
-        } else if still {
-            self.take_over(orphan, slab);
+        // It may have changed hands, or got blocks back, before we had the heap.
+        let still = slab.owner() == orphan.address() | FULL;
+        if still {
+            slab.set_owner(self.address());
+            slab.set_flag(FULL, !planted::is(Bug::ForgetsFull));
         }
         orphan.hand_back();
         still

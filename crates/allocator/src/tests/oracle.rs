@@ -344,6 +344,7 @@ fn planted_bugs_are_found() {
         Bug::GrowsOver,
         Bug::ForgetsPurged,
         Bug::StaysFull,
+        Bug::ForgetsFull,
     ] {
         let config =
             ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) };
