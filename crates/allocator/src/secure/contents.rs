@@ -1,7 +1,7 @@
 //! The bytes of slots: wiped, found to be zero, and the canaries behind blocks.
 //!
 //! A canary is a secret of the process mixed with the block's address. No byte of it is ASCII, zero
-//! or all ones: a single byte of what overruns mostly write must be noticed, not but for one time in
+//! or all ones: a single byte of what overruns mostly write must be noticed, not 255 times in
 //! 256. That leaves 40 bits that cannot be guessed.
 
 #![expect(unsafe_code, reason = "slots are read and written by address")]
