@@ -1,14 +1,14 @@
 //! What can be chosen, once, before the first allocation.
 //!
-//! | option         | environment                 | default | meaning                              |
-//! |----------------|-----------------------------|---------|--------------------------------------|
-//! | `decay_ms`     | `STRATA_ALLOC_DECAY_MS`     | 2000    | free memory goes back after this     |
-//! | `huge_pages`   | `STRATA_ALLOC_HUGE`         | 1       | ask for huge pages in a dense heap   |
-//! | `purger`       | `STRATA_ALLOC_PURGER`       | 1       | a thread gives back in an idle process |
-//! | `profile`      | `STRATA_ALLOC_PROFILE`      | none    | file for the heap profile, at exit   |
-//! | `profile_rate` | `STRATA_ALLOC_PROFILE_RATE` | 524288  | bytes from one sample to the next    |
-//! | `leaks`        | `STRATA_ALLOC_LEAKS`        | 0       | report at exit what is in use        |
-//! | `secure`       | `STRATA_ALLOC_SECURE`       | 1       | check blocks; feature `secure` only  |
+//! | option         | environment                 | default | meaning                            |
+//! |----------------|-----------------------------|---------|------------------------------------|
+//! | `decay_ms`     | `STRATA_ALLOC_DECAY_MS`     | 2000    | free memory goes back after this   |
+//! | `huge_pages`   | `STRATA_ALLOC_HUGE`         | 1       | ask for huge pages in a dense heap |
+//! | `purger`       | `STRATA_ALLOC_PURGER`       | 1       | a thread gives back while idle     |
+//! | `profile`      | `STRATA_ALLOC_PROFILE`      | none    | file for the heap profile, at exit |
+//! | `profile_rate` | `STRATA_ALLOC_PROFILE_RATE` | 524288  | bytes from sample to sample        |
+//! | `leaks`        | `STRATA_ALLOC_LEAKS`        | 0       | report at exit what is in use      |
+//! | `secure`       | `STRATA_ALLOC_SECURE`       | 1       | check blocks; feature `secure`     |
 //!
 //! The environment wins over the builder. A value that is none is reported once and ignored.
 

@@ -18,7 +18,7 @@
 //! |--------------------------------------|----------------------------------------------------|
 //! | freed twice, foreign, inside a block | at the free: the state of the slot says so         |
 //! | size or alignment is not the one     | at a free that tells them                          |
-//! | written beyond the end, or before    | at the free of either neighbour, or at exit        |
+//! | written beyond the end, or before    | at the free of it or the one behind, or at exit    |
 //! | written after it was freed           | when it leaves the quarantine, is used, or at exit |
 //! | far overrun, large block after free  | at once: the page cannot be accessed               |
 //! | read after it was freed              | not found, but it reads as zero                    |

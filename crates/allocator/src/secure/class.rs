@@ -23,6 +23,8 @@ use crate::bitmap::Bitmap;
 use crate::os::{Linux, Os, guarded};
 use crate::size_class::SLICE;
 
+/// Bytes before a block that are looked at when it is freed.
+const EDGE: usize = 16;
 /// The most slots of a slab: those of 16 bytes.
 const SLOTS: usize = SLICE / 16;
 
@@ -230,10 +232,8 @@ impl Class {
             verdict::mismatch(block, known, layout, act.verb);
         }
         self.expect_whole(number);
-        for neighbour in [number.checked_sub(1), Some(number + 1)].into_iter().flatten() {
-            if neighbour / count == place.slab {
-                self.expect_whole(neighbour);
-            }
+        if place.slot > 0 {
+            self.expect_whole_end(number - 1);
         }
         (number, slot)
     }
@@ -248,6 +248,18 @@ impl Class {
             }
             (State::Quarantined, _) => self.expect_untouched(number),
             _ => {}
+        }
+    }
+
+    /// The same for the slot before a block, as far as a write before the block's start reaches.
+    fn expect_whole_end(&self, number: usize) {
+        let quarantined = self.tables().slots[number].get().state == State::Quarantined;
+        match self.bytes_of(number) {
+            Some(bytes) if quarantined && !bytes.from(self.size() - EDGE).is_zero() => {
+                verdict::written_while_free(self.address(number));
+            }
+            _ if quarantined => {}
+            _ => self.expect_whole(number),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The bytes of slots: wiped, found to be zero, and the canaries behind blocks.
 //!
-//! A canary is a secret of the process mixed with the block's address, and no byte of it is zero:
-//! the one byte too many that ends a string must be noticed.
+//! A canary is a secret of the process mixed with the block's address. No byte of it is ASCII, zero
+//! or all ones: a single byte of what overruns mostly write must be noticed, not 255 times in
+//! 256. That leaves 40 bits that cannot be guessed.
 
 #![expect(unsafe_code, reason = "slots are read and written by address")]
 
@@ -69,7 +70,7 @@ impl Bytes {
     /// The canary for this place.
     fn canary(self) -> [u8; 8] {
         let mixed = (secret() ^ self.start.addr().get() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        (mixed | 0x0101_0101_0101_0101).to_le_bytes()
+        (mixed & !0x0404_0404_0404_0404 | 0x8282_8282_8282_8282).to_le_bytes()
     }
 
     pub(super) fn write_canary(mut self) {
@@ -104,7 +105,8 @@ mod tests {
             let place = unsafe { start.add(at) };
             // SAFETY: as above.
             let old = unsafe { place.read() };
-            for wrong in [0, old ^ 0x80] {
+            assert!(!old.is_ascii() && old != 0xFF, "byte {at} is {old:#x}");
+            for wrong in [0, 1, 0xFF, old ^ 0x20] {
                 // SAFETY: as above.
                 unsafe { place.write(wrong) };
                 assert!(!tail.is_canary(), "byte {at} is {wrong}");
