@@ -21,7 +21,9 @@
 //! Read on in this order: [`Batch`] and `db/write.rs` for the way of a write, `memtable.rs` and
 //! `memtable/tree.rs` for where it waits, `table.rs` for the files, `db/read.rs` and `iter.rs` for
 //! the way of a read, `compact.rs` and `snapshot.rs` for what is merged and what is kept,
-//! `manifest.rs` and `db/open.rs` for what survives.
+//! `manifest.rs` and `db/open.rs` for what survives. Then, each by itself: `transaction.rs`,
+//! `removal.rs` for removed ranges, `meaning.rs` and `fold.rs` for operands and dates, `values.rs`
+//! for values that lie apart, `db/copy.rs` for copies, `reader.rs` for who only looks.
 //!
 //! # What is promised
 //!
@@ -32,7 +34,8 @@
 //!
 //! # What this crate does not do
 //!
-//! It compresses blocks by LZ4 only. One process opens a store at a time.
+//! It has one shape of levels and compresses blocks by LZ4 only. It does not repair what is
+//! damaged; a backup does. One process opens a store at a time, and any number look at it.
 
 mod batch;
 mod cache;
