@@ -102,6 +102,9 @@ struct Serve {
     /// Where the files of this server are
     #[arg(long)]
     dir: PathBuf,
+    /// Where to listen for peers, `HOST:PORT`, where something stands in between
+    #[arg(long)]
+    listen_raft: Option<String>,
     /// Wait to be added to a cluster, instead of founding one with the peers
     #[arg(long)]
     join: bool,
@@ -207,6 +210,7 @@ async fn serve(serve: Serve) -> Result<ExitCode, String> {
         id: NodeId(serve.id),
         dir: serve.dir,
         peers: serve.peers.into_iter().collect(),
+        listen_raft: serve.listen_raft,
         join: serve.join,
         cluster: serve.cluster,
         tick: Duration::from_millis(serve.tick_ms),

@@ -48,6 +48,8 @@ pub struct Settings {
     pub dir: PathBuf,
     /// All servers that it knows of, itself included.
     pub peers: BTreeMap<NodeId, Address>,
+    /// Where it listens for peers, `HOST:PORT`, where that is not where they reach it.
+    pub listen_raft: Option<String>,
     /// Whether it waits to be added to a cluster that there is. Where its folder has a log already
     /// this does not matter.
     pub join: bool,
@@ -126,7 +128,8 @@ impl Server {
         let storage = open_log(&settings).await?;
         let machine = Machine::open(&settings.dir.join("store")).map_err(ServeError::Store)?;
         let mailbox = mailbox(MAILBOX_BYTES);
-        let (inbox, address) = (mailbox.inbox(), own.raft());
+        let address = settings.listen_raft.clone().unwrap_or_else(|| own.raft());
+        let inbox = mailbox.inbox();
         let (id, cluster) = (settings.id, settings.cluster);
         let bound = TcpTransport::bind(id, cluster, &address, inbox, TcpOptions::default()).await;
         let transport = bound.map_err(|cause| ServeError::Listen { address, cause })?;

@@ -20,6 +20,20 @@
 //! * [`Transport`] carries batches and may lose them: [`Hub`] within a process, [`TcpTransport`]
 //!   between them, whose frames trust nobody.
 //!
+//! # What it costs
+//!
+//! Three nodes in one process, each with a log of its own that it syncs, commands of 64 bytes, two
+//! cores, one quiet run of `cargo run --release -p raft-net --example throughput`:
+//!
+//! | on their way at once | over a hub           | over TCP             |
+//! |----------------------|----------------------|----------------------|
+//! | 1                    | 3,600 commands/s     | 2,700 commands/s     |
+//! | 64                   | 96,500 commands/s    | 95,400 commands/s    |
+//! | 1,024                | 490,000 commands/s   | 560,000 commands/s   |
+//!
+//! A sync takes 150 us or more there, and is shared by up to 430 commands. Groups that are idle are
+//! not free: a thousand of them on the three nodes took 15 % of a core.
+//!
 //! # What this crate does not do
 //!
 //! It does not authenticate peers or encrypt; where a network is not trusted, put TLS below it. It

@@ -1,5 +1,5 @@
-//! Real processes on loopback: killed, stopped, restarted, wiped, while clients keep asking; what
-//! the clients saw must be linearizable.
+//! Real processes on loopback: killed, stopped, restarted, cut off, wiped, while clients keep
+//! asking; what the clients saw must be linearizable.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -17,6 +17,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use super::proxy::Proxy;
+
 /// How long faults last.
 const FAULTS: Duration = Duration::from_secs(15);
 
@@ -30,6 +32,8 @@ struct Cluster {
     folder: tempfile::TempDir,
     /// Ports of each server: for clients, for peers.
     ports: Vec<(u16, u16)>,
+    /// What stands before the port for peers; it can be cut.
+    proxies: Vec<Proxy>,
     children: Vec<Option<Child>>,
 }
 
@@ -43,16 +47,20 @@ fn free_ports(count: usize) -> Vec<(u16, u16)> {
 
 impl Cluster {
     /// Three servers that found a cluster, and room for one that joins.
-    fn new() -> Self {
+    async fn new() -> Self {
         let folder = tempfile::tempdir().expect("there is room");
-        let ports = free_ports(4);
-        let mut cluster = Self { folder, ports, children: (0..4).map(|_| None).collect() };
+        let (ports, mut proxies) = (free_ports(4), Vec::new());
+        for (_, raft) in &ports {
+            proxies.push(Proxy::new(*raft).await);
+        }
+        let children = (0..4).map(|_| None).collect();
+        let mut cluster = Self { folder, ports, proxies, children };
         (1..=3).for_each(|id| cluster.start(id, false));
         cluster
     }
 
     fn address(&self, id: usize) -> String {
-        let (http, raft) = self.ports[id - 1];
+        let (http, raft) = (self.ports[id - 1].0, self.proxies[id - 1].port());
         format!("127.0.0.1:{http}:{raft}")
     }
 
@@ -74,6 +82,7 @@ impl Cluster {
         command
             .args(["--tick-ms", "15", "--compact-mb", "1", "--keep-entries", "5", "--dir"])
             .arg(self.dir(id));
+        command.args(["--listen-raft", &format!("127.0.0.1:{}", self.ports[id - 1].1)]);
         if join {
             command.arg("--join");
         }
@@ -180,9 +189,9 @@ async fn ask(
 }
 
 /// Kills, stops and restarts servers by chance, at most one at a time, and all of them at the end.
-async fn strike(cluster: &mut Cluster, seed: u64) -> [u32; 4] {
+async fn strike(cluster: &mut Cluster, seed: u64) -> [u32; 5] {
     let mut random = SeededRandom::new(seed);
-    let mut struck = [0; 4];
+    let mut struck = [0; 5];
     let end = Instant::now() + FAULTS;
     for turn in 0.. {
         if Instant::now() > end {
@@ -195,7 +204,7 @@ async fn strike(cluster: &mut Cluster, seed: u64) -> [u32; 4] {
             _ => usize::try_from(1 + random.below(3)).expect("it is small"),
         };
         let pause = Duration::from_millis(200 + random.below(900));
-        match turn % 3 {
+        match turn % 4 {
             0 => {
                 cluster.kill(victim);
                 sleep(pause).await;
@@ -207,6 +216,13 @@ async fn strike(cluster: &mut Cluster, seed: u64) -> [u32; 4] {
                 sleep(pause).await;
                 cluster.signal(victim, Signal::CONT);
                 struck[1] += 1;
+            }
+            2 => {
+                // It can speak and hears nobody: a leader must notice that it leads no more.
+                cluster.proxies[victim - 1].cut(true);
+                sleep(pause).await;
+                cluster.proxies[victim - 1].cut(false);
+                struck[3] += 1;
             }
             _ => {
                 // A leader that sleeps through an election, and is killed when it wakes up.
@@ -222,13 +238,13 @@ async fn strike(cluster: &mut Cluster, seed: u64) -> [u32; 4] {
     }
     (1..=3).for_each(|id| cluster.kill(id));
     (1..=3).for_each(|id| cluster.start(id, false));
-    struck[3] += 1;
+    struck[4] += 1;
     struck
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn histories_under_kills_and_pauses_are_linearizable() {
-    let mut cluster = Cluster::new();
+    let mut cluster = Cluster::new().await;
     cluster.client(30).put("begun", "1").await.expect("the cluster comes up");
     let recorder = Recorder::new();
     let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -256,18 +272,18 @@ async fn histories_under_kills_and_pauses_are_linearizable() {
     let history = History::from_logs(logs);
     let total = answered.load(Ordering::Relaxed);
     println!(
-        "{} operations, {total} answered; kills, pauses, both, of all: {struck:?}",
+        "{} operations, {total} answered; kills, pauses, both, cuts, kills of all: {struck:?}",
         history.count()
     );
     assert!(total > before + 200, "it goes on after the faults: {before}, then {total}");
-    assert!(total > 500 && struck[..3].iter().all(|count| *count > 0), "{total}, {struck:?}");
+    assert!(total > 500 && struck.iter().all(|count| *count > 0), "{total}, {struck:?}");
     let verdict = check(&MapCell::default(), &history);
     assert!(verdict.is_linearizable(), "{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_disk_is_noticed_and_the_server_added_anew() {
-    let mut cluster = Cluster::new();
+    let mut cluster = Cluster::new().await;
     let mut client = cluster.client(30);
     // A megabyte and more: the log is compacted, and who joins needs a snapshot.
     let long = "x".repeat(100_000);
