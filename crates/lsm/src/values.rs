@@ -197,11 +197,12 @@ impl Values {
         self.sizes.lock().range(..BY_MERGE).next_back().map(|it| *it.0)
     }
 
-    /// Removes the files that nobody points into.
-    pub(crate) fn sweep(&self, needed: &BTreeSet<u64>) -> Result<()> {
-        let unneeded: Vec<u64> =
-            self.sizes.lock().keys().filter(|it| !needed.contains(it)).copied().collect();
-        for number in unneeded {
+    /// Removes the files that nobody points into. `needed` tells which these are not, and is asked
+    /// after the look at what there is: a segment that a flush brings in between is left alone.
+    pub(crate) fn sweep(&self, needed: impl FnOnce() -> BTreeSet<u64>) -> Result<()> {
+        let there: Vec<u64> = self.sizes.lock().keys().copied().collect();
+        let needed = needed();
+        for number in there.into_iter().filter(|it| !needed.contains(it)) {
             self.fs.remove_file(&path(&self.folder, number))?;
             self.sizes.lock().remove(&number);
         }

@@ -17,7 +17,7 @@ use crate::values::{self, Garbage};
 use crate::version::Version;
 
 /// Writers wait where so many in a hundred bytes more are garbage than there should be.
-const PATIENCE: u64 = 10;
+const LENIENCE: u64 = 10;
 
 impl Core {
     /// The files that tables point into, and for how many bytes.
@@ -49,10 +49,12 @@ impl Core {
         }
     }
 
-    /// Whether there is so much garbage that writers wait.
+    /// Whether writers must wait: there is too much garbage, and a merge that makes it less. Files
+    /// into which no table points are kept while a copy is made, and nobody waits for that.
     pub(super) fn has_too_much_garbage(&self) -> bool {
         !self.meaning.values.is_empty()
-            && self.garbage().share() > self.options.value_garbage_percent + PATIENCE
+            && self.garbage().share() > self.options.value_garbage_percent + LENIENCE
+            && self.all_families().iter().any(|it| self.collection(&it.share().version).is_some())
     }
 
     /// The job that takes a table of a family out of the files that are given up.
@@ -74,7 +76,7 @@ impl Core {
         if self.meaning.values.is_empty() || self.kept.lock().copies > 0 {
             return Ok(());
         }
-        self.meaning.values.sweep(&self.needed_values())
+        self.meaning.values.sweep(|| self.needed_values())
     }
 
     /// What a family makes due besides merges that keep the levels in shape.

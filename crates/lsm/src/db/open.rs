@@ -94,7 +94,7 @@ fn open_values(fs: &Arc<dyn Fs>, folder: &Path, facts: &Facts) -> Result<Values>
     let values = Values::new(Arc::clone(fs), folder)?;
     if fs.exists(values.folder())? {
         let metas = facts.families.values().flat_map(|it| it.tables.values());
-        values.sweep(&values::pointed(metas.map(|it| &it.1)).into_keys().collect())?;
+        values.sweep(|| values::pointed(metas.map(|it| &it.1)).into_keys().collect())?;
     } else {
         fs.create_dir_all(values.folder())?;
         fs.sync_dir(folder)?;

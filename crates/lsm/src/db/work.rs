@@ -219,6 +219,8 @@ impl Core {
                 return Ok(true);
             }
         }
+        // What a copy kept from being swept.
+        self.sweep_values()?;
         Ok(false)
     }
 

@@ -138,6 +138,48 @@ fn a_copy_has_its_values() {
     }
 }
 
+/// While a copy keeps the files, garbage cannot go: writers go on, and afterwards it goes.
+#[test]
+fn a_copy_that_takes_long_holds_up_no_writer() {
+    let fs = SimDisk::new(1).mount();
+    let db = open(&fs, &Options { value_garbage_percent: 5, ..apart() }).expect("well");
+    let core = db.default_family().shared_core();
+    core.kept.lock().copies += 1;
+    let bytes = |fs: &SimFs| files(fs).iter().map(|it| it.1).sum::<u64>();
+    let mut round = 0;
+    while bytes(&fs) < 400 << 10 {
+        for number in 0..40 {
+            db.put(&key(number), &large(number, round)).expect("the disk is well");
+        }
+        round += 1;
+    }
+    core.kept.lock().copies -= 1;
+    let before = bytes(&fs);
+    db.settle().expect("the disk is well");
+    assert!(bytes(&fs) < before / 4, "{} of {before}", bytes(&fs));
+    db.verify().expect("nothing is damaged");
+}
+
+/// A segment becomes a file of values while another thread sweeps.
+#[test]
+fn what_comes_in_during_a_sweep_is_left_alone() {
+    let fs = SimDisk::new(1).mount();
+    let values = crate::values::Values::new(Arc::<SimFs>::clone(&fs), folder()).expect("well");
+    fs.create_dir_all(&folder().join("values")).expect("the disk is well");
+    let add = |number| {
+        let fate = values.fate(number, 8, &[number].into());
+        let wal::Fate::Move(path) = fate else { panic!("it is needed: {fate:?}") };
+        fs.write_atomic(&path, &[7; 8]).expect("the disk is well");
+    };
+    add(1);
+    let needed = || {
+        add(2);
+        [].into()
+    };
+    values.sweep(needed).expect("the disk is well");
+    assert_eq!(files(&fs), [("0000000000000002.values".to_owned(), 8)]);
+}
+
 /// A flip in any byte of a file with values: the right value or an error.
 #[test]
 fn a_damaged_value_is_an_error() {
