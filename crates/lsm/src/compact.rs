@@ -1,112 +1,133 @@
 //! Which tables are merged next.
 //!
-//! A pure function from a version to a job, so that it can be tested without a disk. The shape is
-//! *leveled*: below level 0 each level is one run and [`Options::level_ratio`] times the size of
-//! the one above. The level that exceeds its size by most is taken first.
+//! A pure function from a version to a job, so that it can be tested without a disk. What is due is
+//! a question of the [`Shape`], and each shape has a file of its own:
 //!
 //! ```text
-//!   level 0 has `level0_tables` runs    all of them, and what they overlap of level 1
-//!   level n is too large                one table, and what it overlaps of level n + 1
-//!   nothing is overlapped               the table is moved as it is, and nothing is written
+//!                  leveled           lazy-leveled          tiered              fifo
+//!   level 0    [] [] [] []           [] [] [] []        [] [] [] []        [] [] [] [] [] [] ...
+//!   level 1    [----------]          [--] [--] [--]     [--] [--] [--]     and the oldest go
+//!   level 2    [--------------...    [----------...     [-----] [-----]
+//!
+//!   written    once a level and      less               least of those     once
+//!              `level_ratio` / 2                        that keep all
+//!   read       one run a level       one run, and       several runs       every run
+//!                                    few keys above     a level
+//!   space      a tenth more          a few tenths more  several times      as told
 //! ```
 //!
-//! Of a level that is too large the table goes which drags along least from the next level,
-//! measured against its own size: that is the cheapest way to shrink the level.
+//! The names and what they cost are from Dayan and Idreos, "Dostoevsky" (SIGMOD 2018); leveling and
+//! tiering are older (O'Neil et al., 1996; Jagadish et al., 1997).
+
+mod fifo;
+mod leveled;
+mod tiered;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::Options;
+use crate::options::Shape;
+use crate::run::Run;
 use crate::table::Table;
-use crate::version::{LEVELS, Version};
+use crate::version::{LEVELS, Place, Version};
+use crate::{Options, planted::planted};
 
-/// Tables to be merged.
+/// What is done to some tables.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
-    /// The level the tables come from; those of the next level are merged with them.
-    pub(crate) level: usize,
-    pub(crate) upper: Vec<Arc<Table>>,
-    pub(crate) lower: Vec<Arc<Table>>,
-    /// The tables are written anew where they are, to be rid of what nobody sees.
-    pub(crate) is_rewrite: bool,
+    pub(crate) action: Action,
+    /// The runs, or parts of runs, that it takes, the newest first.
+    pub(crate) sources: Vec<Run>,
+    /// Where what becomes of them goes.
+    pub(crate) target: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// They are merged into new tables.
+    Merge,
+    /// They change their place, and nothing is written.
+    Move,
+    /// They go, with all that they hold.
+    Drop,
 }
 
 impl Job {
-    /// Whether the table only changes its level.
-    pub(crate) fn is_move(&self) -> bool {
-        !self.is_rewrite && self.lower.is_empty() && self.upper.len() == 1
+    /// The job that merges these, or moves them where there is nothing to merge.
+    fn new(sources: Vec<Run>, target: Place) -> Self {
+        let action = if sources.len() == 1 { Action::Move } else { Action::Merge };
+        Self { action, sources, target }
     }
 
-    /// The level on which the outcome goes.
-    pub(crate) fn target(&self) -> usize {
-        if self.is_rewrite { self.level.max(1) } else { self.level + 1 }
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<Table>> + Clone {
+        self.sources.iter().flat_map(Run::tables)
     }
 
     /// The smallest and the largest key.
     pub(crate) fn bounds(&self) -> (&[u8], &[u8]) {
-        bounds(self.upper.iter().chain(&self.lower)).expect("a job has a table")
+        bounds(self.tables()).expect("a job has a table")
+    }
+
+    /// Whether nothing that lies below may hold keys of it.
+    pub(crate) fn is_bottom(&self, version: &Version) -> bool {
+        let (smallest, largest) = self.bounds();
+        version.is_bottom(self.target, smallest, largest) || planted!(DroppedTombstone)
     }
 }
 
-/// The job that is due, if any is.
-pub(crate) fn pick(version: &Version, options: &Options) -> Option<Job> {
-    let (level, urgency) = (0..LEVELS - 1)
-        .map(|level| (level, urgency(version, options, level)))
-        .max_by(|a, b| a.1.total_cmp(&b.1))?;
-    if urgency < 1.0 {
-        return None;
-    }
-    if level == 0 { from_level0(version) } else { from_level(version, level) }
-}
-
-/// How much a level has in relation to what it should have at most.
-pub(crate) fn urgency(version: &Version, options: &Options, level: usize) -> f64 {
-    if level == 0 {
-        version.level(0).len() as f64 / options.level0_tables as f64
-    } else {
-        version.bytes_at(level) as f64 / level_size(options, level) as f64
+/// The job that is due at this time, if any is.
+pub(crate) fn pick(version: &Version, options: &Options, now: Duration) -> Option<Job> {
+    match options.shape {
+        Shape::Leveled => leveled::pick(version, options),
+        Shape::Tiered { runs } => tiered::pick(version, options, runs.get(), false),
+        Shape::LazyLeveled { runs } => tiered::pick(version, options, runs.get(), true),
+        Shape::Fifo { size, age } => fifo::pick(version, size, age, now),
     }
 }
 
+/// The job that merges everything into one run, unless that is how things are. With `anew` it is
+/// written again even then.
+pub(crate) fn everything(version: &Version, anew: bool) -> Option<Job> {
+    let sources: Vec<_> = version.runs().cloned().collect();
+    let level = version.lowest();
+    let is_one = sources.len() == 1 && level > 0;
+    let target = Place::new(level.max(1), 0);
+    let action = if sources.len() == 1 && !anew { Action::Move } else { Action::Merge };
+    (!sources.is_empty() && (anew || !is_one)).then_some(Job { action, sources, target })
+}
+
+/// The job that writes a table anew where it is, to be rid of what nobody needs.
+pub(crate) fn rewrite(place: Place, table: &Arc<Table>) -> Job {
+    let run = if place == Place::TOP { table.meta.number } else { place.run };
+    let target = Place::new(place.level, run);
+    Job { action: Action::Merge, sources: vec![Run::of(table)], target }
+}
+
+/// The size from which on a level below the first is too large.
 fn level_size(options: &Options, level: usize) -> u64 {
     (1..level).fold(options.level1_size, |size, _| size.saturating_mul(options.level_ratio))
 }
 
-/// The job that merges everything that a level has with the next one.
-pub(crate) fn whole_level(version: &Version, level: usize) -> Option<Job> {
-    let upper: Vec<_> = version.tables_at(level).map(Arc::clone).collect();
-    job(version, level, upper)
+/// The job that makes one run of those that a level below the first has.
+fn unite(version: &Version, level: usize) -> Job {
+    let sources: Vec<_> = version.level(level).to_vec();
+    let newest = sources.first().map_or(0, Run::number);
+    Job::new(sources, Place::new(level, newest))
 }
 
-fn from_level0(version: &Version) -> Option<Job> {
-    let oldest = version.level(0).last()?.tables().first()?;
-    // Ascending keys make tables that overlap nothing.
-    let meta = &oldest.meta;
-    let alone = version.overlapping(0, &meta.smallest, &meta.largest).len() == 1;
-    if alone && version.overlapping(1, &meta.smallest, &meta.largest).is_empty() {
-        return job(version, 0, vec![Arc::clone(oldest)]);
-    }
-    whole_level(version, 0)
+/// The job that merges these runs with the part that they overlap of the next level, which is one
+/// run at most.
+fn into_next(version: &Version, level: usize, mut sources: Vec<Run>) -> Option<Job> {
+    let (smallest, largest) = bounds(sources.iter().flat_map(Run::tables))?;
+    let next = version.level(level + 1).first();
+    let lower = next.and_then(|it| it.overlapping(smallest, largest));
+    sources.extend(lower);
+    Some(Job::new(sources, Place::new(level + 1, next.map_or(0, Run::number))))
 }
 
-fn from_level(version: &Version, level: usize) -> Option<Job> {
-    let cost = |table: &Table| {
-        let dragged = version.overlapping(level + 1, &table.meta.smallest, &table.meta.largest);
-        let bytes: u64 = dragged.iter().map(|it| it.meta.size).sum();
-        bytes as f64 / table.meta.size as f64
-    };
-    let cheapest = version.tables_at(level).min_by(|a, b| cost(a).total_cmp(&cost(b)))?;
-    job(version, level, vec![Arc::clone(cheapest)])
-}
-
-fn job(version: &Version, level: usize, upper: Vec<Arc<Table>>) -> Option<Job> {
-    let (smallest, largest) = bounds(upper.iter())?;
-    let lower = version.overlapping(level + 1, smallest, largest);
-    Some(Job { level, upper, lower, is_rewrite: false })
-}
-
-/// The job that writes tables of a level anew. Those of level 0 must be all that there is.
-pub(crate) fn rewrite(level: usize, upper: Vec<Arc<Table>>) -> Job {
-    Job { level, upper, lower: Vec::new(), is_rewrite: true }
+/// The first of these levels that has more runs than one.
+fn divided(version: &Version, mut levels: impl Iterator<Item = usize>) -> Option<usize> {
+    levels.find(|it| version.level(*it).len() > 1)
 }
 
 fn bounds<'a>(
@@ -114,4 +135,9 @@ fn bounds<'a>(
 ) -> Option<(&'a [u8], &'a [u8])> {
     let smallest = tables.clone().map(|it| &*it.meta.smallest).min()?;
     Some((smallest, tables.map(|it| &*it.meta.largest).max()?))
+}
+
+/// All levels below the first but the lowest that there can be.
+fn middle() -> std::ops::Range<usize> {
+    1..LEVELS - 1
 }

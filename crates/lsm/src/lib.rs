@@ -14,14 +14,16 @@
 //!   level 2  [####|####|####|####|####|####|####|####|####| ...
 //! ```
 //!
+//! This is the leveled [`Shape`]; others have several runs a level.
+//!
 //! This is the log-structured merge-tree (O'Neil et al., 1996): writes go to memory and to the end
 //! of a log, and sorted files are made from them later, in large pieces. A read looks from the
 //! newest to the oldest until it finds the key; filters spare it the tables that do not have it.
 //!
 //! Read on in this order: [`Batch`] and `db/write.rs` for the way of a write, `memtable.rs` and
 //! `memtable/tree.rs` for where it waits, `table.rs` for the files, `db/read.rs` and `iter.rs` for
-//! the way of a read, `compact.rs` and `snapshot.rs` for what is merged and what is kept,
-//! `manifest.rs` and `db/open.rs` for what survives. Then, each by itself: `transaction.rs`,
+//! the way of a read, `version.rs`, `compact.rs` and `snapshot.rs` for what is merged and what is
+//! kept, `manifest.rs` and `db/open.rs` for what survives. Then, each by itself: `transaction.rs`,
 //! `removal.rs` for removed ranges, `meaning.rs` and `fold.rs` for operands and dates, `values.rs`
 //! for values that lie apart, `db/copy.rs` for copies, `reader.rs` for who only looks.
 //!
@@ -34,8 +36,8 @@
 //!
 //! # What this crate does not do
 //!
-//! It has one shape of levels and compresses blocks by LZ4 only. It does not repair what is
-//! damaged; a backup does. One process opens a store at a time, and any number look at it.
+//! It does not repair what is damaged; a backup does. One process opens a store at a time, and any
+//! number look at it.
 
 mod batch;
 mod cache;
@@ -69,7 +71,7 @@ pub use db::{Copied, Db, Family, Snapshot};
 pub use error::{Error, Key, Result};
 pub use iter::Iter;
 pub use meaning::MergeOperator;
-pub use options::{Backend, Background, Durability, Options};
+pub use options::{Backend, Background, Durability, Options, Shape};
 pub use reader::Reader;
 pub use stats::{Stats, TableInfo};
 pub use table::{Codec, dump_table};

@@ -19,8 +19,8 @@ use crate::batch::FamilyId;
 use crate::codec::{Put, Taker};
 use crate::removal::Removal;
 use crate::stamp::Sequence;
-use crate::table::TableMeta;
-use crate::version::LEVELS;
+use crate::table::{Special, TableMeta};
+use crate::version::{LEVELS, Place};
 use crate::{Error, Result};
 
 /// So many edits are followed by one that says everything.
@@ -35,8 +35,8 @@ pub(crate) enum Edit {
     Family(FamilyId, String),
     /// The family is gone, and so are its tables.
     DropFamily(FamilyId),
-    /// A table is on a level.
-    Add(FamilyId, usize, TableMeta),
+    /// A table is in a place.
+    Add(FamilyId, Place, TableMeta),
     /// A table is gone.
     Remove(FamilyId, u64),
     /// The family's changes before this place of the log are in its tables.
@@ -57,7 +57,7 @@ pub(crate) enum Edit {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FamilyFacts {
     pub(crate) name: String,
-    pub(crate) tables: BTreeMap<u64, (usize, TableMeta)>,
+    pub(crate) tables: BTreeMap<u64, (Place, TableMeta)>,
     pub(crate) flushed: Option<Position>,
     pub(crate) removals: BTreeMap<Sequence, Removal>,
 }
@@ -183,10 +183,10 @@ impl Facts {
                 self.last_family = self.last_family.max(id);
                 self.families.remove(&id);
             }
-            Edit::Add(id, level, meta) => {
+            Edit::Add(id, place, meta) => {
                 self.last_table = self.last_table.max(meta.number);
                 let family = self.families.entry(id).or_default();
-                family.tables.insert(meta.number, (level, meta));
+                family.tables.insert(meta.number, (place, meta));
             }
             Edit::Remove(id, table) => {
                 self.last_table = self.last_table.max(table);
@@ -245,13 +245,24 @@ fn encode(edits: &[Edit]) -> Vec<u8> {
                 bytes.put_u8(3);
                 bytes.put_u32(*id);
             }
-            Edit::Add(id, level, meta) => {
-                bytes.put_u8(if meta.values.is_empty() { 4 } else { 12 });
+            Edit::Add(id, place, meta) => {
+                // The shortest of three that says all.
+                let is_special = place.run != 0 || meta.special != Special::default();
+                let has_values = !meta.values.is_empty();
+                bytes.put_u8(match (is_special, has_values) {
+                    (true, _) => 13,
+                    (false, true) => 12,
+                    (false, false) => 4,
+                });
                 bytes.put_u32(*id);
-                bytes.put_u8(u8::try_from(*level).expect("there are few levels"));
+                bytes.put_u8(u8::try_from(place.level).expect("there are few levels"));
                 meta.encode(&mut bytes);
-                if !meta.values.is_empty() {
+                if is_special || has_values {
                     meta.encode_values(&mut bytes);
+                }
+                if is_special {
+                    bytes.put_u64(place.run);
+                    meta.special.encode(&mut bytes);
                 }
             }
             Edit::Remove(id, table) => {
@@ -308,13 +319,18 @@ fn take_edit(from: &mut Taker<'_>) -> Option<Edit> {
         1 => Edit::Reset,
         2 => Edit::Family(from.u32()?, String::from_utf8(from.bytes()?.to_vec()).ok()?),
         3 => Edit::DropFamily(from.u32()?),
-        tag @ (4 | 12) => {
+        tag @ (4 | 12 | 13) => {
             let (id, level) = (from.u32()?, usize::from(from.u8()?));
             let mut meta = TableMeta::decode(from)?;
-            if tag == 12 {
+            if tag > 4 {
                 meta = meta.decode_values(from)?;
             }
-            (level < LEVELS).then_some(Edit::Add(id, level, meta))?
+            let mut run = 0;
+            if tag == 13 {
+                run = from.u64()?;
+                meta.special = Special::decode(from)?;
+            }
+            (level < LEVELS).then_some(Edit::Add(id, Place::new(level, run), meta))?
         }
         5 => Edit::Remove(from.u32()?, from.u64()?),
         6 => {
@@ -350,6 +366,11 @@ mod tests {
             smallest: b"a".to_vec(),
             largest: b"b".to_vec(),
             values: if number.is_multiple_of(2) { Vec::new() } else { vec![(3, 5), (7, 11)] },
+            special: if number.is_multiple_of(3) {
+                Special { base: 5, prefix_len: 4, born: 1_000 }
+            } else {
+                Special::default()
+            },
         }
     }
 
@@ -359,7 +380,9 @@ mod tests {
         let edits = [
             Edit::Reset,
             Edit::Family(1, "users".to_owned()),
-            Edit::Add(1, 3, meta(9)),
+            Edit::Add(1, Place::new(3, 0), meta(9)),
+            Edit::Add(1, Place::new(3, 0), meta(11)),
+            Edit::Add(1, Place::new(2, 7), meta(4)),
             Edit::Remove(1, 4),
             Edit::Flushed(1, position),
             Edit::Sequence(11),
@@ -383,7 +406,7 @@ mod tests {
         manifest.edit(&[Edit::Family(4, "gone".to_owned())]).expect("the disk is well");
         manifest.edit(&[Edit::DropFamily(4)]).expect("the disk is well");
         for number in 1..=EDITS_MAX as u64 + 10 {
-            let edits = [Edit::Add(0, 0, meta(number)), Edit::Remove(0, number - 1)];
+            let edits = [Edit::Add(0, Place::TOP, meta(number)), Edit::Remove(0, number - 1)];
             manifest.edit(&edits).expect("the disk is well");
         }
         manifest.edit(&[Edit::Remove(0, 1_010), Edit::Sequence(5)]).expect("the disk is well");
@@ -406,8 +429,8 @@ mod tests {
             Edit::Family(4, "users".to_owned()),
             Edit::Family(6, "gone".to_owned()),
             Edit::Flushed(4, position),
-            Edit::Add(4, 2, meta(9)),
-            Edit::Add(4, 0, meta(12)),
+            Edit::Add(4, Place::new(2, 6), meta(9)),
+            Edit::Add(4, Place::TOP, meta(12)),
             Edit::Remove(4, 12),
             Edit::Removal(4, Removal { start: b"a".to_vec(), end: b"c".to_vec(), sequence: 3 }),
             Edit::Removal(4, Removal { start: b"b".to_vec(), end: b"c".to_vec(), sequence: 4 }),
@@ -438,7 +461,7 @@ mod tests {
         let folder = Path::new("/manifest");
         let mut manifest = Manifest::open(&fs, folder, SEGMENT).expect("the disk is well");
         for number in 1.. {
-            manifest.edit(&[Edit::Add(0, 0, meta(number))]).expect("the disk is well");
+            manifest.edit(&[Edit::Add(0, Place::TOP, meta(number))]).expect("the disk is well");
             if manifest.log.end().offset + 1_000 > SEGMENT {
                 break;
             }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use env::clock::{SystemWallClock, WallClock};
 pub use wal::Backend;
@@ -28,6 +29,37 @@ pub enum Background {
     Threads,
     /// The thread whose write makes it necessary. For simulations: nothing happens by itself.
     Inline,
+}
+
+/// How tables are kept in order below the memtable: what is paid where.
+///
+/// May be another one each time a store is opened; merges bring it into shape.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// Each level is one sorted run and [`Options::level_ratio`] times as large as the one above.
+    /// Least space, fewest places to look; an entry is written about half that ratio for each level.
+    #[default]
+    Leveled,
+    /// Each level collects so many runs, which then become one of the next level. An entry is
+    /// written once a level. Reads ask every run, and space may be several times that of the data.
+    Tiered {
+        /// Runs of a level below the first; for that one [`Options::level0_tables`] counts.
+        runs: NonZeroUsize,
+    },
+    /// Tiered, but for the lowest level, which is one run: space and scans nearly as leveled,
+    /// writes nearly as tiered (Dayan, Idreos, "Dostoevsky", SIGMOD 2018).
+    LazyLeveled {
+        /// Runs of a level between the first and the lowest.
+        runs: NonZeroUsize,
+    },
+    /// Nothing is merged; **what is oldest is removed** when it is too much or too old. What was
+    /// overwritten or removed keeps its space until then.
+    Fifo {
+        /// So many bytes of tables there are at most, to a memtable.
+        size: u64,
+        /// What was written out so long ago is removed when a memtable is next.
+        age: Option<Duration>,
+    },
 }
 
 /// How a store is laid out and run. All sizes are in bytes.
@@ -58,6 +90,8 @@ pub struct Options {
     pub bits_per_key: usize,
     /// How blocks below the first two levels are compressed.
     pub codec: Codec,
+    /// How tables are kept in order.
+    pub shape: Shape,
     /// So many tables in the first level are merged into the second.
     pub level0_tables: usize,
     /// The size of the second level.
@@ -104,6 +138,7 @@ impl Options {
             block_size: 4 << 10,
             bits_per_key: 10,
             codec: Codec::None,
+            shape: Shape::Leveled,
             level0_tables: 4,
             level1_size: 4 * memtable_size as u64,
             level_ratio: 10,

@@ -1,6 +1,6 @@
 //! A run: tables one behind the other, whose keys do not overlap.
 //!
-//! Each level below the first is one run. A memtable becomes a run of one table.
+//! A memtable becomes a run of one table; merges make longer ones.
 
 use std::sync::Arc;
 
@@ -12,25 +12,46 @@ use crate::table::{Block, Table};
 
 /// Tables in the order of their keys.
 #[derive(Clone, Debug)]
-pub(crate) struct Run(Arc<[Arc<Table>]>);
+pub(crate) struct Run {
+    number: u64,
+    tables: Arc<[Arc<Table>]>,
+}
 
 impl Run {
     /// A run of these tables, which are sorted here.
-    pub(crate) fn new(mut tables: Vec<Arc<Table>>) -> Self {
+    pub(crate) fn new(number: u64, mut tables: Vec<Arc<Table>>) -> Self {
         tables.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
         debug_assert!(
             tables.is_sorted_by(|a, b| a.meta.largest < b.meta.smallest),
             "tables of a run do not overlap"
         );
-        Self(tables.into())
+        Self { number, tables: tables.into() }
+    }
+
+    /// The run of one table, which is for its own use.
+    pub(crate) fn of(table: &Arc<Table>) -> Self {
+        Self::new(table.meta.number, vec![Arc::clone(table)])
+    }
+
+    /// Among the runs of a level it tells which is newer.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     pub(crate) fn tables(&self) -> &[Arc<Table>] {
-        &self.0
+        &self.tables
+    }
+
+    /// The part of it that may hold keys of a closed range, if there is any.
+    pub(crate) fn overlapping(&self, smallest: &[u8], largest: &[u8]) -> Option<Self> {
+        let from = self.first_from(smallest);
+        let len = self.tables[from..].partition_point(|it| *it.meta.smallest <= *largest);
+        let part = &self.tables[from..from + len];
+        (len > 0).then(|| Self { number: self.number, tables: part.into() })
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.0.iter().map(|it| it.meta.size).sum()
+        self.tables.iter().map(|it| it.meta.size).sum()
     }
 
     /// The newest version of a key that is not above `sequence`.
@@ -42,7 +63,7 @@ impl Run {
         sequence: Sequence,
         guard: &'g Guard,
     ) -> Result<Option<(Stamp, &'g [u8])>> {
-        match self.0.get(self.first_from(key)) {
+        match self.tables.get(self.first_from(key)) {
             Some(table) if *table.meta.smallest <= *key => table.get(key, hash, sequence, guard),
             _ => Ok(None),
         }
@@ -51,10 +72,10 @@ impl Run {
     /// The first table that does not end below `key`.
     #[inline]
     fn first_from(&self, key: &[u8]) -> usize {
-        if self.0.len() == 1 {
-            return usize::from(*self.0[0].meta.largest < *key);
+        if self.tables.len() == 1 {
+            return usize::from(*self.tables[0].meta.largest < *key);
         }
-        self.0.partition_point(|it| *it.meta.largest < *key)
+        self.tables.partition_point(|it| *it.meta.largest < *key)
     }
 }
 
@@ -105,13 +126,13 @@ impl RunCursor {
     }
 
     pub(crate) fn seek_last(&mut self) -> Result<()> {
-        self.enter_last(self.run.0.len())
+        self.enter_last(self.run.tables.len())
     }
 
     /// To the first entry whose key is not below.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<()> {
         let table = self.run.first_from(key);
-        let Some(inside) = self.run.0.get(table) else {
+        let Some(inside) = self.run.tables.get(table) else {
             self.leave();
             return Ok(());
         };
@@ -129,7 +150,7 @@ impl RunCursor {
     /// To the last entry whose key is below.
     pub(crate) fn seek_below(&mut self, key: &[u8]) -> Result<()> {
         let table = self.run.first_from(key);
-        let Some(inside) = self.run.0.get(table) else { return self.enter_last(table) };
+        let Some(inside) = self.run.tables.get(table) else { return self.enter_last(table) };
         let Some(block) = inside.block_of(key) else { return self.enter_last(table) };
         let data = inside.block(block, self.keep)?;
         match data.lower_bound(key).checked_sub(1) {
@@ -167,8 +188,8 @@ impl RunCursor {
     }
 
     fn behind_block(&mut self, table: usize, block: usize) -> Result<()> {
-        if block + 1 < self.run.0[table].blocks() {
-            let data = self.run.0[table].block(block + 1, self.keep)?;
+        if block + 1 < self.run.tables[table].blocks() {
+            let data = self.run.tables[table].block(block + 1, self.keep)?;
             self.settle(Place { table, block: block + 1, data, entry: 0 });
             Ok(())
         } else {
@@ -185,7 +206,7 @@ impl RunCursor {
 
     /// To the first entry of a table, if there is one of this number.
     fn enter_first(&mut self, table: usize) -> Result<()> {
-        let Some(inside) = self.run.0.get(table) else {
+        let Some(inside) = self.run.tables.get(table) else {
             self.leave();
             return Ok(());
         };
@@ -200,11 +221,11 @@ impl RunCursor {
             self.leave();
             return Ok(());
         };
-        self.enter_block_end(table, self.run.0[table].blocks() - 1)
+        self.enter_block_end(table, self.run.tables[table].blocks() - 1)
     }
 
     fn enter_block_end(&mut self, table: usize, block: usize) -> Result<()> {
-        let data = self.run.0[table].block(block, self.keep)?;
+        let data = self.run.tables[table].block(block, self.keep)?;
         let entry = data.count() - 1;
         self.settle(Place { table, block, data, entry });
         Ok(())

@@ -1,11 +1,11 @@
 //! What a store tells of itself.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::run::Run;
 use crate::table::{Table, TableMeta};
-use crate::version::Version;
+use crate::version::{LEVELS, Version};
 
 /// Counts since the store was opened. Each is one relaxed addition, nothing is reached through it.
 #[derive(Debug, Default)]
@@ -80,6 +80,8 @@ pub struct TableInfo {
     pub number: u64,
     /// The level on which it is.
     pub level: usize,
+    /// The number of its run: tables of one run do not overlap, and a larger one is newer.
+    pub run: u64,
     /// The length of its file in bytes.
     pub size: u64,
     /// Entries in it, older versions and tombstones included.
@@ -93,11 +95,14 @@ pub struct TableInfo {
 impl TableInfo {
     /// The tables of a version, from the first level down.
     pub(crate) fn all(version: &Version) -> Vec<Self> {
-        let info = |(level, table): (usize, &Arc<Table>)| {
+        let info = |level: usize, run: &Run, table: &Table| {
             let TableMeta { number, size, entries, smallest, largest, .. } = table.meta.clone();
-            Self { number, level, size, entries, smallest, largest }
+            Self { number, level, run: run.number(), size, entries, smallest, largest }
         };
-        version.tables().map(info).collect()
+        let runs =
+            (0..LEVELS).flat_map(|level| version.level(level).iter().map(move |it| (level, it)));
+        runs.flat_map(|(level, run)| run.tables().iter().map(move |it| info(level, run, it)))
+            .collect()
     }
 }
 

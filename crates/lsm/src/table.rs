@@ -30,7 +30,7 @@ use self::file::{Footer, damaged};
 pub(crate) use self::file::{number, path};
 use self::filter::Filter;
 use self::index::{Extent, Index};
-pub(crate) use self::meta::TableMeta;
+pub(crate) use self::meta::{Special, TableMeta};
 use crate::Result;
 use crate::cache::{Cache, Slots};
 use crate::codec::Taker;

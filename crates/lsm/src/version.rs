@@ -1,13 +1,18 @@
-//! A version: which tables there are at one moment, and on which level.
+//! A version: which tables there are at one moment, and where each is.
 //!
 //! ```text
-//!   level 0   [run] [run] [run]      a memtable each, the newest first; their keys overlap
-//!   level 1   [ table | table | table ]                     one run
-//!   level 2   [ table | table | table | table | ... ]       one run, larger
+//!   level 0   [run 9] [run 8] [run 7]      a memtable each, the newest first; their keys overlap
+//!   level 1   [ table | table | table ]                        one run, or several
+//!   level 2   [ table | table | table | table | ... ]          of larger ones
 //! ```
+//!
+//! A run is newer than another if its level is above, or on the same level its number is larger.
+//! How many runs a level has is the business of the shape: see `compact.rs`.
 //!
 //! A version never changes. Readers hold one; a flush or a merge puts another in its place.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
@@ -20,6 +25,28 @@ use crate::table::Table;
 
 /// How many levels there are: with the usual ratio the last holds millions of memtables.
 pub(crate) const LEVELS: usize = 7;
+
+/// Where a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) level: usize,
+    /// The number of its run. On level 0 zero stands for the table's own number.
+    pub(crate) run: u64,
+}
+
+impl Place {
+    /// The place of a table that a flush wrote.
+    pub(crate) const TOP: Self = Self { level: 0, run: 0 };
+
+    pub(crate) fn new(level: usize, run: u64) -> Self {
+        Self { level, run }
+    }
+
+    /// The number of its run for a table of this number.
+    fn run_of(self, table: u64) -> u64 {
+        if self == Self::TOP { table } else { self.run }
+    }
+}
 
 /// The tables of one moment.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +61,8 @@ pub(crate) struct Version {
 #[derive(Debug, Default)]
 pub(crate) struct Change {
     pub(crate) removed: Vec<u64>,
-    /// Tables and the level on which each goes.
-    pub(crate) added: Vec<(usize, Arc<Table>)>,
+    /// Tables and where each goes.
+    pub(crate) added: Vec<(Place, Arc<Table>)>,
     pub(crate) removals: Vec<Removal>,
     /// The numbers of removals that have done their work.
     pub(crate) forgotten: Vec<Sequence>,
@@ -43,25 +70,20 @@ pub(crate) struct Change {
 
 impl Version {
     /// The version with these tables and removals.
-    pub(crate) fn of(tables: Vec<(usize, Arc<Table>)>, removals: Vec<Removal>) -> Self {
+    pub(crate) fn of(tables: Vec<(Place, Arc<Table>)>, removals: Vec<Removal>) -> Self {
         Self::default().with(&Change { added: tables, removals, ..Change::default() })
     }
 
     /// The version after a change.
     pub(crate) fn with(&self, change: &Change) -> Self {
-        let levels = std::array::from_fn(|level| {
-            let stay = self.tables_at(level).filter(|it| !change.removed.contains(&it.meta.number));
-            let added = change.added.iter().filter(|it| it.0 == level).map(|it| &it.1);
-            let mut tables: Vec<_> = stay.chain(added).map(Arc::clone).collect();
-            if tables.is_empty() {
-                Vec::new()
-            } else if level > 0 {
-                vec![Run::new(tables)]
-            } else {
-                // Memtables are written in their order, so that later tables have larger numbers.
-                tables.sort_by_key(|it| std::cmp::Reverse(it.meta.number));
-                tables.into_iter().map(|it| Run::new(vec![it])).collect()
-            }
+        let stay = self.places().filter(|it| !change.removed.contains(&it.1.meta.number));
+        let mut levels: [BTreeMap<Reverse<u64>, Vec<Arc<Table>>>; LEVELS] = Default::default();
+        for (place, table) in stay.chain(change.added.iter().map(|(place, it)| (*place, it))) {
+            let run = Reverse(place.run_of(table.meta.number));
+            levels[place.level].entry(run).or_default().push(Arc::clone(table));
+        }
+        let levels = levels.map(|runs| {
+            runs.into_iter().map(|(Reverse(number), tables)| Run::new(number, tables)).collect()
         });
         let removals = if change.removals.is_empty() && change.forgotten.is_empty() {
             Arc::clone(&self.removals)
@@ -87,28 +109,46 @@ impl Version {
 
     /// All tables with their levels.
     pub(crate) fn tables(&self) -> impl Iterator<Item = (usize, &Arc<Table>)> {
-        (0..LEVELS).flat_map(|level| self.tables_at(level).map(move |it| (level, it)))
+        self.places().map(|(place, table)| (place.level, table))
+    }
+
+    /// All tables with their places, the newest run first.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (Place, &Arc<Table>)> {
+        let runs =
+            (0..LEVELS).flat_map(|level| self.levels[level].iter().map(move |it| (level, it)));
+        runs.flat_map(|(level, run)| {
+            let place = move |table: &Table| {
+                // As the manifest says it of a table that a flush wrote.
+                let is_own = level == 0 && run.number() == table.meta.number;
+                if is_own { Place::TOP } else { Place::new(level, run.number()) }
+            };
+            run.tables().iter().map(move |it| (place(it), it))
+        })
+    }
+
+    /// The lowest level that holds anything; 0 where none does.
+    pub(crate) fn lowest(&self) -> usize {
+        (0..LEVELS).rev().find(|it| !self.levels[*it].is_empty()).unwrap_or(0)
     }
 
     pub(crate) fn bytes_at(&self, level: usize) -> u64 {
         self.levels[level].iter().map(Run::bytes).sum()
     }
 
-    /// Tables of a level that may hold keys of a closed range.
-    pub(crate) fn overlapping(
-        &self,
-        level: usize,
-        smallest: &[u8],
-        largest: &[u8],
-    ) -> Vec<Arc<Table>> {
-        let tables = self.tables_at(level);
-        tables.filter(|it| it.meta.overlaps(smallest, largest)).map(Arc::clone).collect()
+    /// Whether no table may hold keys of a closed range.
+    pub(crate) fn is_free(&self, smallest: &[u8], largest: &[u8]) -> bool {
+        self.tables().all(|(_, it)| !it.meta.overlaps(smallest, largest))
     }
 
-    /// Whether no table from a level on may hold keys of a closed range.
-    pub(crate) fn is_bottom(&self, from: usize, smallest: &[u8], largest: &[u8]) -> bool {
-        (from..LEVELS)
-            .all(|level| self.tables_at(level).all(|it| !it.meta.overlaps(smallest, largest)))
+    /// Whether no run that is older than one in this place may hold keys of a closed range.
+    pub(crate) fn is_bottom(&self, place: Place, smallest: &[u8], largest: &[u8]) -> bool {
+        let is_older = |level: usize, run: &Run| {
+            level > place.level || level == place.level && run.number() < place.run
+        };
+        (place.level..LEVELS).all(|level| {
+            let older = self.levels[level].iter().filter(|it| is_older(level, it));
+            older.flat_map(Run::tables).all(|it| !it.meta.overlaps(smallest, largest))
+        })
     }
 
     /// The newest version of a key that is not above `sequence`.

@@ -26,7 +26,7 @@ use crate::memtable::Memtable;
 use crate::stamp::Sequence;
 use crate::table::{self, TableMeta};
 use crate::values;
-use crate::version::Version;
+use crate::version::{Place, Version};
 use crate::{Error, Result};
 
 /// Bytes are copied in pieces of this size.
@@ -262,10 +262,10 @@ impl Moment {
         let mut edits = vec![Edit::Reset, Edit::CopyOf(identity), Edit::Sequence(self.sequence)];
         for (family, version) in &self.families {
             edits.push(Edit::Family(family.id, family.name.clone()));
-            let add = |(level, table): (usize, &Arc<table::Table>)| {
-                Edit::Add(family.id, level, table.meta.clone())
+            let add = |(place, table): (Place, &Arc<table::Table>)| {
+                Edit::Add(family.id, place, table.meta.clone())
             };
-            edits.extend(version.tables().map(add));
+            edits.extend(version.places().map(add));
             let removals = version.removals.all().iter();
             edits.extend(removals.map(|it| Edit::Removal(family.id, it.clone())));
         }

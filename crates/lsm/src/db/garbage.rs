@@ -62,12 +62,8 @@ impl Core {
         let given_up = self.given_up();
         let points_there =
             |it: &Arc<Table>| it.meta.values.iter().any(|(file, _)| given_up.contains(file));
-        let (level, table) = version.tables().filter(|it| points_there(it.1)).last()?;
-        if level == 0 {
-            // The order of level 0 is that of its numbers: none of it can be written anew alone.
-            return compact::whole_level(version, 0);
-        }
-        Some(compact::rewrite(level, vec![Arc::clone(table)]))
+        let (place, table) = version.places().filter(|it| points_there(it.1)).last()?;
+        Some(compact::rewrite(place, table))
     }
 
     /// Removes files into which no table points. The lock of merges is held: those that a merge

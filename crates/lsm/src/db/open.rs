@@ -113,8 +113,8 @@ pub(crate) fn open_families(
     let mut families = Vec::new();
     for (&id, family) in &facts.families {
         let mut open = Vec::new();
-        for (level, meta) in family.tables.values() {
-            open.push((*level, Arc::new(Table::open(fs, tables, meta.clone(), cache, values)?)));
+        for (place, meta) in family.tables.values() {
+            open.push((*place, Arc::new(Table::open(fs, tables, meta.clone(), cache, values)?)));
         }
         // What the log still holds of the family comes into this memtable.
         let start = family.flushed.unwrap_or(Position { segment: 0, offset: 0 });

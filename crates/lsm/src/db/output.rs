@@ -14,7 +14,7 @@ use crate::snapshot::Retain;
 use crate::stamp::{Kind, Stamp};
 use crate::table::{self, Codec, Table, TableBuilder, TableMeta, TableOptions};
 use crate::values::{Pointer, ValueBuilder};
-use crate::version::{LEVELS, Version};
+use crate::version::Version;
 use crate::{Error, Result};
 
 /// Each level above the lowest gets so many bits of filter more for each key.
@@ -23,32 +23,32 @@ const BITS_PER_LEVEL: usize = 3;
 const VALUES_PER_TABLE: u64 = 4;
 
 impl Core {
-    /// Filters save reads of what is not there; a level with few keys is the cheapest place to.
-    pub(super) fn bits_per_key(&self, level: usize, version: &Version) -> usize {
-        let lowest = (0..LEVELS).rev().find(|it| !version.level(*it).is_empty()).unwrap_or(0);
-        let above = lowest.max(1).saturating_sub(level);
-        if self.options.bits_per_key == 0 {
-            return 0;
+    /// How tables for this place are written, whose youngest entries are of that second.
+    pub(super) fn table_options(&self, level: usize, version: &Version, born: u64) -> TableOptions {
+        let options = &self.options;
+        // Filters save reads of what is not there; a level with few keys is the cheapest place to.
+        let above = version.lowest().max(1).saturating_sub(level);
+        let more = if options.bits_per_key == 0 { 0 } else { BITS_PER_LEVEL * above };
+        TableOptions {
+            block_size: options.block_size,
+            bits_per_key: options.bits_per_key + more,
+            codec: if level < 2 { Codec::None } else { options.codec },
+            born,
         }
-        self.options.bits_per_key + BITS_PER_LEVEL * above
     }
 
-    /// Writes what a merge gives, as tables that are durable with their names.
+    /// Writes what a merge gives, as tables that are durable with their names; a new one is begun
+    /// at this size.
     pub(super) fn write_tables(
         &self,
         merge: &mut Merge,
         retain: &mut Retain,
         size: u64,
-        level: usize,
-        bits_per_key: usize,
+        options: TableOptions,
     ) -> Result<Vec<TableMeta>> {
         let mut output = Output {
             core: self,
-            options: TableOptions {
-                block_size: self.options.block_size,
-                bits_per_key,
-                codec: if level < 2 { Codec::None } else { self.options.codec },
-            },
+            options,
             size,
             given_up: self.given_up(),
             values: None,

@@ -161,9 +161,8 @@ impl FamilyCore {
             .map(|it| memtable::Cursor::new(Arc::clone(it), Versions::VisibleAt(SEQUENCE_MAX)))
             .map(Source::Memory);
         let tables = state.version.tables().filter(|(_, it)| it.meta.newest > since);
-        let in_tables = tables
-            .map(|(_, it)| Run::new(vec![Arc::clone(it)]))
-            .map(|it| Source::Run(RunCursor::new(it, true)));
+        let in_tables =
+            tables.map(|(_, it)| Run::of(it)).map(|it| Source::Run(RunCursor::new(it, true)));
         let mut merge = Merge::new(in_memory.chain(in_tables).collect());
         merge.go(To::AtLeast(lower))?;
         while let Some(key) = merge.key().filter(|key| upper.is_none_or(|upper| **key < *upper)) {

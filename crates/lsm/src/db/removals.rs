@@ -54,12 +54,12 @@ pub(super) fn due(version: &Version, snapshots: &[Sequence], fences: &Fences) ->
             it.meta.number < fence && removal.overlaps(&it.meta.smallest, &it.meta.largest)
         };
         let (mut whole, mut part) = (Vec::new(), None);
-        for (level, table) in version.tables().filter(|(_, it)| may_hold(it)) {
+        for (place, table) in version.places().filter(|(_, it)| may_hold(it)) {
             let meta = &table.meta;
             if removal.contains(&meta.smallest, &meta.largest) && meta.newest < removal.sequence {
                 whole.push(meta.number);
             } else {
-                part = part.or(Some((level, Arc::clone(table))));
+                part = part.or(Some((place, table)));
             }
         }
         if !whole.is_empty() {
@@ -70,11 +70,7 @@ pub(super) fn due(version: &Version, snapshots: &[Sequence], fences: &Fences) ->
                 return Some(Upkeep::Forget(vec![removal.sequence]));
             }
             None => return Some(Upkeep::Forget(vec![removal.sequence])),
-            // The order of level 0 is that of its numbers: none of it can be written anew alone.
-            Some((0, _)) => merge = merge.or_else(|| compact::whole_level(version, 0)),
-            Some((level, table)) => {
-                merge = merge.or_else(|| Some(compact::rewrite(level, vec![table])));
-            }
+            Some((place, table)) => merge = merge.or_else(|| Some(compact::rewrite(place, table))),
         }
     }
     merge.map(Upkeep::Merge)

@@ -18,7 +18,10 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use env::clock::WallClock;
 use harness::rng::SplitMix64;
 use harness::sim::SimFs;
 
@@ -33,6 +36,16 @@ struct Concat;
 impl MergeOperator for Concat {
     fn merge(&self, _key: &[u8], value: Option<&[u8]>, operands: &[&[u8]]) -> Vec<u8> {
         [value.unwrap_or_default(), &operands.concat()].concat()
+    }
+}
+
+/// A date that tests set, in seconds.
+#[derive(Debug, Default)]
+struct Calendar(AtomicU64);
+
+impl WallClock for Calendar {
+    fn unix_time(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::Relaxed))
     }
 }
 

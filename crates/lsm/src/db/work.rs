@@ -11,17 +11,17 @@ use std::time::Duration;
 use crossbeam_epoch as epoch;
 
 use super::core::{Core, FamilyCore, State, Work};
-use crate::compact::{self, Job};
+use crate::compact::{self, Action, Job};
 use crate::manifest::Edit;
 use crate::memtable::{self, Memtable, Versions};
 use crate::merge::{Merge, Source};
-use crate::options::Background;
+use crate::options::{Background, Shape};
 use crate::planted::planted;
-use crate::removal::Removals;
+use crate::removal::{Removal, Removals};
 use crate::run::{Run, RunCursor};
 use crate::snapshot::Retain;
 use crate::table::{self, Table};
-use crate::version::{Change, LEVELS, Version};
+use crate::version::{Change, Place, Version};
 use crate::{Error, Result};
 
 /// After a failure the next attempt waits this long, unless somebody asks for it.
@@ -130,7 +130,7 @@ impl Core {
         self.all_families().iter().any(|family| {
             let state = family.share();
             !state.immutables.is_empty()
-                || compact::pick(&state.version, &self.options).is_some()
+                || self.due(&state.version).is_some()
                 || self.upkeep(family, &state.version).is_some()
                 || self.collection(&state.version).is_some()
         })
@@ -160,17 +160,21 @@ impl Core {
         let state = family.share();
         // Nothing lies beneath the first memtable of a range: then it is the bottom already.
         let is_alone = match (memtable.first_key(), memtable.last_key()) {
-            (Some(first), Some(last)) => state.version.is_bottom(0, first, last),
+            (Some(first), Some(last)) => state.version.is_free(first, last),
             _ => true,
         };
         let cursor = memtable::Cursor::new(Arc::clone(memtable), Versions::All);
         let mut merge = Merge::new(vec![Source::Memory(cursor)]);
-        let bits = self.bits_per_key(0, &state.version);
+        let born = match self.options.shape {
+            Shape::Fifo { age: Some(_), .. } => self.meaning.now().as_secs(),
+            _ => 0,
+        };
+        let options = self.table_options(0, &state.version, born);
         // Of newer memtables nothing may be used: their part of the log may not survive.
         let own = memtable.removals(&epoch::pin()).map_or(&[][..], Removals::all).to_vec();
         let known = Arc::new(state.version.removals.with(own.iter().cloned()));
         let mut retain = Retain::new(self.snapshots.list(), known, is_alone);
-        let metas = self.write_tables(&mut merge, &mut retain, u64::MAX, 0, bits)?;
+        let metas = self.write_tables(&mut merge, &mut retain, u64::MAX, options)?;
         let tables = self.open_tables(&metas)?;
         let has_pointers = memtable.has_pointers() && !planted!(ValuesNotSynced);
         if has_pointers || self.all_families().len() > 1 {
@@ -186,9 +190,9 @@ impl Core {
             self.log.release(self.log.end())?;
         }
         let mut edits = vec![Edit::Flushed(family.id, flushed), Edit::Sequence(self.visible())];
-        edits.extend(metas.iter().map(|it| Edit::Add(family.id, 0, it.clone())));
+        edits.extend(metas.iter().map(|it| Edit::Add(family.id, Place::TOP, it.clone())));
         edits.extend(own.iter().map(|it| Edit::Removal(family.id, it.clone())));
-        let added = tables.into_iter().map(|it| (0, it)).collect();
+        let added = tables.into_iter().map(|it| (Place::TOP, it)).collect();
         let change = Change { added, removals: own, ..Change::default() };
         self.install(family, &edits, |state| {
             let mut immutables = state.immutables.clone();
@@ -204,6 +208,11 @@ impl Core {
         self.release_log()
     }
 
+    /// What keeps the levels in their shape.
+    fn due(&self, version: &Version) -> Option<Job> {
+        compact::pick(version, &self.options, self.meaning.now())
+    }
+
     /// Does one merge. False where none is due.
     pub(crate) fn compact_one(&self) -> Result<bool> {
         let _one_at_a_time = self.compacting.lock();
@@ -212,7 +221,7 @@ impl Core {
                 return Ok(true);
             }
             let version = Arc::clone(&family.share().version);
-            let job = compact::pick(&version, &self.options);
+            let job = self.due(&version);
             let job = job.or_else(|| self.chore(&family, &version));
             if let Some(job) = job {
                 self.compact(&family, &version, &job)?;
@@ -224,87 +233,63 @@ impl Core {
         Ok(false)
     }
 
-    /// Merges all that a family has, level by level, into the lowest that holds anything.
+    /// Merges all that a family has into one run on the lowest level that holds anything.
     pub(crate) fn compact_all(&self, family: &FamilyCore) -> Result<()> {
         let _one_at_a_time = self.compacting.lock();
-        if self.all_families().iter().all(|it| it.id != family.id) {
-            // It was dropped meanwhile; an edit would bring it back.
+        let is_there = self.all_families().iter().any(|it| it.id == family.id);
+        // An edit would bring one back that was dropped meanwhile.
+        if !is_there || matches!(self.options.shape, Shape::Fifo { .. }) {
             return Ok(());
         }
-        for level in 0..LEVELS {
-            let version = Arc::clone(&family.share().version);
-            let is_lowest = (level + 1..LEVELS).all(|it| version.level(it).is_empty());
-            let is_sorted = level > 0 || version.level(0).len() < 2;
-            if is_lowest && is_sorted {
-                let removals = version.removals.all();
-                let has_garbage = version.tables_at(level).map(|it| &it.meta).any(|it| {
-                    it.garbage > 0
-                        || removals
-                            .iter()
-                            .any(|removal| removal.overlaps(&it.smallest, &it.largest))
-                });
-                if has_garbage {
-                    let tables = version.tables_at(level).map(Arc::clone).collect();
-                    self.compact(family, &version, &compact::rewrite(level, tables))?;
-                }
-                break;
-            }
-            if let Some(job) = compact::whole_level(&version, level) {
-                self.compact(family, &version, &job)?;
-            }
+        let version = Arc::clone(&family.share().version);
+        let removals = version.removals.all();
+        let has_garbage = version.tables().map(|it| &it.1.meta).any(|it| {
+            let is_removed = |by: &Removal| by.overlaps(&it.smallest, &it.largest);
+            it.garbage > 0 || removals.iter().any(is_removed)
+        });
+        if let Some(job) = compact::everything(&version, has_garbage) {
+            self.compact(family, &version, &job)?;
         }
         while self.tidy_removals(family)? {}
         self.sweep_values()
     }
 
     fn compact(&self, family: &FamilyCore, version: &Version, job: &Job) -> Result<()> {
-        let target = job.target();
-        let mut edits = Vec::new();
-        let mut removed = Vec::new();
-        for table in job.upper.iter().chain(&job.lower) {
-            removed.push(table.meta.number);
-            edits.push(Edit::Remove(family.id, table.meta.number));
-        }
-        let tables = if job.is_move() {
-            self.counters.moved();
-            job.upper.clone()
-        } else {
-            self.merge(version, job)?
+        let removed: Vec<u64> = job.tables().map(|it| it.meta.number).collect();
+        let tables = match job.action {
+            Action::Drop => Vec::new(),
+            Action::Move => {
+                self.counters.moved();
+                job.tables().map(Arc::clone).collect()
+            }
+            Action::Merge => self.merge(version, job)?,
         };
-        edits.extend(tables.iter().map(|it| Edit::Add(family.id, target, it.meta.clone())));
+        let remove = removed.iter().map(|it| Edit::Remove(family.id, *it));
+        let add = tables.iter().map(|it| Edit::Add(family.id, job.target, it.meta.clone()));
+        let edits: Vec<_> = remove.chain(add).collect();
         let change = Change {
             removed: removed.clone(),
-            added: tables.into_iter().map(|it| (target, it)).collect(),
+            added: tables.into_iter().map(|it| (job.target, it)).collect(),
             ..Change::default()
         };
         self.install_change(family, &edits, &change)?;
-        if !job.is_move() {
+        if job.action != Action::Move {
             self.remove_tables(&removed)?;
         }
         self.sweep_values()
     }
 
     fn merge(&self, version: &Version, job: &Job) -> Result<Vec<Arc<Table>>> {
-        let target = job.target();
-        let mut sources = Vec::new();
-        let mut source = |run: Run| sources.push(Source::Run(RunCursor::new(run, false)));
-        if job.level == 0 {
-            job.upper.iter().for_each(|it| source(Run::new(vec![Arc::clone(it)])));
-        } else {
-            source(Run::new(job.upper.clone()));
-        }
-        if !job.lower.is_empty() {
-            source(Run::new(job.lower.clone()));
-        }
-        let (smallest, largest) = job.bounds();
-        let is_bottom =
-            version.is_bottom(target + 1, smallest, largest) || planted!(DroppedTombstone);
-        let bits = self.bits_per_key(target, version);
-        let mut merge = Merge::new(sources);
+        let level = job.target.level;
+        let source = |run: &Run| Source::Run(RunCursor::new(run.clone(), false));
+        let mut merge = Merge::new(job.sources.iter().map(source).collect());
+        // Zero, too, where none of them has a date.
+        let born = job.tables().map(|it| it.meta.special.born).max().unwrap_or(0);
+        let options = self.table_options(level, version, born);
         let removals = Arc::clone(&version.removals);
-        let mut retain = Retain::new(self.snapshots.list(), removals, is_bottom);
-        let metas =
-            self.write_tables(&mut merge, &mut retain, self.options.table_size, target, bits)?;
+        let mut retain = Retain::new(self.snapshots.list(), removals, job.is_bottom(version));
+        let size = self.options.table_size;
+        let metas = self.write_tables(&mut merge, &mut retain, size, options)?;
         self.counters.merged(metas.iter().map(|it| it.size).sum());
         self.open_tables(&metas)
     }

@@ -21,7 +21,7 @@ use wal::Position;
 use super::core::{Core, FamilyCore, State, Writer};
 use crate::batch::{Change, FamilyId};
 use crate::memtable::Memtable;
-use crate::options::{Background, Durability};
+use crate::options::{Background, Durability, Shape};
 use crate::removal::Removal;
 use crate::stamp::{Kind, SEQUENCE_MAX, Sequence, Stamp};
 use crate::values::Pointer;
@@ -29,6 +29,8 @@ use crate::{Batch, Error, Options, Result};
 
 /// So many segments of log are kept at most before the family that needs the oldest is written out.
 const SEGMENTS_MAX: u64 = 4;
+/// Writers wait where the first level has so many times the tables with which it is merged.
+const TOP_MAX: usize = 9;
 /// How long a writer waits between two looks at what went wrong.
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -115,8 +117,8 @@ impl Core {
         while family.share().immutables.len() + 1 >= self.options.memtables.get() {
             self.wait_for_flush(family)?;
         }
-        while self.has_too_much_garbage() {
-            self.wait_for_collection()?;
+        while self.has_too_much_garbage() || self.is_full_at_the_top(family) {
+            self.wait_for_merge(family)?;
         }
         self.switch(family, bytes);
         match self.options.background {
@@ -149,8 +151,15 @@ impl Core {
         });
     }
 
+    /// Whether merges have fallen so far behind that reads would suffer.
+    fn is_full_at_the_top(&self, family: &FamilyCore) -> bool {
+        let runs = family.state(&epoch::pin()).version.level(0).len();
+        let is_fifo = matches!(self.options.shape, Shape::Fifo { .. });
+        !is_fifo && runs >= TOP_MAX * self.options.level0_tables
+    }
+
     /// Waits until a merge was made, or tells why none can be.
-    fn wait_for_collection(&self) -> Result<()> {
+    fn wait_for_merge(&self, family: &FamilyCore) -> Result<()> {
         if self.options.background == Background::Inline {
             return self.work_off();
         }
@@ -158,7 +167,9 @@ impl Core {
         let mut work = self.work.lock();
         let before = work.attempts;
         self.call(&mut work);
-        while work.attempts == before && self.has_too_much_garbage() {
+        while work.attempts == before
+            && (self.has_too_much_garbage() || self.is_full_at_the_top(family))
+        {
             self.done.wait_for(&mut work, PATIENCE);
         }
         match &work.failure {

@@ -9,7 +9,7 @@ use super::block::BlockBuilder;
 use super::file::{self, Codec, Footer};
 use super::filter::Filter;
 use super::index::Extent;
-use super::{TableMeta, hash};
+use super::{Special, TableMeta, hash};
 use crate::Result;
 use crate::codec::Put;
 use crate::planted::planted;
@@ -25,6 +25,8 @@ pub(crate) struct TableOptions {
     pub(crate) block_size: usize,
     pub(crate) bits_per_key: usize,
     pub(crate) codec: Codec,
+    /// When the table is written, in seconds since 1970, where that matters.
+    pub(crate) born: u64,
 }
 
 /// Writes one table; its entries come in their order.
@@ -69,6 +71,7 @@ impl TableBuilder {
                 smallest: Vec::new(),
                 largest: Vec::new(),
                 values: Vec::new(),
+                special: Special { born: options.born, ..Special::default() },
             },
         })
     }

@@ -18,6 +18,31 @@ pub(crate) struct TableMeta {
     pub(crate) largest: Vec<u8>,
     /// The files with values that it points into, and for how many bytes.
     pub(crate) values: Vec<(u64, u64)>,
+    pub(crate) special: Special,
+}
+
+/// What is only true of some tables, and known of them by the manifest alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Special {
+    /// Is added to the sequence numbers of its entries: an ingested table was written before it
+    /// was known when its changes would be made.
+    pub(crate) base: Sequence,
+    /// The filter also holds what keys of this length and more begin with; 0 where it does not.
+    pub(crate) prefix_len: u32,
+    /// When it was written, in seconds since 1970; 0 where that does not matter.
+    pub(crate) born: u64,
+}
+
+impl Special {
+    pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.put_u64(self.base);
+        bytes.put_u32(self.prefix_len);
+        bytes.put_u64(self.born);
+    }
+
+    pub(crate) fn decode(from: &mut Taker<'_>) -> Option<Self> {
+        Some(Self { base: from.u64()?, prefix_len: from.u32()?, born: from.u64()? })
+    }
 }
 
 impl TableMeta {
@@ -39,6 +64,7 @@ impl TableMeta {
             smallest: from.bytes()?.to_vec(),
             largest: from.bytes()?.to_vec(),
             values: Vec::new(),
+            special: Special::default(),
         })
     }
 

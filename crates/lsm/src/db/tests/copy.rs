@@ -99,10 +99,10 @@ fn a_copy_beside_writers_has_whole_batches() {
                 batch.put_in(&other, b"a", &number.to_le_bytes()).expect("it is small");
                 db.write(&mut batch).expect("the disk is well");
             }
-            is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+            is_done.store(true, Ordering::Relaxed);
         });
         let mut copies = 0;
-        while !is_done.load(std::sync::atomic::Ordering::Relaxed) || copies == 0 {
+        while !is_done.load(Ordering::Relaxed) || copies == 0 {
             db.checkpoint(target()).expect("the disk is well");
             // Opened as a copy of the copy, so that the first can be made anew.
             let seen = Path::new("/seen");

@@ -6,6 +6,7 @@
 use harness::sim::{SimDisk, crash_at_every_io};
 
 use super::*;
+use crate::Shape;
 
 /// What a run had promised when it ended.
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,6 +109,12 @@ fn with_sync_a_power_cut_takes_nothing_that_was_acknowledged() {
 fn a_log_written_by_calls_survives_as_well() {
     let options = Options { log: crate::Backend::Written, ..tiny() };
     survives_power_cuts(&options, 1);
+}
+
+#[test]
+fn several_runs_a_level_survive_as_well() {
+    let runs = NonZeroUsize::new(2).expect("not zero");
+    survives_power_cuts(&Options { shape: Shape::LazyLeveled { runs }, ..tiny() }, 1);
 }
 
 /// A kill takes nothing at all: every acknowledged write is in the page cache.

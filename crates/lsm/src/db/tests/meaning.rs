@@ -1,23 +1,12 @@
 //! Operands and dates: what a key comes to, at every depth and for every snapshot.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use env::clock::WallClock;
 use harness::sim::SimDisk;
 
 use super::*;
 use crate::Error;
-
-/// A date that tests set, in seconds.
-#[derive(Debug, Default)]
-struct Calendar(AtomicU64);
-
-impl WallClock for Calendar {
-    fn unix_time(&self) -> Duration {
-        Duration::from_secs(self.0.load(Ordering::Relaxed))
-    }
-}
 
 fn counts(db: &Db) -> (usize, u64) {
     let levels = db.stats().levels;

@@ -3,7 +3,7 @@
 use harness::sim::SimDisk;
 
 use super::*;
-use crate::Codec;
+use crate::{Codec, Shape, TableInfo};
 
 /// One list of changes under many options gives one answer, before and after a reopening.
 #[test]
@@ -23,7 +23,12 @@ pub(super) fn under_all_options() {
         Options { codec: Codec::Lz4, level_ratio: 3, ..base.clone() },
         Options { value_threshold: Some(32), value_garbage_percent: 5, ..base.clone() },
         Options { table_size: 1 << 20, level1_size: 1 << 20, ..base.clone() },
+        Options { shape: tiered(2), ..base.clone() },
+        Options { shape: tiered(4), value_threshold: Some(32), ..base.clone() },
+        Options { shape: lazy(3), ..base.clone() },
+        Options { shape: Shape::Fifo { size: u64::MAX, age: None }, ..base.clone() },
         Options { background: Background::Threads, ..base.clone() },
+        Options { background: Background::Threads, shape: lazy(2), ..base.clone() },
         Options { log: crate::Backend::Written, durability: Durability::Sync, ..base.clone() },
         base,
     ];
@@ -93,9 +98,27 @@ fn deep_levels_answer_as_the_model_does() {
     deep_levels();
 }
 
+#[test]
+fn deep_levels_of_every_shape_answer_as_the_model_does() {
+    deep_levels_of(tiered(3));
+    deep_levels_of(lazy(3));
+}
+
+fn tiered(runs: usize) -> Shape {
+    Shape::Tiered { runs: NonZeroUsize::new(runs).expect("not zero") }
+}
+
+fn lazy(runs: usize) -> Shape {
+    Shape::LazyLeveled { runs: NonZeroUsize::new(runs).expect("not zero") }
+}
+
 pub(super) fn deep_levels() {
+    deep_levels_of(Shape::Leveled);
+}
+
+fn deep_levels_of(shape: Shape) {
     let fs = SimDisk::new(1).mount();
-    let db = open(&fs, &tiny()).expect("the disk is well");
+    let db = open(&fs, &Options { shape, ..tiny() }).expect("the disk is well");
     let (mut model, mut random) = (Model::new(), SplitMix64::new(3));
     for step in 0..4_000_u32 {
         let at = random.below(900);
@@ -113,7 +136,8 @@ pub(super) fn deep_levels() {
         }
     }
     let stats = db.stats();
-    assert!(stats.levels[3].0 > 0, "four levels are in use: {stats}");
+    assert!(stats.levels[3].0 > 0, "four levels are in use: {shape:?}, {stats}");
+    require_shape(&db, shape);
     assert_eq!(contents(&db).expect("the disk is well"), model);
     db.verify().expect("the disk is well");
 }
@@ -138,4 +162,113 @@ fn families_keep_their_keys_apart_and_outlive_a_reopening() {
     assert_eq!(db.families(), ["default"]);
     let again = db.family("users").expect("the disk is well");
     assert_eq!(again.iter().count(), 0, "a new family of an old name is empty");
+}
+
+/// The runs of each level, the newest first.
+fn runs(db: &Db) -> Vec<Vec<Vec<TableInfo>>> {
+    let mut levels = vec![Vec::<Vec<TableInfo>>::new(); crate::version::LEVELS];
+    for table in db.default_family().tables() {
+        let level = &mut levels[table.level];
+        match level.last_mut().filter(|it| it[0].run == table.run) {
+            Some(run) => run.push(table),
+            None => level.push(vec![table]),
+        }
+    }
+    levels
+}
+
+/// What the documentation promises of the runs, once no merge is due.
+fn require_shape(db: &Db, shape: Shape) {
+    db.settle().expect("the disk is well");
+    let runs = runs(db);
+    let options = tiny();
+    let counts: Vec<_> = runs.iter().map(Vec::len).collect();
+    let lowest = counts.iter().rposition(|it| *it > 0).unwrap_or(0);
+    assert!(counts[0] < options.level0_tables, "{shape:?}: {counts:?}");
+    for (level, &count) in counts.iter().enumerate().skip(1) {
+        let at_most = match shape {
+            Shape::Leveled => 1,
+            Shape::LazyLeveled { .. } if level == lowest => 1,
+            Shape::Tiered { runs } | Shape::LazyLeveled { runs } => runs.get() - 1,
+            Shape::Fifo { .. } => 0,
+        };
+        assert!(count <= at_most, "{shape:?}: {counts:?}");
+    }
+    for run in runs.iter().flatten() {
+        assert!(run.is_sorted_by(|a, b| a.largest < b.smallest), "{shape:?}: {run:?}");
+    }
+}
+
+#[test]
+fn a_store_takes_the_shape_that_it_is_opened_with() {
+    let fs = SimDisk::new(1).mount();
+    let batches = batches(17, 900, 60);
+    let mut model = Model::new();
+    let shapes = [Shape::Leveled, tiered(3), Shape::Leveled, lazy(2), tiered(4), lazy(3)];
+    for (shape, batches) in shapes.into_iter().zip(batches.chunks(150)) {
+        let db = open(&fs, &Options { shape, ..tiny() }).expect("the disk is well");
+        for changes in batches {
+            write(&db, changes).expect("the disk is well");
+            apply(&mut model, changes);
+        }
+        require_shape(&db, shape);
+        assert_eq!(contents(&db).expect("the disk is well"), model, "{shape:?}");
+    }
+}
+
+/// The same changes: what a shape is chosen for is so.
+#[test]
+fn shapes_cost_what_they_say() {
+    let cost = |shape| {
+        let options = Options { shape, level_ratio: 4, ..tiny() };
+        let db = open(&SimDisk::new(1).mount(), &options);
+        let db = db.expect("the disk is well");
+        let mut random = SplitMix64::new(5);
+        for _ in 0..12_000 {
+            let key = random.below(4_000).to_be_bytes();
+            db.put(&key, &[7; 40]).expect("the disk is well");
+        }
+        db.settle().expect("the disk is well");
+        let stats = db.stats();
+        let runs: usize = runs(&db).iter().map(Vec::len).sum();
+        (stats.merged_bytes, stats.levels.iter().map(|it| it.1).sum::<u64>(), runs)
+    };
+    let (leveled, lazy, tiered) = (cost(Shape::Leveled), cost(lazy(4)), cost(tiered(4)));
+    let costs = format!("leveled {leveled:?}, lazy {lazy:?}, tiered {tiered:?}");
+    assert!(leveled.0 > lazy.0 && lazy.0 > tiered.0, "bytes written: {costs}");
+    assert!(leveled.1 <= lazy.1 && lazy.1 < tiered.1, "space: {costs}");
+    assert!(leveled.2 < tiered.2 && lazy.2 < tiered.2, "runs: {costs}");
+}
+
+#[test]
+fn first_in_first_out_keeps_to_its_size_and_age() {
+    let fs = SimDisk::new(1).mount();
+    let clock = Arc::new(Calendar(AtomicU64::new(1_000_000)));
+    let age = Some(Duration::from_mins(1));
+    let options = Options {
+        shape: Shape::Fifo { size: 20 << 10, age },
+        clock: Arc::<Calendar>::clone(&clock),
+        ..tiny()
+    };
+    let db = open(&fs, &options).expect("the disk is well");
+    for number in 0..2_000_u32 {
+        db.put(&number.to_be_bytes(), &[7; 50]).expect("the disk is well");
+    }
+    db.settle().expect("the disk is well");
+    let stats = db.stats();
+    let bytes: u64 = stats.levels.iter().map(|it| it.1).sum();
+    assert!((10 << 10..=20 << 10).contains(&bytes), "{stats}");
+    assert_eq!((stats.merges, stats.merged_bytes), (0, 0));
+    let kept: Vec<_> = db.iter().map(|it| it.expect("the disk is well").0).collect();
+    let first = 2_000 - u32::try_from(kept.len()).expect("few");
+    assert!(kept.iter().zip(first..).all(|(key, it)| **key == it.to_be_bytes()), "the newest");
+    drop(db);
+    let db = open(&fs, &options).expect("the disk is well");
+    assert_eq!(db.iter().count(), kept.len(), "the age outlives a reopening");
+    clock.0.fetch_add(61, Ordering::Relaxed);
+    db.put(b"new", b"").expect("the disk is well");
+    db.settle().expect("the disk is well");
+    assert_eq!(db.iter().count(), 1, "what is too old goes");
+    let files = env::fs::Fs::list(&*fs, &folder().join("tables")).expect("it is there");
+    assert_eq!(files.len(), 1, "{files:?}");
 }
