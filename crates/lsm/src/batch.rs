@@ -192,7 +192,7 @@ impl Batch {
     }
 }
 
-fn bounded(what: &'static str, len: usize, limit: usize) -> Result<u32> {
+pub(crate) fn bounded(what: &'static str, len: usize, limit: usize) -> Result<u32> {
     let fits = u32::try_from(len).ok().filter(|_| len <= limit);
     fits.ok_or(Error::TooLarge { what, len, limit })
 }

@@ -3,6 +3,7 @@
 mod copy;
 mod core;
 mod garbage;
+mod ingest;
 mod open;
 mod output;
 mod read;
@@ -24,6 +25,7 @@ use self::copy::By;
 pub use self::copy::Copied;
 pub(crate) use self::core::State;
 use self::core::{Core, FamilyCore};
+pub use self::ingest::Ingest;
 pub(crate) use self::open::{DEFAULT, open_families};
 use self::work::Duty;
 pub(crate) use self::write::insert;
@@ -202,6 +204,11 @@ impl Db {
         self.default.compare_and_set(key, expected, new)
     }
 
+    /// Begins to bring in sorted entries; see [`Family::ingest`].
+    pub fn ingest(&self) -> Ingest {
+        self.default.ingest()
+    }
+
     /// The family that is always there.
     pub fn default_family(&self) -> &Family {
         &self.default
@@ -351,6 +358,26 @@ impl Family {
     /// comes back with the merges that follow, and at once for tables that hold nothing else.
     pub fn delete_range(&self, start: &[u8], end: &[u8]) -> Result<()> {
         self.change(&Change { kind: Kind::Removal, family: self.id(), key: start, value: end })
+    }
+
+    /// Begins to bring in entries that come in the order of their keys: as tables, so that each is
+    /// written once, and where the range was empty never again.
+    ///
+    /// Values stay with their keys, whatever [`Options::value_threshold`] says.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().expect("the temporary directory is writable");
+    /// # let db = lsm::Db::open(folder.path(), lsm::Options::default())?;
+    /// let mut ingest = db.ingest();
+    /// for number in 0..1_000_u32 {
+    ///     ingest.put(&number.to_be_bytes(), b"value")?;
+    /// }
+    /// assert_eq!(ingest.finish()?, 1_000);
+    /// # assert_eq!(db.get(&7_u32.to_be_bytes())?.as_deref(), Some(&b"value"[..]));
+    /// # Ok::<(), lsm::Error>(())
+    /// ```
+    pub fn ingest(&self) -> Ingest {
+        Ingest::new(self.clone())
     }
 
     #[inline]

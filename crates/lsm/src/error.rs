@@ -42,6 +42,13 @@ pub enum Error {
         version: u32,
     },
 
+    /// An entry to be ingested is not above the one before it.
+    #[error("key {key} is not above the key before it; ingest sorts nothing: sort the entries")]
+    Order {
+        /// The key.
+        key: Key,
+    },
+
     /// A key, value or batch is larger than the store takes.
     #[error("{what} of {len} bytes is larger than the {limit} that a store takes; split it")]
     TooLarge {

@@ -25,7 +25,7 @@
 //! the way of a read, `version.rs`, `compact.rs` and `snapshot.rs` for what is merged and what is
 //! kept, `manifest.rs` and `db/open.rs` for what survives. Then, each by itself: `transaction.rs`,
 //! `removal.rs` for removed ranges, `meaning.rs` and `fold.rs` for operands and dates, `values.rs`
-//! for values that lie apart, `db/copy.rs` for copies, `reader.rs` for who only looks.
+//! for values that lie apart, `db/copy.rs` for copies, `db/ingest.rs` for loads, `reader.rs` for who only looks.
 //!
 //! # What is promised
 //!
@@ -67,7 +67,7 @@ mod values;
 mod version;
 
 pub use batch::{Batch, KEY_LEN_MAX, VALUE_LEN_MAX};
-pub use db::{Copied, Db, Family, Snapshot};
+pub use db::{Copied, Db, Family, Ingest, Snapshot};
 pub use error::{Error, Key, Result};
 pub use iter::Iter;
 pub use meaning::MergeOperator;

@@ -184,7 +184,7 @@ impl Facts {
                 self.families.remove(&id);
             }
             Edit::Add(id, place, meta) => {
-                self.last_table = self.last_table.max(meta.number);
+                self.last_table = self.last_table.max(meta.number).max(place.run);
                 let family = self.families.entry(id).or_default();
                 family.tables.insert(meta.number, (place, meta));
             }

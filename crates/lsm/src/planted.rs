@@ -32,6 +32,8 @@ pub(crate) enum Bug {
     ValuesWrittenOver,
     /// The manifest names a table that points to values which are not durable.
     ValuesNotSynced,
+    /// Ingested entries go below older ones that are in memory.
+    IngestedBelow,
     /// An iterator walks backward past the newest version of a key.
     OldestVersionBackward,
 }

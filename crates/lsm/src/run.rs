@@ -118,7 +118,8 @@ impl RunCursor {
     #[inline]
     pub(crate) fn entry(&self) -> (Stamp, &[u8]) {
         let place = self.at.as_ref().expect("the cursor is asked only where it is valid");
-        (place.data.stamp(place.entry), place.data.value(place.entry))
+        let base = self.run.tables[place.table].meta.special.base;
+        (place.data.stamp(place.entry).later(base), place.data.value(place.entry))
     }
 
     pub(crate) fn seek_first(&mut self) -> Result<()> {

@@ -81,6 +81,12 @@ impl Stamp {
         self.is(Kind::Tombstone)
     }
 
+    /// The stamp of the same kind of change, so much later.
+    #[inline]
+    pub(crate) fn later(self, by: Sequence) -> Self {
+        Self(self.0 + (by << 8))
+    }
+
     /// The stamp of another kind of change in the same place.
     pub(crate) fn as_kind(self, kind: Kind) -> Self {
         Self::new(self.sequence(), kind)

@@ -100,15 +100,16 @@ impl Table {
             None => self.cache.insert(&self.slots, at, Arc::new(self.read(at)?), guard),
         };
         let Some(mut entry) = block.find(key, hash) else { return Ok(None) };
+        let base = self.meta.special.base;
         // Older versions of the key follow.
-        while block.stamp(entry).sequence() > sequence {
+        while block.stamp(entry).sequence() + base > sequence {
             let suffix = block.suffix(entry);
             entry += 1;
             if entry == block.count() || block.suffix(entry) != suffix {
                 return Ok(None);
             }
         }
-        Ok(Some((block.stamp(entry), block.value(entry))))
+        Ok(Some((block.stamp(entry).later(base), block.value(entry))))
     }
 
     /// About how many bytes of the file lie between two keys, the second excluded.

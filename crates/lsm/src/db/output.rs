@@ -183,11 +183,16 @@ impl Output<'_> {
     /// After a failure: half a merge is of no use, and the disk may be full.
     fn discard(&mut self) {
         let unfinished = self.current.take().map(|it| it.number());
-        let folder = self.core.tables_folder();
-        for number in self.metas.iter().map(|it| it.number).chain(unfinished) {
-            self.core.fs.remove_file(&table::path(&folder, number)).ok();
-            ValueBuilder::discard(&self.core.meaning.values, number);
-        }
+        discard(self.core, self.metas.iter().map(|it| it.number).chain(unfinished));
+    }
+}
+
+/// Removes tables that the manifest never knew, with the values that were copied for them.
+pub(super) fn discard(core: &Core, tables: impl Iterator<Item = u64>) {
+    let folder = core.tables_folder();
+    for number in tables {
+        core.fs.remove_file(&table::path(&folder, number)).ok();
+        ValueBuilder::discard(&core.meaning.values, number);
     }
 }
 

@@ -5,6 +5,7 @@ mod copy;
 mod crash;
 mod damage;
 mod disk;
+mod ingest;
 mod iterate;
 mod meaning;
 mod planted;

@@ -15,7 +15,7 @@ use crate::compact::{self, Action, Job};
 use crate::manifest::Edit;
 use crate::memtable::{self, Memtable, Versions};
 use crate::merge::{Merge, Source};
-use crate::options::{Background, Shape};
+use crate::options::Background;
 use crate::planted::planted;
 use crate::removal::{Removal, Removals};
 use crate::run::{Run, RunCursor};
@@ -165,11 +165,7 @@ impl Core {
         };
         let cursor = memtable::Cursor::new(Arc::clone(memtable), Versions::All);
         let mut merge = Merge::new(vec![Source::Memory(cursor)]);
-        let born = match self.options.shape {
-            Shape::Fifo { age: Some(_), .. } => self.meaning.now().as_secs(),
-            _ => 0,
-        };
-        let options = self.table_options(0, &state.version, born);
+        let options = self.table_options(0, &state.version, self.birth());
         // Of newer memtables nothing may be used: their part of the log may not survive.
         let own = memtable.removals(&epoch::pin()).map_or(&[][..], Removals::all).to_vec();
         let known = Arc::new(state.version.removals.with(own.iter().cloned()));
@@ -238,7 +234,7 @@ impl Core {
         let _one_at_a_time = self.compacting.lock();
         let is_there = self.all_families().iter().any(|it| it.id == family.id);
         // An edit would bring one back that was dropped meanwhile.
-        if !is_there || matches!(self.options.shape, Shape::Fifo { .. }) {
+        if !is_there || self.is_fifo() {
             return Ok(());
         }
         let version = Arc::clone(&family.share().version);

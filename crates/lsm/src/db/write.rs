@@ -21,7 +21,7 @@ use wal::Position;
 use super::core::{Core, FamilyCore, State, Writer};
 use crate::batch::{Change, FamilyId};
 use crate::memtable::Memtable;
-use crate::options::{Background, Durability, Shape};
+use crate::options::{Background, Durability};
 use crate::removal::Removal;
 use crate::stamp::{Kind, SEQUENCE_MAX, Sequence, Stamp};
 use crate::values::Pointer;
@@ -154,8 +154,7 @@ impl Core {
     /// Whether merges have fallen so far behind that reads would suffer.
     fn is_full_at_the_top(&self, family: &FamilyCore) -> bool {
         let runs = family.state(&epoch::pin()).version.level(0).len();
-        let is_fifo = matches!(self.options.shape, Shape::Fifo { .. });
-        !is_fifo && runs >= TOP_MAX * self.options.level0_tables
+        !self.is_fifo() && runs >= TOP_MAX * self.options.level0_tables
     }
 
     /// Waits until a merge was made, or tells why none can be.

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{crash, shape};
+use super::{crash, ingest, shape};
 use crate::planted::{Bug, plant};
 
 /// Runs a suite with a bug in the store; it must fail.
@@ -33,5 +33,6 @@ found_by! {
     a_removal_forgotten_early_is_found: RemovalForgottenEarly by shape::deep_levels;
     values_written_over_are_found: ValuesWrittenOver by crash::power_cuts_with_values_apart;
     values_not_synced_are_found: ValuesNotSynced by crash::power_cuts_with_values_apart;
+    a_load_below_what_is_older_is_found: IngestedBelow by ingest::loads_between_writes;
     an_old_version_shown_backward_is_found: OldestVersionBackward by shape::under_all_options;
 }
