@@ -120,7 +120,7 @@ fn unite(version: &Version, level: usize) -> Job {
 fn into_next(version: &Version, level: usize, mut sources: Vec<Run>) -> Option<Job> {
     let (smallest, largest) = bounds(sources.iter().flat_map(Run::tables))?;
     let next = version.level(level + 1).first();
-    let lower = next.and_then(|it| it.overlapping(smallest, largest));
+    let lower = next.and_then(|it| it.touching(smallest, largest));
     sources.extend(lower);
     Some(Job::new(sources, Place::new(level + 1, next.map_or(0, Run::number))))
 }

@@ -12,7 +12,7 @@ mod work;
 mod write;
 
 use std::borrow::Cow;
-use std::ops::{Bound, RangeBounds};
+use std::ops::RangeBounds;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -32,6 +32,7 @@ pub(crate) use self::write::insert;
 use crate::batch::{Change, FamilyId};
 use crate::iter::Iter;
 use crate::options::Background;
+use crate::range::Range;
 use crate::stamp::{Kind, Sequence};
 use crate::stats::{Stats, TableInfo};
 use crate::version::LEVELS;
@@ -179,6 +180,11 @@ impl Db {
     /// An iterator over the entries whose keys are in a range.
     pub fn range<'k>(&self, range: impl RangeBounds<&'k [u8]>) -> Iter {
         self.default.range(range)
+    }
+
+    /// An iterator over the entries whose keys begin with these bytes.
+    pub fn prefix(&self, prefix: &[u8]) -> Iter {
+        self.default.prefix(prefix)
     }
 
     /// The present moment, to read from later.
@@ -430,7 +436,7 @@ impl Family {
 
     /// An iterator over all entries, as of now.
     pub fn iter(&self) -> Iter {
-        self.handle.core.iter(&self.core, None)
+        self.handle.core.iter(&self.core, Range::default(), None)
     }
 
     /// Its tables, from the first level down.
@@ -441,7 +447,7 @@ impl Family {
     /// About how many bytes of tables hold the keys of a range, to a block for each table. What is
     /// in memory is not counted, and what was overwritten or removed is until it is merged away.
     pub fn approximate_size<'k>(&self, range: impl RangeBounds<&'k [u8]>) -> u64 {
-        let (lower, upper) = bounds(&range);
+        let Range { lower, upper } = Range::of(&range);
         let state = self.core.share();
         let tables = state.version.tables();
         tables.map(|(_, table)| table.bytes_between(&lower, upper.as_deref())).sum()
@@ -449,26 +455,14 @@ impl Family {
 
     /// An iterator over the entries whose keys are in a range.
     pub fn range<'k>(&self, range: impl RangeBounds<&'k [u8]>) -> Iter {
-        let (lower, upper) = bounds(&range);
-        self.iter().bounded(lower, upper)
+        self.handle.core.iter(&self.core, Range::of(&range), None)
     }
-}
 
-/// A range as its first key and the first key behind it.
-pub(crate) fn bounds<'k>(range: &impl RangeBounds<&'k [u8]>) -> (Vec<u8>, Option<Vec<u8>>) {
-    // The smallest key above a key is the key and a zero.
-    let above = |key: &[u8]| [key, &[0]].concat();
-    let lower = match range.start_bound() {
-        Bound::Included(key) => key.to_vec(),
-        Bound::Excluded(key) => above(key),
-        Bound::Unbounded => Vec::new(),
-    };
-    let upper = match range.end_bound() {
-        Bound::Included(key) => Some(above(key)),
-        Bound::Excluded(key) => Some(key.to_vec()),
-        Bound::Unbounded => None,
-    };
-    (lower, upper)
+    /// An iterator over the entries whose keys begin with these bytes. With
+    /// [`Options::prefix_len`] it does without tables that have none.
+    pub fn prefix(&self, prefix: &[u8]) -> Iter {
+        self.handle.core.iter(&self.core, Range::of_prefix(prefix), None)
+    }
 }
 
 impl Snapshot {
@@ -499,7 +493,12 @@ impl Snapshot {
 
     /// [`Snapshot::iter`] in a family.
     pub fn iter_in(&self, family: &Family) -> Iter {
-        family.handle.core.iter(&family.core, Some(self.sequence))
+        self.range_in(family, ..)
+    }
+
+    /// An iterator over the entries of a family that there were in a range.
+    pub fn range_in<'k>(&self, family: &Family, range: impl RangeBounds<&'k [u8]>) -> Iter {
+        family.handle.core.iter(&family.core, Range::of(&range), Some(self.sequence))
     }
 }
 

@@ -79,6 +79,10 @@ pub enum Error {
     #[error("a key has merge operands, and the option `merge_operator` is not set; set it")]
     NoMergeOperator,
 
+    /// A block or an option asks for Zstandard.
+    #[error("this program was built without Zstandard; build it with the feature `zstd` of lsm")]
+    NoZstd,
+
     /// The work behind the writes panicked, most likely in a merge operator. It is tried again.
     #[error("a merge of tables panicked; its message says where, and it is tried again")]
     Panicked,

@@ -14,6 +14,7 @@ use crate::db::State;
 use crate::meaning::Meaning;
 use crate::merge::{Merge, Source, To};
 use crate::planted::planted;
+use crate::range::Range;
 use crate::removal::Removals;
 use crate::stamp::{Kind, Sequence, Stamp};
 
@@ -46,7 +47,7 @@ pub struct Iter {
     now: Duration,
     removals: Removals,
     sequence: Sequence,
-    /// Keys from here on are shown.
+    /// Keys from here on are shown. The sources need not have others.
     lower: Vec<u8>,
     /// Keys below are shown; all where there is none.
     upper: Option<Vec<u8>>,
@@ -74,6 +75,7 @@ enum Mode {
 impl Iter {
     pub(crate) fn new(
         sources: Vec<Source>,
+        range: Range,
         state: Arc<State>,
         removals: Removals,
         sequence: Sequence,
@@ -86,18 +88,12 @@ impl Iter {
             meaning,
             removals,
             sequence,
-            lower: Vec::new(),
-            upper: None,
+            lower: range.lower,
+            upper: range.upper,
             mode: Mode::Fresh,
             key: Vec::new(),
             value: Vec::new(),
         }
-    }
-
-    /// Shows keys from `lower` on, below `upper` if there is one.
-    pub(crate) fn bounded(mut self, lower: Vec<u8>, upper: Option<Vec<u8>>) -> Self {
-        (self.lower, self.upper) = (lower, upper);
-        self
     }
 
     /// The key and the value here, unless the iterator is at an end.

@@ -54,6 +54,7 @@ mod memtable;
 mod merge;
 mod options;
 mod planted;
+mod range;
 mod reader;
 mod removal;
 mod run;

@@ -1,6 +1,6 @@
 //! How a store is laid out and run.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,8 +88,15 @@ pub struct Options {
     /// Bits of filter for each key at the lowest level; levels above get more, since a filter saves
     /// more there the fewer keys it is for (Dayan, Athanassoulis, Idreos, "Monkey", SIGMOD 2017).
     pub bits_per_key: usize,
+    /// Filters answer for the first so many bytes of keys, too, so that a walk through keys which
+    /// all begin alike passes by the tables that have none: [`Db::prefix`](crate::Db::prefix), or
+    /// any range whose ends have so many bytes in common. For keys such as `user/7/...` the
+    /// length of `user/7/`.
+    pub prefix_len: Option<NonZeroU16>,
     /// How blocks below the first two levels are compressed.
     pub codec: Codec,
+    /// The same for the lowest level, which holds most and is rewritten least, if that is another.
+    pub codec_lowest: Option<Codec>,
     /// How tables are kept in order.
     pub shape: Shape,
     /// So many tables in the first level are merged into the second.
@@ -137,7 +144,9 @@ impl Options {
             cache_size: bytes.saturating_sub(memtable_size),
             block_size: 4 << 10,
             bits_per_key: 10,
+            prefix_len: None,
             codec: Codec::None,
+            codec_lowest: None,
             shape: Shape::Leveled,
             level0_tables: 4,
             level1_size: 4 * memtable_size as u64,
@@ -166,6 +175,7 @@ impl Options {
             ("value_threshold", self.value_threshold.unwrap_or(1 << 10) as u64, 32, 1 << 30),
             ("value_garbage_percent", self.value_garbage_percent, 5, 95),
         ];
+        [Some(self.codec), self.codec_lowest].into_iter().flatten().try_for_each(Codec::check)?;
         for (option, value, min, max) in rules {
             if value < min {
                 let rule = "larger; see its documentation";

@@ -10,11 +10,12 @@ use env::fs::{Fs, FsErrorKind, OsFs};
 
 use crate::batch::{self, FamilyId};
 use crate::cache::Cache;
-use crate::db::{DEFAULT, State, bounds, insert, open_families};
+use crate::db::{DEFAULT, State, insert, open_families};
 use crate::iter::Iter;
 use crate::manifest;
 use crate::meaning::Meaning;
 use crate::memtable::Memtable;
+use crate::range::Range;
 use crate::stamp::Sequence;
 use crate::values::Values;
 use crate::{Error, Options, Result, TableInfo};
@@ -94,9 +95,8 @@ impl Reader {
 
     /// [`Reader::range`] in a family; empty where there is none of this name.
     pub fn range_in<'k>(&self, family: &str, range: impl RangeBounds<&'k [u8]>) -> Iter {
-        let (lower, upper) = bounds(&range);
         let state = self.families.get(family).map(Arc::clone).unwrap_or_default();
-        state.iter(self.sequence, Arc::clone(&self.meaning)).bounded(lower, upper)
+        state.iter(Range::of(&range), self.sequence, Arc::clone(&self.meaning))
     }
 
     /// The tables of a family, from the first level down; none where there is no such family.

@@ -42,12 +42,18 @@ impl Run {
         &self.tables
     }
 
+    /// The tables that may hold keys from `lower` on, below `upper` if there is one.
+    pub(crate) fn between(&self, lower: &[u8], upper: Option<&[u8]>) -> &[Arc<Table>] {
+        let tables = &self.tables[self.first_from(lower)..];
+        let begins_before = |it: &Arc<Table>| upper.is_none_or(|upper| *it.meta.smallest < *upper);
+        &tables[..tables.partition_point(begins_before)]
+    }
+
     /// The part of it that may hold keys of a closed range, if there is any.
-    pub(crate) fn overlapping(&self, smallest: &[u8], largest: &[u8]) -> Option<Self> {
-        let from = self.first_from(smallest);
-        let len = self.tables[from..].partition_point(|it| *it.meta.smallest <= *largest);
-        let part = &self.tables[from..from + len];
-        (len > 0).then(|| Self { number: self.number, tables: part.into() })
+    pub(crate) fn touching(&self, smallest: &[u8], largest: &[u8]) -> Option<Self> {
+        let tables = &self.tables[self.first_from(smallest)..];
+        let part = &tables[..tables.partition_point(|it| *it.meta.smallest <= *largest)];
+        (!part.is_empty()).then(|| Self { number: self.number, tables: part.into() })
     }
 
     pub(crate) fn bytes(&self) -> u64 {

@@ -112,6 +112,11 @@ impl Table {
         Ok(Some((block.stamp(entry).later(base), block.value(entry))))
     }
 
+    /// Whether a key, or the beginning of one, of this hash may be in it.
+    pub(crate) fn may_hold(&self, hash: u64) -> bool {
+        self.filter.may_hold(hash)
+    }
+
     /// About how many bytes of the file lie between two keys, the second excluded.
     pub(crate) fn bytes_between(&self, lower: &[u8], upper: Option<&[u8]>) -> u64 {
         let end = |key: &[u8]| if *key > *self.meta.largest { self.blocks() } else { 0 };

@@ -19,7 +19,7 @@ use std::iter::Peekable;
 use std::ops::{ControlFlow, RangeBounds};
 
 use crate::batch::FamilyId;
-use crate::db::bounds;
+use crate::range::Range;
 use crate::{Batch, Error, Family, Key, Result, Snapshot};
 
 /// Which changes of others, made since a transaction began, are in the way of its commit.
@@ -105,7 +105,7 @@ impl Transaction {
         range: impl RangeBounds<&'k [u8]>,
         mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<()> {
-        let (lower, mut upper) = bounds(&range);
+        let Range { lower, mut upper } = Range::of(&range);
         if upper.as_ref().is_some_and(|upper| *upper <= lower) {
             return Ok(());
         }
@@ -113,7 +113,7 @@ impl Transaction {
         let own = self.writes.get(&family.id()).map_or(&none, |it| &it.1);
         let until = upper.clone().map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let mut own = own.range((std::ops::Bound::Included(lower.clone()), until)).peekable();
-        let mut stored = self.snapshot.iter_in(family).bounded(lower.clone(), upper.clone());
+        let mut stored = self.snapshot.range_in(family, range);
         stored.seek_first()?;
         loop {
             let at = stored.entry().map(|it| it.0);

@@ -47,7 +47,7 @@ fn from_level0(version: &Version) -> Option<Job> {
     // Ascending keys make tables that overlap nothing.
     let overlaps = |run: &Run| {
         let mut tables = oldest.tables().iter().map(|it| &it.meta);
-        tables.any(|it| run.overlapping(&it.smallest, &it.largest).is_some())
+        tables.any(|it| run.touching(&it.smallest, &it.largest).is_some())
     };
     if !newer.iter().chain(version.level(1)).any(overlaps) {
         return into_next(version, 0, vec![oldest.clone()]);
@@ -58,7 +58,7 @@ fn from_level0(version: &Version) -> Option<Job> {
 fn from_level(version: &Version, level: usize) -> Option<Job> {
     let next = version.level(level + 1).first();
     let cost = |table: &Table| {
-        let dragged = next.and_then(|it| it.overlapping(&table.meta.smallest, &table.meta.largest));
+        let dragged = next.and_then(|it| it.touching(&table.meta.smallest, &table.meta.largest));
         dragged.map_or(0, |it| it.bytes()) as f64 / table.meta.size as f64
     };
     let cheapest = version.tables_at(level).min_by(|a, b| cost(a).total_cmp(&cost(b)))?;

@@ -32,7 +32,12 @@ impl Core {
         TableOptions {
             block_size: options.block_size,
             bits_per_key: options.bits_per_key + more,
-            codec: if level < 2 { Codec::None } else { options.codec },
+            codec: match options.codec_lowest {
+                _ if level < 2 => Codec::None,
+                Some(codec) if level >= version.lowest() => codec,
+                _ => options.codec,
+            },
+            prefix_len: options.prefix_len.map_or(0, |it| u32::from(it.get())),
             born,
         }
     }

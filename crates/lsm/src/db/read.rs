@@ -15,6 +15,7 @@ use crate::iter::Iter;
 use crate::meaning::Meaning;
 use crate::memtable::{self, Versions};
 use crate::merge::{Merge, Source, To};
+use crate::range::Range;
 use crate::removal::{Removal, Removals};
 use crate::run::{Run, RunCursor};
 use crate::stamp::{Kind, SEQUENCE_MAX, Sequence, Stamp};
@@ -107,18 +108,23 @@ impl State {
         in_memory.fold(newest(&self.version.removals), Sequence::max)
     }
 
-    /// An iterator over what there was at a moment.
-    pub(crate) fn iter(self: Arc<Self>, sequence: Sequence, meaning: Arc<Meaning>) -> Iter {
+    /// An iterator over the entries of a range that there were at a moment.
+    pub(crate) fn iter(
+        self: Arc<Self>,
+        range: Range,
+        sequence: Sequence,
+        meaning: Arc<Meaning>,
+    ) -> Iter {
         let memtables = std::iter::once(&self.memtable).chain(&self.immutables);
         let mut sources: Vec<Source> = memtables
             .filter(|it| !it.is_empty())
             .map(|it| memtable::Cursor::new(Arc::clone(it), Versions::VisibleAt(sequence)))
             .map(Source::Memory)
             .collect();
-        let runs = self.version.runs().map(|it| Source::Run(RunCursor::new(it.clone(), true)));
-        sources.extend(runs);
+        let runs = self.version.runs().filter(|it| range.needs(it));
+        sources.extend(runs.map(|it| Source::Run(RunCursor::new(it.clone(), true))));
         let removals = self.removals(sequence);
-        Iter::new(sources, self, removals, sequence, meaning)
+        Iter::new(sources, range, self, removals, sequence, meaning)
     }
 
     /// All removals up to `sequence`.
@@ -206,10 +212,15 @@ impl Core {
         keys.iter().map(copy).collect()
     }
 
-    /// An iterator over a family at a moment, or now.
-    pub(crate) fn iter(&self, family: &FamilyCore, sequence: Option<Sequence>) -> Iter {
+    /// An iterator over a range of a family at a moment, or now.
+    pub(crate) fn iter(
+        &self,
+        family: &FamilyCore,
+        range: Range,
+        sequence: Option<Sequence>,
+    ) -> Iter {
         let state = family.share();
         let sequence = sequence.unwrap_or_else(|| self.visible());
-        state.iter(sequence, Arc::clone(&self.meaning))
+        state.iter(range, sequence, Arc::clone(&self.meaning))
     }
 }

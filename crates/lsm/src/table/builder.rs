@@ -25,6 +25,8 @@ pub(crate) struct TableOptions {
     pub(crate) block_size: usize,
     pub(crate) bits_per_key: usize,
     pub(crate) codec: Codec,
+    /// The filter holds what keys begin with as well; 0 if it does not.
+    pub(crate) prefix_len: u32,
     /// When the table is written, in seconds since 1970, where that matters.
     pub(crate) born: u64,
 }
@@ -71,7 +73,7 @@ impl TableBuilder {
                 smallest: Vec::new(),
                 largest: Vec::new(),
                 values: Vec::new(),
-                special: Special { born: options.born, ..Special::default() },
+                special: Special { base: 0, prefix_len: options.prefix_len, born: options.born },
             },
         })
     }
@@ -82,6 +84,12 @@ impl TableBuilder {
         if is_new_key {
             if self.block.bytes() >= self.options.block_size {
                 self.end_block()?;
+            }
+            let len = self.options.prefix_len as usize;
+            if let Some(prefix) = key.get(..len).filter(|_| len > 0)
+                && (self.meta.entries == 0 || self.meta.largest.get(..len) != Some(prefix))
+            {
+                self.hashes.push(hash(prefix));
             }
             let other = planted!(FilterOfWrongKeys) && key.ends_with(b"7");
             self.hashes.push(if other { 0 } else { hash(key) });

@@ -22,6 +22,9 @@ use crate::{Error, Result};
 pub(crate) const VERSION: u32 = 1;
 /// Length of the footer.
 pub(crate) const FOOTER: usize = 52;
+/// What the maker of Zstandard takes for the usual.
+#[cfg(feature = "zstd")]
+const ZSTD_LEVEL: i32 = 3;
 const MAGIC: [u8; 8] = *b"STRATATB";
 /// What stands behind the bytes of a part.
 const SEAL: usize = 5;
@@ -34,6 +37,30 @@ pub enum Codec {
     None = 0,
     /// LZ4 blocks: fast, and about half the size for text.
     Lz4 = 1,
+    /// Zstandard, of its third level: a third smaller than LZ4, and several times slower. Only with
+    /// the feature `zstd`, which needs a C compiler.
+    Zstd = 2,
+}
+
+impl Codec {
+    /// Whether this build has it.
+    pub(crate) fn check(self) -> Result<()> {
+        if self == Self::Zstd && !cfg!(feature = "zstd") { Err(Error::NoZstd) } else { Ok(()) }
+    }
+
+    /// The compressed bytes with their length before them; none where nothing is compressed.
+    fn compress(self, bytes: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Lz4 => Some(lz4_flex::block::compress_prepend_size(bytes)),
+            #[cfg(feature = "zstd")]
+            Self::Zstd => {
+                let len = u32::try_from(bytes.len()).ok()?;
+                let compressed = zstd::bulk::compress(bytes, ZSTD_LEVEL).ok()?;
+                Some([&len.to_le_bytes()[..], &compressed].concat())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The file of a table.
@@ -55,13 +82,12 @@ fn checksum(table: u64, offset: u64, bytes: &[u8]) -> u32 {
 /// Turns the bytes from `start` on into a part that will lie at `offset`.
 pub(crate) fn seal(table: u64, offset: u64, codec: Codec, bytes: &mut Vec<u8>, start: usize) {
     let mut used = Codec::None;
-    if codec == Codec::Lz4 {
-        let compressed = lz4_flex::block::compress_prepend_size(&bytes[start..]);
+    if let Some(compressed) = codec.compress(&bytes[start..]) {
         // What saves less than an eighth costs more time than it is worth.
         if compressed.len() < bytes.len() - start - (bytes.len() - start) / 8 {
             bytes.truncate(start);
             bytes.extend_from_slice(&compressed);
-            used = Codec::Lz4;
+            used = codec;
         }
     }
     bytes.put_u8(used as u8);
@@ -87,8 +113,23 @@ pub(crate) fn read(file: &dyn File, table: u64, at: Extent, what: &'static str) 
     match codec {
         0 => Ok(bytes),
         1 => lz4_flex::block::decompress_size_prepended(&bytes).map_err(|_| corrupt()),
+        2 => unpack_zstd(&bytes)?.ok_or_else(corrupt),
         _ => Err(corrupt()),
     }
+}
+
+#[cfg(feature = "zstd")]
+#[expect(clippy::unnecessary_wraps, reason = "without the feature it fails")]
+fn unpack_zstd(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
+    let mut taker = Taker(bytes);
+    // The checksum was right, so that the length is what was written.
+    let len = taker.u32().map(|it| it as usize);
+    Ok(len.and_then(|it| zstd::bulk::decompress(taker.0, it).ok()))
+}
+
+#[cfg(not(feature = "zstd"))]
+fn unpack_zstd(_: &[u8]) -> Result<Option<Vec<u8>>> {
+    Err(Error::NoZstd)
 }
 
 /// A file whose bytes are not what was written.

@@ -27,7 +27,7 @@ fn what_is_ingested_is_newer_than_what_was_written() {
 pub(super) fn loads_between_writes() {
     let runs = NonZeroUsize::new(3).expect("not zero");
     for shape in [Shape::Leveled, Shape::LazyLeveled { runs }, Shape::Tiered { runs }] {
-        let options = Options { shape, ..tiny() };
+        let options = Options { shape, prefix_len: std::num::NonZeroU16::new(5), ..tiny() };
         let fs = SimDisk::new(1).mount();
         let mut db = open(&fs, &options).expect("the disk is well");
         let (mut model, mut random) = (Model::new(), SplitMix64::new(9));

@@ -1,5 +1,7 @@
 //! What flushes and merges make of the levels, and equal answers under any options.
 
+use std::num::NonZeroU16;
+
 use harness::sim::SimDisk;
 
 use super::*;
@@ -21,6 +23,8 @@ pub(super) fn under_all_options() {
         Options { cache_size: 0, ..base.clone() },
         Options { cache_size: 3_000, ..base.clone() },
         Options { codec: Codec::Lz4, level_ratio: 3, ..base.clone() },
+        Options { prefix_len: NonZeroU16::new(5), shape: lazy(2), ..base.clone() },
+        Options { codec: Codec::Lz4, codec_lowest: Some(small()), ..base.clone() },
         Options { value_threshold: Some(32), value_garbage_percent: 5, ..base.clone() },
         Options { table_size: 1 << 20, level1_size: 1 << 20, ..base.clone() },
         Options { shape: tiered(2), ..base.clone() },
@@ -56,6 +60,85 @@ pub(super) fn under_all_options() {
         read(&db);
         drop(db);
         read(&open(&fs, &options).expect("the disk is well"));
+    }
+}
+
+/// The smallest that there is.
+fn small() -> Codec {
+    if cfg!(feature = "zstd") { Codec::Zstd } else { Codec::Lz4 }
+}
+
+/// Text, which each codec makes smaller than the one before it.
+#[test]
+fn a_codec_makes_levels_smaller() {
+    let size = |codec, codec_lowest| {
+        let options = Options { codec, codec_lowest, block_size: 4 << 10, ..tiny() };
+        let db = open(&SimDisk::new(1).mount(), &options).expect("the disk is well");
+        let words = ["lock", "memtable", "table", "level", "merge", "snapshot", "log", "the"];
+        let mut random = SplitMix64::new(1);
+        for number in 0..1_000 {
+            let mut word = || words[random.next_u64().to_le_bytes()[0] as usize % words.len()];
+            let value: Vec<_> = (0..20).map(|_| word()).collect();
+            db.put(&key(number), value.join(" ").as_bytes()).expect("the disk is well");
+        }
+        db.compact().expect("the disk is well");
+        db.verify().expect("the disk is well");
+        assert_eq!(db.iter().count(), 1_000);
+        db.stats().levels.iter().map(|it| it.1).sum::<u64>()
+    };
+    let (none, lz4) = (size(Codec::None, None), size(Codec::Lz4, None));
+    assert!(lz4 * 3 < none * 2, "{lz4} of {none}");
+    let lowest = size(Codec::None, Some(small()));
+    assert!(lowest <= lz4, "{lowest}, lz4 {lz4}");
+    if cfg!(feature = "zstd") {
+        let zstd = size(Codec::Zstd, None);
+        assert!(zstd * 5 < lz4 * 4, "{zstd}, lz4 {lz4}");
+    } else {
+        let options = Options { codec: Codec::Zstd, ..tiny() };
+        let cause = open(&SimDisk::new(1).mount(), &options).expect_err("it is not there");
+        assert!(matches!(cause, crate::Error::NoZstd), "{cause}");
+    }
+}
+
+/// Keys of many users; a walk through one whom no table knows reads no block.
+#[test]
+fn a_prefix_that_no_table_has_is_looked_up_in_filters_alone() {
+    let key = |user: u32, item: u32| format!("user {user:04}/{item:04}").into_bytes();
+    let options = |prefix_len| Options { prefix_len, table_size: 64 << 10, ..tiny() };
+    let fs = SimDisk::new(1).mount();
+    let with = options(NonZeroU16::new(9));
+    let db = open(&fs, &with).expect("the disk is well");
+    for user in (0..400).step_by(2) {
+        (0..3).for_each(|it| db.put(&key(user, it), &[7; 20]).expect("the disk is well"));
+    }
+    db.compact().expect("the disk is well");
+    drop(db);
+    for (with_filter, options) in [(true, with), (false, options(None))] {
+        let db = open(&fs, &options).expect("the disk is well");
+        if !with_filter {
+            // What is written from now on does without.
+            db.put(&key(0, 0), b"").expect("the disk is well");
+            db.compact().expect("the disk is well");
+        }
+        let mut missed = 0;
+        for user in (1..399).step_by(2) {
+            let before = db.stats().cached_bytes;
+            let prefix = format!("user {user:04}");
+            assert_eq!(db.prefix(prefix.as_bytes()).count(), 0);
+            let mut backward = db.range(&*key(user, 0)..&key(user, 99));
+            backward.seek_last().expect("the disk is well");
+            assert_eq!(backward.entry(), None);
+            missed += u32::from(db.stats().cached_bytes > before);
+        }
+        assert_eq!(missed < 20, with_filter, "blocks were read for {missed} of 199");
+        for user in (0..400).step_by(2) {
+            let found = db.prefix(format!("user {user:04}").as_bytes()).count();
+            assert_eq!(found, 3, "user {user}");
+            assert_eq!(db.range(&*key(user, 1)..).take(4).count(), if user == 398 { 2 } else { 4 });
+        }
+        // Shorter than the filters' prefixes, and over several.
+        assert_eq!(db.prefix(b"user 00").count(), 150);
+        assert_eq!(db.range(&key(10, 2)[..]..&key(14, 1)).count(), 5);
     }
 }
 
