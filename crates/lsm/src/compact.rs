@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::options::Shape;
+use crate::range::Range;
 use crate::run::Run;
 use crate::table::Table;
 use crate::version::{LEVELS, Place, Version};
@@ -66,6 +67,26 @@ impl Job {
     /// The smallest and the largest key.
     pub(crate) fn bounds(&self) -> (&[u8], &[u8]) {
         bounds(self.tables()).expect("a job has a table")
+    }
+
+    /// The parts in which it is done side by side, about equally large: they begin where tables do.
+    pub(crate) fn parts(&self, options: &Options) -> Vec<Range> {
+        let total: u64 = self.tables().map(|it| it.meta.size).sum();
+        let count = (total / options.table_size).clamp(1, options.merge_threads.get() as u64);
+        let mut tables: Vec<_> = self.tables().map(|it| &it.meta).collect();
+        tables.sort_by(|a, b| a.smallest.cmp(&b.smallest));
+        let mut parts = vec![Range::default()];
+        let mut before = 0;
+        for meta in tables {
+            let end = total * parts.len() as u64 / count;
+            let last = parts.last_mut().expect("there is one");
+            if before >= end && *meta.smallest > *last.lower {
+                last.upper = Some(meta.smallest.clone());
+                parts.push(Range { lower: meta.smallest.clone(), upper: None });
+            }
+            before += meta.size;
+        }
+        parts
     }
 
     /// Whether nothing that lies below may hold keys of it.

@@ -198,10 +198,6 @@ impl Cursor {
         self.at.map(|(_, handle)| self.table.arena.record(handle))
     }
 
-    pub(crate) fn seek_first(&mut self) {
-        self.settle_forward(self.table.tree.first());
-    }
-
     pub(crate) fn seek_last(&mut self) {
         self.settle_backward(self.table.tree.last());
     }

@@ -62,11 +62,9 @@ impl Source {
 
     fn go(&mut self, to: To<'_>) -> Result<()> {
         match (self, to) {
-            (Self::Memory(cursor), To::First) => cursor.seek_first(),
             (Self::Memory(cursor), To::Last) => cursor.seek_last(),
             (Self::Memory(cursor), To::AtLeast(key)) => cursor.seek(key),
             (Self::Memory(cursor), To::Below(key)) => cursor.seek_below(key),
-            (Self::Run(cursor), To::First) => return cursor.seek_first(),
             (Self::Run(cursor), To::Last) => return cursor.seek_last(),
             (Self::Run(cursor), To::AtLeast(key)) => return cursor.seek(key),
             (Self::Run(cursor), To::Below(key)) => return cursor.seek_below(key),
@@ -78,7 +76,6 @@ impl Source {
 /// Where a cursor is to go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum To<'k> {
-    First,
     Last,
     AtLeast(&'k [u8]),
     Below(&'k [u8]),

@@ -107,6 +107,12 @@ pub struct Options {
     pub level_ratio: u64,
     /// A merge begins a new table at this size.
     pub table_size: u64,
+    /// So many threads share a merge that is large enough. More than one is of use where writers
+    /// wait for merges and there are cores to spare.
+    pub merge_threads: NonZeroUsize,
+    /// Whether merges write past the page cache, where the file system can: it keeps what is read,
+    /// and what was merged is read from the disk first.
+    pub direct_writes: bool,
     /// Values of this size and more are kept apart from their keys: they are written once, into
     /// the log, and merges move pointers. Good for values of a kilobyte and more that are seldom
     /// scanned; a read of one costs a read of the file system. `None` keeps all together.
@@ -152,6 +158,8 @@ impl Options {
             level1_size: 4 * memtable_size as u64,
             level_ratio: 10,
             table_size: memtable_size as u64,
+            merge_threads: NonZeroUsize::MIN,
+            direct_writes: false,
             value_threshold: None,
             value_garbage_percent: 30,
             merge_operator: None,
@@ -197,9 +205,10 @@ impl Options {
         u32::try_from(len).expect("two gigabytes at most")
     }
 
-    /// The same for the manifest.
+    /// The same for the manifest, where an edit that names all tables must fit: some hundred bytes
+    /// for each.
     pub(crate) fn manifest_segment_len(&self) -> u32 {
-        let len = (self.memtable_size / 4).clamp(32 << 10, 16 << 20);
+        let len = (self.memtable_size * 2).clamp(64 << 10, 16 << 20);
         u32::try_from(len).expect("sixteen megabytes at most")
     }
 }

@@ -128,10 +128,6 @@ impl RunCursor {
         (place.data.stamp(place.entry).later(base), place.data.value(place.entry))
     }
 
-    pub(crate) fn seek_first(&mut self) -> Result<()> {
-        self.enter_first(0)
-    }
-
     pub(crate) fn seek_last(&mut self) -> Result<()> {
         self.enter_last(self.run.tables.len())
     }

@@ -59,7 +59,7 @@ impl Snapshots {
 /// and goes, and the number of a value there is of no interest to anyone and becomes zero. A
 /// version goes too where a removed range hides it from all who could see it; and while there are
 /// removed ranges numbers stay, because they tell what was written before and what after.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Retain {
     snapshots: Vec<Sequence>,
     removals: Arc<Removals>,

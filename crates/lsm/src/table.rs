@@ -15,6 +15,7 @@ mod file;
 mod filter;
 mod index;
 mod meta;
+mod sink;
 
 use std::path::Path;
 use std::sync::Arc;

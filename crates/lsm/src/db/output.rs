@@ -10,6 +10,7 @@ use crate::fold::Fold;
 use crate::meaning;
 use crate::merge::{Merge, To};
 use crate::planted::planted;
+use crate::range::Range;
 use crate::snapshot::Retain;
 use crate::stamp::{Kind, Stamp};
 use crate::table::{self, Codec, Table, TableBuilder, TableMeta, TableOptions};
@@ -37,16 +38,18 @@ impl Core {
                 Some(codec) if level >= version.lowest() => codec,
                 _ => options.codec,
             },
+            direct: options.direct_writes && level > 0,
             prefix_len: options.prefix_len.map_or(0, |it| u32::from(it.get())),
             born,
         }
     }
 
-    /// Writes what a merge gives, as tables that are durable with their names; a new one is begun
-    /// at this size.
+    /// Writes what a merge gives in a range, as tables that are durable with their names; a new one
+    /// is begun at this size.
     pub(super) fn write_tables(
         &self,
         merge: &mut Merge,
+        range: &Range,
         retain: &mut Retain,
         size: u64,
         options: TableOptions,
@@ -60,7 +63,7 @@ impl Core {
             current: None,
             metas: Vec::new(),
         };
-        let outcome = output.fill(merge, retain);
+        let outcome = output.fill(merge, range, retain);
         if let Err(cause) = outcome {
             output.discard();
             return Err(cause);
@@ -99,12 +102,14 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    fn fill(&mut self, merge: &mut Merge, retain: &mut Retain) -> Result<()> {
+    fn fill(&mut self, merge: &mut Merge, range: &Range, retain: &mut Retain) -> Result<()> {
         let core = self.core;
         let now = core.meaning.now();
         let mut fold = Fold::new(&core.meaning);
-        merge.go(To::First)?;
-        while let Some(key) = merge.key() {
+        merge.go(To::AtLeast(&range.lower))?;
+        while let Some(key) =
+            merge.key().filter(|it| range.upper.as_ref().is_none_or(|upper| **it < **upper))
+        {
             let (mut stamp, mut value) = merge.entry();
             if stamp.is(Kind::Dated) && meaning::dated_value(stamp, value, now).is_none() {
                 (stamp, value) = (stamp.as_kind(Kind::Tombstone), &[]);

@@ -6,21 +6,24 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use crossbeam_epoch as epoch;
 
 use super::core::{Core, FamilyCore, State, Work};
+use super::output;
 use crate::compact::{self, Action, Job};
 use crate::manifest::Edit;
 use crate::memtable::{self, Memtable, Versions};
 use crate::merge::{Merge, Source};
 use crate::options::Background;
 use crate::planted::planted;
+use crate::range::Range;
 use crate::removal::{Removal, Removals};
 use crate::run::{Run, RunCursor};
 use crate::snapshot::Retain;
-use crate::table::{self, Table};
+use crate::table::{self, Table, TableMeta};
 use crate::version::{Change, Place, Version};
 use crate::{Error, Result};
 
@@ -170,7 +173,10 @@ impl Core {
         let own = memtable.removals(&epoch::pin()).map_or(&[][..], Removals::all).to_vec();
         let known = Arc::new(state.version.removals.with(own.iter().cloned()));
         let mut retain = Retain::new(self.snapshots.list(), known, is_alone);
-        let metas = self.write_tables(&mut merge, &mut retain, u64::MAX, options)?;
+        let metas = {
+            let all = Range::default();
+            self.write_tables(&mut merge, &all, &mut retain, u64::MAX, options)?
+        };
         let tables = self.open_tables(&metas)?;
         let has_pointers = memtable.has_pointers() && !planted!(ValuesNotSynced);
         if has_pointers || self.all_families().len() > 1 {
@@ -276,18 +282,47 @@ impl Core {
     }
 
     fn merge(&self, version: &Version, job: &Job) -> Result<Vec<Arc<Table>>> {
-        let level = job.target.level;
-        let source = |run: &Run| Source::Run(RunCursor::new(run.clone(), false));
-        let mut merge = Merge::new(job.sources.iter().map(source).collect());
         // Zero, too, where none of them has a date.
         let born = job.tables().map(|it| it.meta.special.born).max().unwrap_or(0);
-        let options = self.table_options(level, version, born);
+        let options = self.table_options(job.target.level, version, born);
         let removals = Arc::clone(&version.removals);
-        let mut retain = Retain::new(self.snapshots.list(), removals, job.is_bottom(version));
-        let size = self.options.table_size;
-        let metas = self.write_tables(&mut merge, &mut retain, size, options)?;
+        let retain = Retain::new(self.snapshots.list(), removals, job.is_bottom(version));
+        let part = |range: &Range| {
+            let source = |run: &Run| Source::Run(RunCursor::new(run.clone(), false));
+            let mut merge = Merge::new(job.sources.iter().map(source).collect());
+            let (retain, size) = (&mut retain.clone(), self.options.table_size);
+            self.write_tables(&mut merge, range, retain, size, options)
+        };
+        let metas = self.in_parts(&job.parts(&self.options), part)?;
         self.counters.merged(metas.iter().map(|it| it.size).sum());
         self.open_tables(&metas)
+    }
+
+    /// Writes the parts of a merge, each on a thread of its own, or none of them.
+    fn in_parts(
+        &self,
+        parts: &[Range],
+        write: impl Fn(&Range) -> Result<Vec<TableMeta>> + Sync,
+    ) -> Result<Vec<TableMeta>> {
+        let (first, others) = parts.split_first().expect("a merge has a part");
+        let outcomes = thread::scope(|scope| {
+            let others: Vec<_> = others.iter().map(|it| scope.spawn(|| write(it))).collect();
+            let mut outcomes = vec![catch_unwind(AssertUnwindSafe(|| write(first)))];
+            outcomes.extend(others.into_iter().map(ScopedJoinHandle::join));
+            outcomes
+        });
+        let (mut metas, mut failure) = (Vec::new(), None);
+        for outcome in outcomes {
+            match outcome.unwrap_or(Err(Error::Panicked)) {
+                Ok(written) => metas.extend(written),
+                Err(cause) => failure = failure.or(Some(cause)),
+            }
+        }
+        if let Some(cause) = failure {
+            output::discard(self, metas.iter().map(|it| it.number));
+            return Err(cause);
+        }
+        Ok(metas)
     }
 
     /// Makes an edit and shows it to readers, in one order for all.

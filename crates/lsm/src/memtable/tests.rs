@@ -19,7 +19,7 @@ fn empty(prefix: Prefix) -> Arc<Memtable> {
 fn forward(table: &Arc<Memtable>, sequence: Sequence) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut cursor = Cursor::new(Arc::clone(table), Versions::VisibleAt(sequence));
     let mut found = Vec::new();
-    cursor.seek_first();
+    cursor.seek(&[]);
     while let Some(record) = cursor.record() {
         found.push((record.key.to_vec(), record.value.to_vec()));
         cursor.next();
@@ -106,7 +106,7 @@ fn all_versions_come_newest_first() {
     }
     let mut cursor = Cursor::new(Arc::clone(&table), Versions::All);
     let mut found = Vec::new();
-    cursor.seek_first();
+    cursor.seek(&[]);
     while let Some(record) = cursor.record() {
         found.push((record.key.to_vec(), record.stamp().sequence()));
         cursor.next();

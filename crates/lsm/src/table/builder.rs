@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use env::fs::{File, Fs, OpenMode};
+use env::fs::Fs;
 
 use super::block::BlockBuilder;
 use super::file::{self, Codec, Footer};
 use super::filter::Filter;
 use super::index::Extent;
+use super::sink::Sink;
 use super::{Special, TableMeta, hash};
 use crate::Result;
 use crate::codec::Put;
@@ -16,15 +17,14 @@ use crate::planted::planted;
 use crate::stamp::{Kind, Stamp};
 use crate::values::Pointer;
 
-/// Bytes are written in pieces of about this size.
-const PIECE: usize = 1 << 20;
-
 /// How tables are written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TableOptions {
     pub(crate) block_size: usize,
     pub(crate) bits_per_key: usize,
     pub(crate) codec: Codec,
+    /// Whether it is written past the page cache.
+    pub(crate) direct: bool,
     /// The filter holds what keys begin with as well; 0 if it does not.
     pub(crate) prefix_len: u32,
     /// When the table is written, in seconds since 1970, where that matters.
@@ -34,14 +34,11 @@ pub(crate) struct TableOptions {
 /// Writes one table; its entries come in their order.
 #[derive(Debug)]
 pub(crate) struct TableBuilder {
-    file: Box<dyn File>,
+    sink: Sink,
     options: TableOptions,
     block: BlockBuilder,
     hashes: Vec<u64>,
     index: Vec<u8>,
-    /// Bytes that are not written yet, and where they will lie.
-    pending: Vec<u8>,
-    offset: u64,
     meta: TableMeta,
     /// Bytes of values that it points to, by their file.
     values: BTreeMap<u64, u64>,
@@ -56,13 +53,11 @@ impl TableBuilder {
         options: TableOptions,
     ) -> Result<Self> {
         Ok(Self {
-            file: fs.open(&file::path(folder, number), OpenMode::TRUNCATE)?,
+            sink: Sink::new(fs, &file::path(folder, number), options.direct)?,
             options,
             block: BlockBuilder::default(),
             hashes: Vec::new(),
             index: Vec::new(),
-            pending: Vec::with_capacity(PIECE + 2 * options.block_size),
-            offset: 0,
             values: BTreeMap::new(),
             meta: TableMeta {
                 number,
@@ -117,7 +112,7 @@ impl TableBuilder {
 
     /// About how long the file will be.
     pub(crate) fn bytes(&self) -> u64 {
-        self.end() + self.block.bytes() as u64
+        self.sink.end() + self.block.bytes() as u64
     }
 
     /// Whether the next entry may begin another table: versions of a key stay together.
@@ -140,29 +135,24 @@ impl TableBuilder {
                 meta.encode_values(it);
             }
         });
-        let footer = Footer { filter, index, properties }.encode(meta.number, self.end());
-        self.pending.extend_from_slice(&footer);
-        self.write()?;
+        let footer = Footer { filter, index, properties }.encode(meta.number, self.sink.end());
+        self.sink.pending.extend_from_slice(&footer);
+        meta.size = self.sink.finish()?;
         if !planted!(ManifestBeforeTable) {
-            self.file.sync_data()?;
+            self.sink.sync()?;
         }
-        meta.size = self.offset;
         Ok(meta)
     }
 
-    fn end(&self) -> u64 {
-        self.offset + self.pending.len() as u64
-    }
-
     fn part(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> Extent {
-        let (offset, start) = (self.end(), self.pending.len());
-        encode(&mut self.pending);
+        let (offset, start) = (self.sink.end(), self.sink.pending.len());
+        encode(&mut self.sink.pending);
         self.sealed(offset, start, Codec::None)
     }
 
     fn sealed(&mut self, offset: u64, start: usize, codec: Codec) -> Extent {
-        file::seal(self.meta.number, offset, codec, &mut self.pending, start);
-        let len = u32::try_from(self.pending.len() - start).expect("a part is below 4 GiB");
+        file::seal(self.meta.number, offset, codec, &mut self.sink.pending, start);
+        let len = u32::try_from(self.sink.pending.len() - start).expect("a part is below 4 GiB");
         Extent { offset, len }
     }
 
@@ -170,19 +160,12 @@ impl TableBuilder {
         if self.block.is_empty() {
             return Ok(());
         }
-        let (offset, start) = (self.end(), self.pending.len());
+        let (offset, start) = (self.sink.end(), self.sink.pending.len());
         self.index.put_bytes(self.block.first_key());
-        self.block.finish(&mut self.pending);
+        self.block.finish(&mut self.sink.pending);
         let extent = self.sealed(offset, start, self.options.codec);
         self.index.put_u64(extent.offset);
         self.index.put_u32(extent.len);
-        if self.pending.len() >= PIECE { self.write() } else { Ok(()) }
-    }
-
-    fn write(&mut self) -> Result<()> {
-        self.file.write_all_at(&self.pending, self.offset)?;
-        self.offset += self.pending.len() as u64;
-        self.pending.clear();
-        Ok(())
+        self.sink.write_some()
     }
 }

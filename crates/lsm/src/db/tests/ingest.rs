@@ -1,5 +1,7 @@
 //! Sorted entries brought in: above all that was written before, whole, and for good.
 
+use std::sync::atomic::AtomicBool;
+
 use harness::sim::{SimDisk, crash_at_every_io};
 
 use super::*;
@@ -161,4 +163,52 @@ fn a_power_cut_takes_a_whole_load_or_none_of_it() {
         db.verify().expect("a crash damages nothing");
     });
     assert!(ios > 100, "only {ios} I/Os were cut");
+}
+
+/// Loads beside writers of keys in between, merges and readers: each reader sees one load.
+#[test]
+fn readers_see_a_load_whole_while_others_write() {
+    let options = Options { background: Background::Threads, ..tiny() };
+    let db = open(&SimDisk::new(1).mount(), &options).expect("the disk is well");
+    let is_done = AtomicBool::new(false);
+    let beside = |number: u64| [&key(number)[..], b" beside"].concat();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut written = 0_u64;
+            while !is_done.load(Ordering::Relaxed) {
+                db.put(&beside(written % 50), &written.to_be_bytes()).expect("the disk is well");
+                written += 1;
+            }
+            written
+        });
+        let reader = scope.spawn(|| {
+            let mut last = 0;
+            while !is_done.load(Ordering::Relaxed) {
+                let snapshot = db.snapshot();
+                let first = snapshot.get(&key(0)).expect("the disk is well");
+                for number in 1..50 {
+                    let found = snapshot.get(&key(number)).expect("the disk is well");
+                    assert_eq!(found, first, "{number} is of another load");
+                }
+                let round = first.map_or(0, |it| it[0]);
+                assert!(round >= last, "{last} was seen before {round}");
+                last = round;
+            }
+        });
+        for round in 1..=200 {
+            ingest(&db, &entries(0, 50, 1, round)).expect("the disk is well");
+            let found = db.get(&key(round.into())).expect("the disk is well");
+            let expected = (round < 50).then(|| vec![round; 30]);
+            assert_eq!(found, expected, "it is there when it is finished");
+        }
+        is_done.store(true, Ordering::Relaxed);
+        reader.join().expect("it saw what it had to");
+        let written = writer.join().expect("it could write");
+        for last in written.saturating_sub(50)..written {
+            let found = db.get(&beside(last % 50)).expect("the disk is well");
+            assert_eq!(found.as_deref(), Some(&last.to_be_bytes()[..]));
+        }
+    });
+    db.compact().expect("the disk is well");
+    db.verify().expect("the disk is well");
 }

@@ -23,6 +23,8 @@ pub(super) fn under_all_options() {
         Options { cache_size: 0, ..base.clone() },
         Options { cache_size: 3_000, ..base.clone() },
         Options { codec: Codec::Lz4, level_ratio: 3, ..base.clone() },
+        Options { merge_threads: NonZeroUsize::new(3).expect("not zero"), ..base.clone() },
+        Options { direct_writes: true, shape: tiered(2), ..base.clone() },
         Options { prefix_len: NonZeroU16::new(5), shape: lazy(2), ..base.clone() },
         Options { codec: Codec::Lz4, codec_lowest: Some(small()), ..base.clone() },
         Options { value_threshold: Some(32), value_garbage_percent: 5, ..base.clone() },
@@ -140,6 +142,54 @@ fn a_prefix_that_no_table_has_is_looked_up_in_filters_alone() {
         assert_eq!(db.prefix(b"user 00").count(), 150);
         assert_eq!(db.range(&key(10, 2)[..]..&key(14, 1)).count(), 5);
     }
+}
+
+/// Parts that meet between two keys give the tables of one merge, but for where they end.
+#[test]
+fn a_merge_in_parts_is_a_merge() {
+    let outcome = |threads| {
+        let merge_threads = NonZeroUsize::new(threads).expect("not zero");
+        let options = Options { merge_threads, ..tiny() };
+        let db = open(&SimDisk::new(1).mount(), &options).expect("the disk is well");
+        let mut random = SplitMix64::new(8);
+        let held: Vec<_> = (0..3_000_u32)
+            .filter_map(|number| {
+                let key = random.below(700).to_be_bytes();
+                match random.below(5) {
+                    0 => db.delete(&key),
+                    1 => db.merge(&key, &number.to_be_bytes()),
+                    _ => db.put(&key, &[1; 20]),
+                }
+                .expect("the disk is well");
+                (number % 1_000 == 0).then(|| db.snapshot())
+            })
+            .collect();
+        db.compact().expect("the disk is well");
+        db.verify().expect("the disk is well");
+        let seen: Vec<Model> = held
+            .iter()
+            .map(|it| it.iter().map(|entry| entry.expect("the disk is well")).collect())
+            .collect();
+        let entries: u64 = db.default_family().tables().iter().map(|it| it.entries).sum();
+        (contents(&db).expect("the disk is well"), seen, entries)
+    };
+    assert_eq!(outcome(4), outcome(1));
+}
+
+/// Past the page cache of the machine's own disk, where it has such a way.
+#[test]
+fn tables_written_past_the_cache_are_whole() {
+    let folder = tempfile::tempdir().expect("the temporary directory is writable");
+    let options = Options { direct_writes: true, ..Options::with_budget(5 << 20) };
+    let db = Db::open(folder.path(), options).expect("the disk is well");
+    for number in 0..40_000_u64 {
+        db.put(&(number * 7_919 % 40_000).to_be_bytes(), &[3; 100]).expect("the disk is well");
+    }
+    db.compact().expect("the disk is well");
+    let pieces = db.default_family().tables().iter().filter(|it| it.size > 1 << 20).count();
+    assert!(pieces > 2, "tables of several pieces: {}", db.stats());
+    db.verify().expect("the disk is well");
+    assert_eq!(db.iter().count(), 40_000);
 }
 
 #[test]
