@@ -21,9 +21,7 @@ pub(crate) fn refreshed(root: &Path, text: &str) -> Result<String, String> {
     if !text.contains(MARK) {
         return Ok(text.to_owned());
     }
-    let path = root.join("docs/results/results.json");
-    let record = OsFs.read_to_string(&path).map_err(|error| error.to_string())?;
-    let record: Value = serde_json::from_str(&record).map_err(|error| error.to_string())?;
+    let record = record(root)?;
     let mut pieces = text.split(MARK);
     let mut fresh = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -34,6 +32,13 @@ pub(crate) fn refreshed(root: &Path, text: &str) -> Result<String, String> {
         fresh.extend([&format!("{ratio:.2}"), MARK, line, " -->", rest]);
     }
     Ok(fresh)
+}
+
+/// What was measured and published.
+pub(crate) fn record(root: &Path) -> Result<Value, String> {
+    let path = root.join("docs/results/results.json");
+    let record = OsFs.read_to_string(&path).map_err(|error| error.to_string())?;
+    serde_json::from_str(&record).map_err(|error| error.to_string())
 }
 
 /// The ratio of a line: build, workload, threads, and which of ours.

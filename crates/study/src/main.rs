@@ -19,6 +19,7 @@ mod citation;
 mod command;
 mod confine;
 mod error;
+mod estimate;
 mod figures;
 mod judge;
 mod progress;

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! The symbol is the anchor: the item that it declares is quoted whole. Delete or change the item,
-//! and the document is stale. The same goes for measured [figures](crate::figures).
+//! and the document is stale. The same goes for measured [figures](crate::figures) and for
+//! [estimates](crate::estimate).
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,7 @@ use env::fs::{Fs, FsExt, OsFs};
 
 use crate::citation;
 use crate::error::Error;
+use crate::estimate;
 use crate::figures;
 use crate::questions;
 
@@ -133,7 +135,7 @@ pub(crate) fn refreshed(root: &Path, text: &str) -> Result<String, String> {
         let code = citation::item(root, citation)?;
         fresh.extend([FROM, citation, " -->\n```rust\n", &code, after]);
     }
-    figures::refreshed(root, &fresh)
+    estimate::refreshed(root, &figures::refreshed(root, &fresh)?)
 }
 
 /// The folders of `docs`.
