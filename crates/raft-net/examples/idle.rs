@@ -99,7 +99,7 @@ async fn main() -> Result<(), Failure> {
     let before = (clock.now(), cpu(), sum(&nodes, |it| it.sent), sum(&nodes, |it| it.batches));
     tokio::time::sleep(Duration::from_secs(SECONDS)).await;
     let seconds = clock.now().saturating_since(before.0).as_secs_f64();
-    let share = (cpu() - before.1).as_secs_f64() / seconds * 100.0;
+    let share = (cpu().as_secs_f64() - before.1.as_secs_f64()) / seconds * 100.0;
     let a_second = |now: u64, before: u64| (now - before) as f64 / seconds;
     writeln!(
         io::stdout(),

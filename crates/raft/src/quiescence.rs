@@ -17,7 +17,7 @@
 
 use crate::core::{Core, Role};
 use crate::storage::Storage;
-use crate::types::NodeId;
+use crate::types::{Index, NodeId};
 
 /// Whether nothing is to be done here while time passes and everybody is alive, but for those who
 /// are excused: a leader does not wait for them.
@@ -40,6 +40,15 @@ pub(crate) fn is_quiescent<S: Storage>(
             core.leader.is_some() && core.receiving.is_none() && core.forwarded.is_empty()
         }
         Role::PreCandidate(_) | Role::Candidate(_) => false,
+    }
+}
+
+/// What a member knows is to be found out again.
+pub(crate) fn unsettle<S>(core: &mut Core<S>, member: NodeId) {
+    let Role::Leader(leader) = &mut core.role else { return };
+    leader.settling_round = None;
+    if let Some(progress) = leader.progress_mut(member) {
+        progress.settled = Index::ZERO;
     }
 }
 

@@ -282,6 +282,12 @@ impl<S: Storage> Raft<S> {
         quiescence::pass(&mut self.core, ticks, heard);
     }
 
+    /// What a member of a leader knows is in doubt: a heartbeat must be answered before this server
+    /// is quiescent again.
+    pub fn unsettle(&mut self, member: NodeId) {
+        quiescence::unsettle(&mut self.core, member);
+    }
+
     /// The leader of this term, where it is known.
     pub const fn leader(&self) -> Option<NodeId> {
         self.core.leader
@@ -298,6 +304,11 @@ impl<S: Storage> Raft<S> {
     /// Term, vote and commit index.
     pub const fn hard_state(&self) -> HardState {
         self.core.hard_state()
+    }
+
+    /// Who this server is.
+    pub const fn id(&self) -> NodeId {
+        self.core.id()
     }
 
     /// Whether this server leads.
