@@ -9,13 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
-use raft::{
-    Body, Change, DiskStorage, GroupId, Index, Message, NodeId, SnapshotFile, SnapshotMeta, Way,
-};
+use raft::{Body, Change, DiskStorage, GroupId, Index, NodeId, SnapshotFile, SnapshotMeta, Way};
 use tokio::sync::oneshot;
 
 use crate::stats::Counters;
-use crate::{Envelope, Error, GroupStatus, StateMachine};
+use crate::{Envelope, Error, GroupStatus, Packet, Pulse, StateMachine};
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -83,7 +81,7 @@ impl Call {
 /// What the node thread is told.
 pub(crate) enum Event {
     Call(GroupId, Call),
-    Messages(Vec<(GroupId, Message)>),
+    Packet(NodeId, Packet),
     Open {
         storage: Box<DiskStorage>,
         machine: Box<dyn StateMachine>,
@@ -107,9 +105,9 @@ pub(crate) enum Event {
 impl Event {
     /// About how many bytes it holds; nothing where it is from the node itself.
     fn weight(&self) -> usize {
-        let of_message = |(_, message): &(GroupId, Message)| {
+        let of_message = |envelope: &Envelope| {
             EVENT_WEIGHT
-                + match &message.body {
+                + match &envelope.message.body {
                     Body::AppendEntries { entries, .. } => {
                         usize::try_from(entries.bytes()).unwrap_or(usize::MAX)
                     }
@@ -120,7 +118,10 @@ impl Event {
         match self {
             Self::Call(_, Call::Propose { command, .. }) => EVENT_WEIGHT + command.len(),
             Self::Call(..) => EVENT_WEIGHT,
-            Self::Messages(messages) => messages.iter().map(of_message).sum(),
+            Self::Packet(_, Packet { pulse, envelopes }) => {
+                let of_pulse = pulse.as_ref().map_or(0, Pulse::weight);
+                EVENT_WEIGHT + of_pulse + envelopes.iter().map(of_message).sum::<usize>()
+            }
             _ => 0,
         }
     }
@@ -170,9 +171,8 @@ impl Mailbox {
 
 impl Inbox {
     /// Delivers what a peer said. False where it is lost: too much is waiting, or the node is gone.
-    pub fn deliver(&self, envelopes: Vec<Envelope>) -> bool {
-        let messages = envelopes.into_iter().map(|it| (it.group, it.message)).collect();
-        self.offer(Event::Messages(messages)).is_ok()
+    pub fn deliver(&self, from: NodeId, packet: Packet) -> bool {
+        self.offer(Event::Packet(from, packet)).is_ok()
     }
 
     /// Passes on what may be refused.

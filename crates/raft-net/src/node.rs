@@ -6,6 +6,8 @@
 
 mod apply;
 mod group;
+mod peer;
+mod quiet;
 mod shard;
 mod threads;
 

@@ -33,10 +33,14 @@ stats! {
     reads,
     /// Messages from peers that reached a group.
     received,
-    /// Messages that were handed to the transport.
+    /// Messages of groups that were handed to the transport.
     sent,
-    /// Batches of them: one a peer a round.
+    /// What one node said to another for all of its quiescent groups.
+    pulses,
+    /// Packets of messages and pulses: one a peer a round.
     batches,
+    /// Groups that were looked at, once each round that something had to do with them.
+    touched,
     /// Writes of groups to the log.
     writes,
     /// Syncs of the log; each is for all writes before it.

@@ -4,6 +4,7 @@ mod cluster;
 mod failures;
 mod groups;
 mod members;
+mod quiet;
 mod sessions;
 
 use std::sync::Arc;

@@ -6,6 +6,8 @@ pub(crate) mod tcp;
 
 use raft::{GroupId, Message, NodeId};
 
+use crate::pulse::Pulse;
+
 /// A message and the group that it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
@@ -15,9 +17,24 @@ pub struct Envelope {
     pub message: Message,
 }
 
-/// Carries messages between nodes. It may lose, repeat and reorder them.
+/// What one node says to another in a round.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packet {
+    /// For all of its quiescent groups.
+    pub pulse: Option<Pulse>,
+    /// Of one group each.
+    pub envelopes: Vec<Envelope>,
+}
+
+impl From<Vec<Envelope>> for Packet {
+    fn from(envelopes: Vec<Envelope>) -> Self {
+        Self { pulse: None, envelopes }
+    }
+}
+
+/// Carries packets between nodes. It may lose, repeat and reorder them.
 pub trait Transport: Send + 'static {
-    /// Takes messages to a peer. It never waits: what it cannot take it drops, since the protocol
+    /// Takes a packet to a peer. It never waits: what it cannot take it drops, since the protocol
     /// says again whatever matters, and says it newer.
-    fn send(&mut self, to: NodeId, batch: Vec<Envelope>);
+    fn send(&mut self, to: NodeId, packet: Packet);
 }

@@ -64,6 +64,8 @@ pub(crate) struct Leader {
     /// No lease until the end of this leadership: somebody was told to campaign at once, and
     /// whoever votes then does not wait. The message may arrive at any time.
     pub(crate) is_lease_void: bool,
+    /// The first round whose messages say that all of the log is committed; `None` while it is not.
+    pub(crate) settling_round: Option<u64>,
     /// A new round is to begin.
     pub(crate) wants_round: bool,
     /// A heartbeat is due.

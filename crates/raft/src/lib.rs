@@ -87,6 +87,7 @@
 //! | `reconfiguration` | when a configuration is proposed, and what follows                       |
 //! | `snapshot`        | for those who need what is compacted                                     |
 //! | `transfer`        | giving leadership away                                                   |
+//! | `quiescence`      | time that passes for many groups at once                                 |
 //! | `step`            | which message goes where                                                 |
 //! | `ready`           | what is to be done                                                       |
 //! | `raft`            | the calls                                                                |
@@ -109,6 +110,7 @@ mod membership;
 mod message;
 mod mutants;
 mod progress;
+mod quiescence;
 pub mod quorum;
 mod raft;
 mod read_index;

@@ -58,6 +58,8 @@ pub struct Progress {
     pub mode: Mode,
     /// The last round that it has answered.
     pub round: u64,
+    /// It has answered that it has all up to here and knows that it is committed.
+    pub(crate) settled: Index,
     /// The commit index that it was last told.
     pub told_commit: Index,
     pub(crate) inflight: Inflight,
@@ -80,6 +82,7 @@ impl Progress {
             next_index,
             mode: Mode::Probe { asked: false },
             round: 0,
+            settled: Index::ZERO,
             told_commit: Index::ZERO,
             inflight,
         }

@@ -13,6 +13,7 @@ use crate::log::Log;
 use crate::membership::Change;
 use crate::message::{Message, ReadId};
 use crate::progress::Progress;
+use crate::quiescence;
 use crate::read_index::{self, ReadError};
 use crate::ready::{self, Ready};
 use crate::reconfiguration::{self, ChangeError, Way};
@@ -266,6 +267,32 @@ impl<S: Storage> Raft<S> {
         self.core.log.term(index).ok()
     }
 
+    /// Whether a driver may let this server's time stand still: nothing is to be done here for as
+    /// long as everybody is alive who is not excused. For drivers of many servers, which then see
+    /// to it that nodes hear of each other, and call [`Raft::pass_time`] before anything else.
+    pub fn is_quiescent(&self, is_excused: impl Fn(NodeId) -> bool) -> bool {
+        quiescence::is_quiescent(&self.core, is_excused)
+    }
+
+    /// Time has passed at once that [`Raft::tick`] did not count. `heard` gives, for a follower's
+    /// leader, at most how many ticks ago it was known to lead, in this term; and for the others
+    /// of a leader at most how many ticks ago it asked what they have since answered: that they
+    /// follow it, in this term. `None` where nothing is known.
+    pub fn pass_time(&mut self, ticks: u32, heard: impl Fn(NodeId) -> Option<u32>) {
+        quiescence::pass(&mut self.core, ticks, heard);
+    }
+
+    /// What a member of a leader knows is in doubt: a heartbeat must be answered before this server
+    /// is quiescent again.
+    pub fn unsettle(&mut self, member: NodeId) {
+        quiescence::unsettle(&mut self.core, member);
+    }
+
+    /// The leader of this term, where it is known.
+    pub const fn leader(&self) -> Option<NodeId> {
+        self.core.leader
+    }
+
     /// What a leader knows of the others; nothing where this server does not lead.
     pub fn progress(&self) -> &[Progress] {
         match &self.core.role {
@@ -277,6 +304,11 @@ impl<S: Storage> Raft<S> {
     /// Term, vote and commit index.
     pub const fn hard_state(&self) -> HardState {
         self.core.hard_state()
+    }
+
+    /// Who this server is.
+    pub const fn id(&self) -> NodeId {
+        self.core.id()
     }
 
     /// Whether this server leads.

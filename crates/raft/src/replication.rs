@@ -45,6 +45,9 @@ pub(crate) fn append<S: Storage>(
         let index = core.log.last_index() + 1;
         core.log.push(Entry { index, term: core.term, payload });
     }
+    if let Role::Leader(leader) = &mut core.role {
+        leader.settling_round = None;
+    }
     if on(Bug::LeaderCountsUnwritten) {
         advance_commit(core);
     }
@@ -78,6 +81,9 @@ pub(crate) fn flush<S: Storage>(core: &mut Core<S>) {
     let is_beat = std::mem::take(&mut leader.is_beat_due);
     if is_round {
         read_index::begin_round(leader, core.ticks);
+        if core.log.commit() == core.log.last_index() {
+            leader.settling_round.get_or_insert(leader.round);
+        }
     }
     let mut outgoing = Outgoing {
         from: Message {
@@ -258,9 +264,14 @@ pub(crate) fn on_response<S: Storage>(core: &mut Core<S>, message: &Message) {
         return;
     }
     let Role::Leader(leader) = &mut core.role else { return };
+    let is_settling = leader.settling_round.is_some_and(|first| round >= first);
     let Some(progress) = leader.progress_mut(message.from) else { return };
     match outcome {
         AppendOutcome::Accepted { matched } if matched <= core.log.last_index() => {
+            if is_settling {
+                // It was told that everything is committed by the very message that it answers.
+                progress.settled = progress.settled.max(matched);
+            }
             if progress.accepted(matched) {
                 advance_commit(core);
                 transfer::on_progress(core, message.from);

@@ -3,6 +3,7 @@
 mod cluster;
 mod lab;
 mod mutants;
+mod quiescence;
 mod scripts;
 mod simulation;
 mod strangers;

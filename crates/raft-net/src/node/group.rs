@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use raft::{
-    Apply, DiskError, DiskStorage, GroupId, Index, Message, Raft, Read, ReadId, RoleName,
+    Apply, DiskError, DiskStorage, GroupId, Index, Message, NodeId, Raft, Read, ReadId, RoleName,
     SnapshotFile, SnapshotMeta, Storage, StorageError, Term, Write,
 };
 use thiserror::Error as ThisError;
@@ -27,8 +27,8 @@ const TURNS_MAX: u32 = 10_000;
 pub(super) struct Round {
     pub(super) envelopes: Vec<Envelope>,
     pub(super) jobs: Vec<Job>,
-    /// Whether something waits for a sync.
-    pub(super) has_written: bool,
+    /// Groups that wait for a sync, each as often as it has written.
+    pub(super) written: Vec<GroupId>,
 }
 
 /// Why a group cannot go on.
@@ -73,10 +73,16 @@ pub(super) struct Group {
     making: Making,
     /// The last term in which it was seen to lead.
     led: Term,
+    /// Up to which tick of the node its core has counted; see `quiet`.
+    pub(super) as_of: u64,
+    /// The node whose words stand for heartbeats, and in which term.
+    pub(super) carried: Option<(NodeId, Term)>,
+    /// The term in which this node has vouched for it.
+    pub(super) vouched: Option<Term>,
 }
 
 impl Group {
-    pub(super) fn new(id: GroupId, raft: Raft<DiskStorage>) -> Self {
+    pub(super) fn new(id: GroupId, raft: Raft<DiskStorage>, as_of: u64) -> Self {
         let handed = raft.status().applied;
         Self {
             id,
@@ -89,6 +95,9 @@ impl Group {
             applied_bytes: 0,
             making: Making::default(),
             led: Term(0),
+            as_of,
+            carried: None,
+            vouched: None,
         }
     }
 
@@ -153,7 +162,7 @@ impl Group {
                 self.raft.storage_mut().write(&write)?;
                 counters.writes.add(1);
                 self.writes.push_back((number, write));
-                round.has_written = true;
+                round.written.push(self.id);
             }
             if let Some(apply) = ready.apply {
                 self.hand_out(apply, round);
@@ -282,14 +291,16 @@ impl Group {
         }
     }
 
-    /// Writes the group anew where it holds back too much of the log.
-    pub(super) fn unburden(&mut self, options: &Options) -> Result<(), GroupError> {
+    /// Whether it holds back too much of the log, and can be written anew.
+    pub(super) fn is_burden(&self, options: &Options) -> bool {
         let is_burden = self.raft.storage().segments_held() > options.segments_held_max;
         // The file of a snapshot that is being read must stay.
-        if is_burden && self.restoring.is_none() {
-            self.raft.storage_mut().checkpoint()?;
-        }
-        Ok(())
+        is_burden && self.restoring.is_none()
+    }
+
+    /// Writes it anew.
+    pub(super) fn unburden(&mut self) -> Result<(), GroupError> {
+        Ok(self.raft.storage_mut().checkpoint()?)
     }
 
     /// Counts elections; and who leads no more cannot say what becomes of its proposals.
@@ -320,7 +331,7 @@ impl Group {
     }
 
     /// The voter to which leadership could go: the one that has most of the log.
-    pub(super) fn heir(&self) -> Option<raft::NodeId> {
+    pub(super) fn heir(&self) -> Option<NodeId> {
         let voters = &self.raft.configuration().voters;
         let others = self.raft.progress().iter().filter(|it| voters.contains(&it.id));
         others.max_by_key(|it| it.match_index).map(|it| it.id)

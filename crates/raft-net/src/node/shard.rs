@@ -8,7 +8,7 @@
 //!
 //! It never waits but for the next event or tick; see `threads` for who does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -20,10 +20,11 @@ use raft::{Config, DiskLog, DiskStorage, GroupId, NodeId, Raft, Storage};
 
 use super::apply::{self, Job};
 use super::group::{Group, GroupError, Round};
+use super::quiet::Peers;
 use super::{Options, threads};
 use crate::mailbox::{Call, Event, Reply};
 use crate::session::Sessions;
-use crate::{Envelope, Error, Mailbox, StateMachine, Transport};
+use crate::{Envelope, Error, Mailbox, Packet, StateMachine, Transport};
 
 /// Events in one round, so that ticks come in time.
 const EVENTS_MAX: usize = 4_096;
@@ -37,16 +38,21 @@ pub(super) struct Shard {
     mailbox: Mailbox,
     clock: Arc<dyn Clock>,
     random: SeededRandom,
-    groups: BTreeMap<GroupId, Group>,
+    pub(super) groups: BTreeMap<GroupId, Group>,
     /// Why groups have ended.
     ended: BTreeMap<GroupId, String>,
     /// Groups that were touched in this round.
     touched: BTreeSet<GroupId>,
+    /// Groups whose time is counted tick by tick; see `quiet`.
+    awake: BTreeSet<GroupId>,
+    pub(super) peers: Peers,
+    /// Groups that wait for the sync of a round, in the order of rounds.
+    unsynced: VecDeque<(u64, GroupId)>,
     round: Round,
     /// The number of this round; syncs are asked for by it.
     number: u64,
     next_tick: Timestamp,
-    ticks: u64,
+    pub(super) ticks: u64,
     syncs: Sender<u64>,
     jobs: Sender<Job>,
     workers: Vec<JoinHandle<()>>,
@@ -77,8 +83,10 @@ impl Shard {
                 apply::run(&of_apply, &snapshots, &inbox_of_apply);
             }),
         ];
+        let mut random = SeededRandom::new(options.config.seed);
         Self {
-            random: SeededRandom::new(options.config.seed),
+            peers: Peers::new(&options.config, random.next_u64()),
+            random,
             next_tick: clock.now() + options.tick,
             options,
             transport,
@@ -87,6 +95,8 @@ impl Shard {
             groups: BTreeMap::new(),
             ended: BTreeMap::new(),
             touched: BTreeSet::new(),
+            awake: BTreeSet::new(),
+            unsynced: VecDeque::new(),
             round: Round::default(),
             number: 1,
             ticks: 0,
@@ -100,9 +110,10 @@ impl Shard {
     /// Runs until the node is stopped, or nobody is left who could speak to it.
     pub(super) fn run(mut self) {
         loop {
-            let wait = self.next_tick.saturating_since(self.clock.now());
+            let wait = self.next_look().saturating_since(self.clock.now());
             match self.mailbox.receiver.recv_timeout(wait) {
                 Ok(event) => {
+                    self.catch_up();
                     self.take(event);
                     for _ in 0..EVENTS_MAX {
                         let Ok(event) = self.mailbox.receiver.try_recv() else { break };
@@ -121,13 +132,31 @@ impl Shard {
         self.end();
     }
 
+    /// When there is something to do though nothing comes.
+    fn next_look(&self) -> Timestamp {
+        if !self.awake.is_empty() || self.stopping.is_some() {
+            return self.next_tick;
+        }
+        self.next_tick + self.options.tick * (self.peers.patience(self.ticks) - 1)
+    }
+
+    /// Counts ticks that nobody waited for. After a pause of the whole process, what has come in
+    /// meanwhile goes first: a leader may have spoken.
+    fn catch_up(&mut self) {
+        let late = self.clock.now().saturating_since(self.next_tick);
+        if late < self.options.tick * self.options.config.election_ticks {
+            self.tick();
+        }
+    }
+
     fn take(&mut self, event: Event) {
         self.mailbox.taken(&event);
         match event {
             Event::Call(group, call) => self.call(group, call),
-            Event::Messages(messages) => {
-                for (group, message) in messages {
-                    self.mailbox.inbox.counters.received.add(1);
+            Event::Packet(from, packet) => {
+                self.hear(from, packet.pulse);
+                self.mailbox.inbox.counters.received.add(packet.envelopes.len() as u64);
+                for Envelope { group, message } in packet.envelopes {
                     self.with(group, |group, _, _| {
                         group.raft.step(message);
                         Ok(())
@@ -140,7 +169,7 @@ impl Shard {
             Event::Groups(reply) => drop(reply.send(Ok(self.groups.keys().copied().collect()))),
             Event::Stop(reply) => self.stop(reply),
             Event::Synced(number) => {
-                for id in self.ids() {
+                while let Some((_, id)) = self.unsynced.pop_front_if(|(at, _)| *at <= number) {
                     self.with(id, |group, _, round| {
                         group.synced(number, round);
                         Ok(())
@@ -170,13 +199,16 @@ impl Shard {
 
     /// Does something with a group, and notes that it was touched. Nothing happens where there is
     /// no such group: a peer may believe in one that has ended.
-    fn with(
+    pub(super) fn with(
         &mut self,
         id: GroupId,
         act: impl FnOnce(&mut Group, &Options, &mut Round) -> Result<(), GroupError>,
     ) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         self.touched.insert(id);
+        if group.as_of < self.ticks {
+            group.pass_time(self.ticks, &self.peers);
+        }
         let act = AssertUnwindSafe(|| act(group, &self.options, &mut self.round));
         match catch_unwind(act) {
             Ok(Ok(())) => {}
@@ -234,7 +266,7 @@ impl Shard {
         let raft = Raft::new(config, storage, applied)?;
         self.jobs.send(Job::Open(id, machine, sessions)).map_err(|_| Error::Stopped)?;
         self.ended.remove(&id);
-        self.groups.insert(id, Group::new(id, raft));
+        self.groups.insert(id, Group::new(id, raft, self.ticks));
         self.touched.insert(id);
         Ok(())
     }
@@ -249,52 +281,86 @@ impl Shard {
                 return;
             }
             self.next_tick = self.next_tick + self.options.tick;
-            self.ticks += 1;
-            let is_due = self.ticks.is_multiple_of(UNBURDEN_TICKS);
-            for id in self.ids() {
-                self.with(id, |group, options, _| {
+            // Who is awake counts it, and all others only once they are touched.
+            let awake: Vec<_> = self.awake.iter().copied().collect();
+            for id in awake {
+                if let Some(group) = self.groups.get_mut(&id) {
+                    group.pass_time(self.ticks, &self.peers);
+                }
+                self.with(id, |group, _, _| {
                     group.raft.tick();
-                    if is_due { group.unburden(options) } else { Ok(()) }
+                    group.as_of += 1;
+                    Ok(())
                 });
+            }
+            self.ticks += 1;
+            self.look_around();
+            if self.ticks.is_multiple_of(UNBURDEN_TICKS) {
+                self.unburden();
             }
         }
         self.next_tick = now + self.options.tick;
+    }
+
+    /// Has groups written anew that hold back too much of the log.
+    fn unburden(&mut self) {
+        let burdens = self.groups.values().filter(|group| group.is_burden(&self.options));
+        let ids: Vec<_> = burdens.map(|group| group.id).collect();
+        for id in ids {
+            self.with(id, |group, _, _| group.unburden());
+        }
     }
 
     /// Asks each touched group what is to be done, and has all of it done.
     fn finish_round(&mut self) {
         let (number, inbox) = (self.number, self.mailbox.inbox());
         while let Some(id) = self.touched.pop_first() {
+            inbox.counters.touched.add(1);
             self.with(id, |group, _, round| group.pump(number, round, &inbox.counters));
             self.touched.remove(&id);
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            if group.settle(self.ticks, &mut self.peers) {
+                self.awake.remove(&id);
+            } else {
+                self.awake.insert(id);
+            }
         }
-        let Round { envelopes, jobs, has_written } = std::mem::take(&mut self.round);
+        let Round { envelopes, jobs, written } = std::mem::take(&mut self.round);
         for job in jobs {
             // It ends only after this thread.
             self.jobs.send(job).ok();
         }
         self.send(envelopes);
-        if has_written {
+        if !written.is_empty() {
+            self.unsynced.extend(written.into_iter().map(|id| (number, id)));
             self.syncs.send(number).ok();
             self.number += 1;
         }
     }
 
-    /// One batch a peer.
+    /// One packet a peer.
     fn send(&mut self, envelopes: Vec<Envelope>) {
-        let mut batches: BTreeMap<NodeId, Vec<Envelope>> = BTreeMap::new();
-        self.mailbox.inbox.counters.sent.add(envelopes.len() as u64);
-        for envelope in envelopes {
-            batches.entry(envelope.message.to).or_default().push(envelope);
+        let mut packets: BTreeMap<NodeId, Packet> = BTreeMap::new();
+        let pulses = self.peers.take_pulses(self.ticks);
+        let counters = &self.mailbox.inbox.counters;
+        counters.sent.add(envelopes.len() as u64);
+        counters.pulses.add(pulses.len() as u64);
+        for (to, pulse) in pulses {
+            packets.entry(to).or_default().pulse = Some(pulse);
         }
-        self.mailbox.inbox.counters.batches.add(batches.len() as u64);
-        for (to, batch) in batches {
-            self.transport.send(to, batch);
+        for envelope in envelopes {
+            packets.entry(envelope.message.to).or_default().envelopes.push(envelope);
+        }
+        counters.batches.add(packets.len() as u64);
+        for (to, packet) in packets {
+            self.transport.send(to, packet);
         }
     }
 
     fn fail(&mut self, id: GroupId, reason: String) {
         let Some(group) = self.groups.remove(&id) else { return };
+        self.awake.remove(&id);
+        self.peers.forget(&group);
         self.jobs.send(Job::Close(id)).ok();
         group.end(&Error::Failed { group: id, reason: reason.clone() });
         self.ended.insert(id, reason);

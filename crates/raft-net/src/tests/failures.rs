@@ -94,7 +94,7 @@ async fn a_peer_that_lies_ends_a_group_and_not_the_node() {
     let envelope = Envelope { group: GROUP, message };
     let unknown = Envelope { group: GroupId(99), ..envelope.clone() };
     let inbox = cluster.hub.inbox(to).expect("it is attached");
-    assert!(inbox.deliver(vec![unknown, envelope]));
+    assert!(inbox.deliver(from, vec![unknown, envelope].into()));
     let reason =
         within("its group has ended", async || match cluster.node(1).status(GROUP).await {
             Err(Error::Failed { reason, .. }) => Some(reason),

@@ -14,19 +14,22 @@ use raft::codec::{self, DecodeError};
 use raft::{GroupId, NodeId};
 use thiserror::Error;
 
-use super::Envelope;
+use super::{Envelope, Packet};
+use crate::pulse::Pulse;
 
 const MAGIC: [u8; 8] = *b"STRATARF";
 /// The version that this crate speaks.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// Magic, version, cluster, from, to, checksum.
 pub(crate) const GREETING: usize = 40;
 /// Magic, version, verdict.
 pub(crate) const ANSWER: usize = 16;
 /// Length and checksum.
 pub(crate) const HEAD: usize = 8;
-/// What stands before each message of a frame: group and length.
-const PREFIX: usize = 12;
+/// What stands before each item of a frame: its kind, a group, and its length.
+const PREFIX: usize = 13;
+const MESSAGE: u8 = 1;
+const PULSE: u8 = 2;
 
 /// Why a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -137,31 +140,50 @@ pub(crate) fn decode_answer(mut bytes: &[u8]) -> Result<(), FrameError> {
     }
 }
 
-/// Makes frames of messages, none longer than `max` with its head. A message that does not fit is
+/// Makes frames of a packet, none longer than `max` with its head. An item that does not fit is
 /// left out; how many were is returned too.
-pub(crate) fn encode(batch: &[Envelope], max: usize) -> (Vec<Bytes>, usize) {
-    let (mut frames, mut dropped) = (Vec::new(), 0);
-    let mut frame = vec![0; HEAD];
-    let mut message = Vec::new();
-    for envelope in batch {
-        message.clear();
-        codec::encode(&envelope.message, &mut message);
-        if HEAD + PREFIX + message.len() > max {
-            dropped += 1;
-            continue;
-        }
-        if frame.len() + PREFIX + message.len() > max {
-            frames.push(finish(std::mem::replace(&mut frame, vec![0; HEAD])));
-        }
-        let len = u32::try_from(message.len()).expect("it fits into a frame");
-        frame.extend_from_slice(&envelope.group.0.to_le_bytes());
-        frame.extend_from_slice(&len.to_le_bytes());
-        frame.extend_from_slice(&message);
+pub(crate) fn encode(packet: &Packet, max: usize) -> (Vec<Bytes>, usize) {
+    let mut frames = Frames { done: Vec::new(), last: vec![0; HEAD], max, dropped: 0 };
+    let mut item = Vec::new();
+    if let Some(pulse) = &packet.pulse {
+        pulse.encode(&mut item);
+        frames.put(PULSE, GroupId(0), &item);
     }
-    if frame.len() > HEAD {
-        frames.push(finish(frame));
+    for envelope in &packet.envelopes {
+        item.clear();
+        codec::encode(&envelope.message, &mut item);
+        frames.put(MESSAGE, envelope.group, &item);
     }
-    (frames, dropped)
+    let Frames { mut done, last, dropped, .. } = frames;
+    if last.len() > HEAD {
+        done.push(finish(last));
+    }
+    (done, dropped)
+}
+
+/// Frames in the making.
+struct Frames {
+    done: Vec<Bytes>,
+    last: Vec<u8>,
+    max: usize,
+    dropped: usize,
+}
+
+impl Frames {
+    fn put(&mut self, kind: u8, group: GroupId, item: &[u8]) {
+        if HEAD + PREFIX + item.len() > self.max {
+            self.dropped += 1;
+            return;
+        }
+        if self.last.len() + PREFIX + item.len() > self.max {
+            self.done.push(finish(std::mem::replace(&mut self.last, vec![0; HEAD])));
+        }
+        let len = u32::try_from(item.len()).expect("it fits into a frame");
+        self.last.push(kind);
+        self.last.extend_from_slice(&group.0.to_le_bytes());
+        self.last.extend_from_slice(&len.to_le_bytes());
+        self.last.extend_from_slice(item);
+    }
 }
 
 /// A frame without messages, which says that its sender is there.
@@ -191,29 +213,39 @@ pub(crate) fn decode_head(head: [u8; HEAD], max: usize) -> Result<(u32, u32), Fr
     Ok((len, sum))
 }
 
-/// The messages of a frame from `from` to `to`.
+/// What is in a frame from `from` to `to`.
 pub(crate) fn decode(
     (len, sum): (u32, u32),
     mut payload: Bytes,
     (from, to): (NodeId, NodeId),
-) -> Result<Vec<Envelope>, FrameError> {
+) -> Result<Packet, FrameError> {
     if payload.len() != len as usize || checksum(len, &payload) != sum {
         return Err(FrameError::Checksum);
     }
-    let mut envelopes = Vec::new();
+    let mut packet = Packet::default();
     while !payload.is_empty() {
-        let group = GroupId(payload.try_get_u64_le().map_err(|_| DecodeError::Short)?);
-        let len = payload.try_get_u32_le().map_err(|_| DecodeError::Short)? as usize;
+        if payload.len() < PREFIX {
+            return Err(DecodeError::Short.into());
+        }
+        let (kind, group) = (payload.get_u8(), GroupId(payload.get_u64_le()));
+        let len = payload.get_u32_le() as usize;
         if len > payload.len() {
             return Err(DecodeError::Short.into());
         }
-        let message = codec::decode(payload.split_to(len))?;
-        if (message.from, message.to) != (from, to) {
-            return Err(FrameError::Forged);
+        let item = payload.split_to(len);
+        match kind {
+            PULSE => packet.pulse = Some(Pulse::decode(item)?),
+            MESSAGE => {
+                let message = codec::decode(item)?;
+                if (message.from, message.to) != (from, to) {
+                    return Err(FrameError::Forged);
+                }
+                packet.envelopes.push(Envelope { group, message });
+            }
+            _ => return Err(DecodeError::Kind { what: "an item of a frame", kind }.into()),
         }
-        envelopes.push(Envelope { group, message });
     }
-    Ok(envelopes)
+    Ok(packet)
 }
 
 #[cfg(test)]

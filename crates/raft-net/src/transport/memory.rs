@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use raft::NodeId;
 
-use super::{Envelope, Transport};
+use super::{Packet, Transport};
 use crate::Inbox;
 
 /// Where nodes of one process find each other. Copies are the same hub.
@@ -62,7 +62,7 @@ impl Hub {
 }
 
 impl Transport for HubTransport {
-    fn send(&mut self, to: NodeId, batch: Vec<Envelope>) {
+    fn send(&mut self, to: NodeId, packet: Packet) {
         let inbox = {
             let state = self.hub.state.lock();
             if state.cut.contains(&(self.id, to)) {
@@ -71,7 +71,7 @@ impl Transport for HubTransport {
             state.nodes.get(&to).cloned()
         };
         if let Some(inbox) = inbox {
-            inbox.deliver(batch);
+            inbox.deliver(self.id, packet);
         }
     }
 }

@@ -29,7 +29,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::frame::{self, FrameError, Greeting};
-use super::{Envelope, Transport};
+use super::{Packet, Transport};
 use crate::Inbox;
 use outgoing::Peer;
 
@@ -158,9 +158,9 @@ impl TcpTransport {
 }
 
 impl Transport for TcpTransport {
-    fn send(&mut self, to: NodeId, batch: Vec<Envelope>) {
+    fn send(&mut self, to: NodeId, packet: Packet) {
         if let Some(peer) = self.shared.peers.lock().get(&to) {
-            let (frames, dropped) = frame::encode(&batch, self.shared.options.frame_bytes_max);
+            let (frames, dropped) = frame::encode(&packet, self.shared.options.frame_bytes_max);
             peer.send(frames, dropped);
         }
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::{FrameError, Greeting, Shared, TcpOptions, frame};
-use crate::Inbox;
+use crate::{Inbox, Packet};
 
 /// How much a frame grows before its bytes are there.
 const STEP: usize = 64 << 10;
@@ -67,9 +67,9 @@ async fn serve(mut stream: TcpStream, shared: &Shared, inbox: &Inbox) -> Result<
     loop {
         let silence = shared.options.silence_max;
         let read = read_frame(&mut stream, (from, shared.id), &shared.options);
-        let envelopes = timeout(silence, read).await.map_err(|_| End::Io)??;
-        if !envelopes.is_empty() {
-            inbox.deliver(envelopes);
+        let packet = timeout(silence, read).await.map_err(|_| End::Io)??;
+        if packet != Packet::default() {
+            inbox.deliver(from, packet);
         }
     }
 }
@@ -89,7 +89,7 @@ async fn read_frame(
     stream: &mut TcpStream,
     ends: (NodeId, NodeId),
     options: &TcpOptions,
-) -> Result<Vec<crate::Envelope>, End> {
+) -> Result<Packet, End> {
     let mut head = [0; frame::HEAD];
     stream.read_exact(&mut head).await?;
     let head = frame::decode_head(head, options.frame_bytes_max)?;

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use super::super::Envelope;
 use super::*;
 use crate::mailbox::Event;
 use crate::{Mailbox, mailbox};
@@ -42,8 +43,8 @@ fn terms(mailbox: &Mailbox) -> Vec<u64> {
     let mut terms = Vec::new();
     for event in mailbox.receiver.try_iter() {
         mailbox.taken(&event);
-        if let Event::Messages(messages) = event {
-            terms.extend(messages.iter().map(|(_, message)| message.term.0));
+        if let Event::Packet(_, packet) = event {
+            terms.extend(packet.envelopes.iter().map(|it| it.message.term.0));
         }
     }
     terms
@@ -52,7 +53,7 @@ fn terms(mailbox: &Mailbox) -> Vec<u64> {
 /// Sends messages of one term until one arrives.
 async fn exchange(from: &mut TcpTransport, to: &Mailbox, term: u64) {
     for _ in 0..500 {
-        from.send(NodeId(2), vec![envelope(1, 2, term)]);
+        from.send(NodeId(2), vec![envelope(1, 2, term)].into());
         sleep(Duration::from_millis(5)).await;
         if terms(to).contains(&term) {
             return;
@@ -90,7 +91,7 @@ async fn a_connection_is_made_again_when_the_peer_comes_back() {
     sleep(Duration::from_millis(50)).await;
     // Nobody is there: the queue fills, and no call waits.
     for _ in 0..1_000 {
-        one.send(NodeId(2), vec![envelope(1, 2, 2)]);
+        one.send(NodeId(2), vec![envelope(1, 2, 2)].into());
     }
     assert!(one.peers()[0].dropped > 0);
     let (two, inbox) = bind(2, &address).await;
@@ -108,7 +109,7 @@ async fn a_quiet_connection_is_kept() {
     one.set_peer(NodeId(2), &two.address().to_string());
     exchange(&mut one, &inbox, 1).await;
     sleep(options().silence_max * 2).await;
-    one.send(NodeId(2), vec![envelope(1, 2, 2)]);
+    one.send(NodeId(2), vec![envelope(1, 2, 2)].into());
     let mut arrived = Vec::new();
     for _ in 0..300 {
         arrived = terms(&inbox);
@@ -152,8 +153,8 @@ async fn hostile_bytes_close_the_connection_and_nothing_else() {
     let (two, inbox) = bind(2, "127.0.0.1:0").await;
     one.set_peer(NodeId(2), &two.address().to_string());
     exchange(&mut one, &inbox, 1).await;
-    let (whole, _) = frame::encode(&[envelope(9, 2, 66)], 1 << 16);
-    let (forged, _) = frame::encode(&[envelope(8, 2, 66)], 1 << 16);
+    let (whole, _) = frame::encode(&vec![envelope(9, 2, 66)].into(), 1 << 16);
+    let (forged, _) = frame::encode(&vec![envelope(8, 2, 66)].into(), 1 << 16);
     let mut flipped = whole[0].to_vec();
     *flipped.last_mut().expect("it has bytes") ^= 1;
     let huge = [&u32::MAX.to_le_bytes()[..], &[7; 100]].concat();
@@ -201,8 +202,8 @@ async fn what_the_node_does_not_take_in_is_dropped() {
     exchange(&mut one, &inbox, 1).await;
     // Nobody takes anything out of the mailbox, which weighs a megabyte at most.
     for _ in 0..200 {
-        let batch = (0..100).map(|_| envelope(1, 2, 2)).collect();
-        one.send(NodeId(2), batch);
+        let batch: Vec<_> = (0..100).map(|_| envelope(1, 2, 2)).collect();
+        one.send(NodeId(2), batch.into());
         sleep(Duration::from_millis(1)).await;
     }
     let taken = terms(&inbox).len();
