@@ -108,6 +108,9 @@ struct Serve {
     /// Wait to be added to a cluster, instead of founding one with the peers
     #[arg(long)]
     join: bool,
+    /// The same, and keep no values: vote only. Two servers and a witness bear the loss of one
+    #[arg(long, conflicts_with = "join")]
+    witness: bool,
     /// Keeps clusters on one network apart
     #[arg(long, default_value_t = 1)]
     cluster: u64,
@@ -212,6 +215,7 @@ async fn serve(serve: Serve) -> Result<ExitCode, String> {
         peers: serve.peers.into_iter().collect(),
         listen_raft: serve.listen_raft,
         join: serve.join,
+        witness: serve.witness,
         cluster: serve.cluster,
         tick: Duration::from_millis(serve.tick_ms),
         compact_bytes: serve.compact_mb << 20,

@@ -53,6 +53,8 @@ pub struct Settings {
     /// Whether it waits to be added to a cluster that there is. Where its folder has a log already
     /// this does not matter.
     pub join: bool,
+    /// As `join`, and it keeps no values: it votes as a witness.
+    pub witness: bool,
     /// The number of the cluster, which keeps clusters on one network apart.
     pub cluster: u64,
     /// The length of a tick; an election takes 10 to 20 of them.
@@ -113,6 +115,7 @@ pub struct Server {
     pub(crate) node: Node,
     pub(crate) view: View,
     pub(crate) transport: TcpTransport,
+    is_witness: bool,
     pub(crate) settings: Arc<Settings>,
 }
 
@@ -143,7 +146,8 @@ impl Server {
         let (log, storage) = storage;
         let node = Node::start(options, log, transport.clone(), mailbox, clock);
         let view = machine.view();
-        let server = Self { node, view, transport, settings: Arc::new(settings) };
+        let is_witness = storage.incarnation().is_witness();
+        let server = Self { node, view, transport, is_witness, settings: Arc::new(settings) };
         server.meet();
         server.node.open(storage, machine).await?;
         server.listen(own.http(), until).await
@@ -198,12 +202,18 @@ impl Server {
         Ok(Answer::decode(answer).unwrap_or(Answer(None)))
     }
 
+    /// Refuses where there is nothing to read.
+    pub(crate) const fn require_state(&self) -> Result<(), raft_net::Error> {
+        if self.is_witness { Err(raft_net::Error::Witness) } else { Ok(()) }
+    }
+
     /// The value of a key.
     pub(crate) async fn get(
         &self,
         key: &[u8],
         stale: bool,
     ) -> Result<Option<Bytes>, raft_net::Error> {
+        self.require_state()?;
         if !stale {
             in_time(self.node.barrier(GROUP), raft_net::Error::ReadLost).await?;
         }
@@ -235,8 +245,11 @@ async fn open_log(settings: &Settings) -> Result<(DiskLog, DiskStorage), ServeEr
         let storage = log.group(GROUP)?;
         return Ok((log, storage));
     }
-    let (incarnation, configuration) = if settings.join {
-        (Incarnation(OsRandom.next_u64().max(1)), Configuration::default())
+    let number = OsRandom.next_u64().max(1);
+    let (incarnation, configuration) = if settings.witness {
+        (Incarnation::witness(number), Configuration::default())
+    } else if settings.join {
+        (Incarnation::full(number), Configuration::default())
     } else {
         members::require_new(settings).await?;
         (Incarnation(0), Configuration::founding(settings.peers.keys().copied()))

@@ -31,6 +31,10 @@ pub enum Error {
     #[error("no leader has confirmed the read: try again, or read what may be stale")]
     ReadLost,
 
+    /// There is no state here.
+    #[error("this server is a witness and has no state to read: ask another server")]
+    Witness,
+
     /// The node has more to do than it takes.
     #[error("the node has more waiting than it takes: try again later")]
     Busy,

@@ -180,6 +180,7 @@ pub(crate) fn put_entries(into: &mut Vec<u8>, first: Index, entries: &[Entry]) {
                 into.push(2);
                 put_configuration(into, it);
             }
+            Payload::Withheld => into.push(3),
         }
     }
 }
@@ -268,6 +269,7 @@ impl Decoder {
                 0 => Payload::Noop,
                 1 => Payload::Command(self.bytes()?),
                 2 => Payload::Configuration(Box::new(self.configuration()?)),
+                3 => Payload::Withheld,
                 kind => return Err(DecodeError::Kind { what: "an entry", kind }),
             };
             entries.push(Entry { index: Index(index), term, payload });

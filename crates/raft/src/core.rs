@@ -195,11 +195,17 @@ impl<S: Storage> Core<S> {
         HardState { term: self.term, vote: self.vote, commit: self.log.commit() }
     }
 
-    /// Whether it may be elected: it votes, and with the disk that it has.
+    /// Whether it may be elected: it votes, with the disk that it has, which keeps commands. A
+    /// server that only an uncommitted configuration leaves out may be the one that has to commit
+    /// it (D§4.2.2).
     pub(crate) fn is_promotable(&self) -> bool {
-        let configuration = self.configuration();
-        let is_known = configuration.incarnation(self.id()) == Some(self.config.incarnation);
-        configuration.is_voter(self.id()) && is_known
+        if self.config.incarnation.is_witness() && !on(Bug::WitnessCampaigns) {
+            return false;
+        }
+        self.log.uncommitted_configurations().any(|it| {
+            let is_known = it.incarnation(self.id()) == Some(self.config.incarnation);
+            it.is_voter(self.id()) && is_known
+        })
     }
 
     /// Whether a leader may be near, so that nobody should be elected (D§6.2).
@@ -339,6 +345,8 @@ impl<S: Storage> Core<S> {
             Role::PreCandidate(_) | Role::Candidate(_) => assert_eq!(self.leader, None),
             Role::Leader(leader) => self.check_leader(leader),
         }
+        let may_lead = !self.config.incarnation.is_witness();
+        assert!(may_lead || matches!(self.role, Role::Follower), "a witness only follows");
     }
 
     fn check_leader(&self, leader: &Leader) {

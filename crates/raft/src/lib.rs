@@ -43,7 +43,7 @@
 //!             let last = entries.last().map(|entry| entry.index);
 //!             let command = |payload| match payload {
 //!                 Payload::Command(command) => Some(command),
-//!                 Payload::Noop | Payload::Configuration(_) => None,
+//!                 Payload::Noop | Payload::Configuration(_) | Payload::Withheld => None,
 //!             };
 //!             state.extend(entries.iter().filter_map(|entry| command(entry.payload.clone())));
 //!             raft.applied(last.expect("it is never empty"));
@@ -62,6 +62,8 @@
 //! * **Every message from a leader is a heartbeat** and asks whether it still leads. One counter of
 //!   rounds serves the check for a quorum, reads, and leases.
 //! * **Who answers is a disk, in a session**, not a name: see [`Incarnation`] and `message`.
+//! * **A witness is a kind of disk**, not a kind of vote: see [`Incarnation`]. It has a vote and
+//!   the terms and indices of the log, never a command, and so it never leads.
 //! * **Effects are types**: see [`Ready`].
 //!
 //! # Modules, bottom up

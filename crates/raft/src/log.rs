@@ -281,6 +281,13 @@ impl<S: Storage> Log<S> {
         (*index, it)
     }
 
+    /// The configuration that was committed last, as far as is known, and all behind it.
+    pub(crate) fn uncommitted_configurations(&self) -> impl Iterator<Item = &Configuration> {
+        let known = self.configurations.partition_point(|(index, _)| *index <= self.commit);
+        let first = if on(Bug::LeftOutTooEarly) { self.configurations.len() } else { known };
+        self.configurations.iter().skip(first.saturating_sub(1)).map(|(_, it)| it)
+    }
+
     /// The configuration at an applied entry.
     pub(crate) fn configuration_at(&self, index: Index) -> &Configuration {
         let earlier = self.configurations.iter().rev().find(|(at, _)| *at <= index);
@@ -374,6 +381,13 @@ impl<S: Storage> Log<S> {
     pub(crate) fn take_snapshot(&mut self) -> Index {
         self.applying = self.storage.snapshot_meta().last.index;
         self.applying
+    }
+
+    /// Nobody here applies anything: what could be applied counts as applied.
+    pub(crate) fn pass_over(&mut self) {
+        self.applying = self.applicable();
+        self.applied_to(self.applying);
+        self.trim();
     }
 
     /// Everything up to `index` is applied.

@@ -11,17 +11,25 @@
 //! no configuration before the last one and an entry of its own term are committed (the correction
 //! of 2015 to D§4.1), is all that safety needs.
 //!
+//! # Witnesses
+//!
+//! A majority commits, so each majority must have somebody who keeps the command: fewer witnesses
+//! than a majority of the voters, in either half. Two servers and a witness are the smallest such
+//! cluster. What a witness buys is a vote and not a copy: while one of the two is away, the other
+//! one's disk is the only one.
+//!
 //! # What this module does not do
 //!
 //! It does not ask whether a change is wise: three voters may become one.
 
-use crate::quorum::{Tally, reached_jointly, tally_jointly};
+use crate::quorum::{Tally, majority, reached_jointly, tally_jointly};
 use crate::types::{Configuration, Incarnation, NodeId};
 
 /// One change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It votes from now on: a new member, or a learner that has caught up.
+    /// It votes from now on: a new member, or a learner that has caught up. With the incarnation
+    /// of a witness's disk it votes as a witness.
     AddVoter(NodeId, Incarnation),
     /// It gets the log and does not vote: a new member, or one that voted.
     AddLearner(NodeId, Incarnation),
@@ -55,6 +63,17 @@ pub enum ConfigurationError {
         /// Its disk.
         known: Incarnation,
     },
+    /// A majority could be of witnesses alone, and nobody would have what it commits.
+    #[error(
+        "{witnesses} of {voters} voters would be witnesses, so that a majority could have no copy \
+         of a command: add a voter that is none first"
+    )]
+    TooManyWitnesses {
+        /// How many.
+        witnesses: usize,
+        /// Of how many.
+        voters: usize,
+    },
     /// Nothing would change.
     #[error("the change changes nothing: it is done already")]
     NoChange,
@@ -70,6 +89,18 @@ impl Configuration {
         Self { voters, members, ..Self::default() }
     }
 
+    /// The configuration with which a cluster begins that has witnesses: the founding members, and
+    /// the disk of each, [`Incarnation::witness`] of 0 for a witness and 0 for everybody else.
+    ///
+    /// Fails where a majority could be of witnesses alone.
+    pub fn founding_with(
+        members: impl IntoIterator<Item = (NodeId, Incarnation)>,
+    ) -> Result<Self, ConfigurationError> {
+        let changes: Vec<_> =
+            members.into_iter().map(|(id, disk)| Change::AddVoter(id, disk)).collect();
+        Self::default().changed(&changes)
+    }
+
     /// Whether two configurations decide together.
     pub fn is_joint(&self) -> bool {
         !self.outgoing.is_empty()
@@ -78,6 +109,16 @@ impl Configuration {
     /// Whether `id` votes, in either half.
     pub fn is_voter(&self, id: NodeId) -> bool {
         self.voters.binary_search(&id).is_ok() || self.outgoing.binary_search(&id).is_ok()
+    }
+
+    /// Whether `id` is a member without commands; see [`Incarnation`].
+    pub fn is_witness(&self, id: NodeId) -> bool {
+        self.incarnation(id).is_some_and(Incarnation::is_witness)
+    }
+
+    /// How many of `voters` are witnesses.
+    fn witnesses(&self, voters: &[NodeId]) -> usize {
+        voters.iter().filter(|id| self.is_witness(**id)).count()
     }
 
     /// The disk by which `id` is known.
@@ -146,6 +187,10 @@ impl Configuration {
         if next.voters.is_empty() {
             return Err(ConfigurationError::NoVoters);
         }
+        let (witnesses, voters) = (next.witnesses(&next.voters), next.voters.len());
+        if witnesses >= majority(voters) {
+            return Err(ConfigurationError::TooManyWitnesses { witnesses, voters });
+        }
         if next == *self { Err(ConfigurationError::NoChange) } else { Ok(next) }
     }
 
@@ -185,16 +230,19 @@ impl Configuration {
         let is_sorted = |list: &[NodeId]| list.windows(2).all(|pair| pair[0] < pair[1]);
         let is_known = |list: &[NodeId]| list.iter().all(|id| self.incarnation(*id).is_some());
         let lists = [&self.voters, &self.outgoing, &self.learners];
+        let has_copies = |half: &[NodeId]| self.witnesses(half) < majority(half.len());
         lists.into_iter().all(|list| is_sorted(list) && is_known(list))
             && self.members.windows(2).all(|pair| pair[0].0 < pair[1].0)
             && self.learners.iter().all(|id| !self.voters.contains(id))
+            && has_copies(&self.voters)
+            && has_copies(&self.outgoing)
     }
 
     /// Panics where the configuration contradicts itself.
     pub fn check_invariants(&self) {
         assert!(
             self.is_sound(),
-            "sorted lists of members, none of which votes and learns: {self:?}"
+            "sorted lists of members, none votes and learns, no majority of witnesses: {self:?}"
         );
     }
 }

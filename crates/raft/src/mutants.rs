@@ -85,6 +85,14 @@ bugs! {
     OldSessionCounts,
     /// A server with another disk counts as the member that it was.
     WipedMemberCounts,
+    /// A server that an uncommitted configuration leaves out does not campaign.
+    LeftOutTooEarly,
+    /// A witness campaigns.
+    WitnessCampaigns,
+    /// A witness is sent entries that are not durable on the leader's disk.
+    WitnessIsAhead,
+    /// A server that is no witness takes entries without their commands.
+    TakesWithheld,
 }
 
 #[cfg(test)]

@@ -36,10 +36,16 @@ pub enum ReadError {
     /// Nobody to ask.
     #[error("no leader is known: ask again after the election, or ask another server")]
     NoLeader,
+    /// It has no state machine.
+    #[error("this server is a witness and has nothing to read: ask another server")]
+    Witness,
 }
 
 /// Asks for a read.
 pub(crate) fn read<S: Storage>(core: &mut Core<S>) -> Result<ReadId, ReadError> {
+    if core.config.incarnation.is_witness() {
+        return Err(ReadError::Witness);
+    }
     let id = ReadId { boot: core.boot, sequence: core.read_sequence };
     if core.is_leader() {
         accept(core, id, None);

@@ -12,6 +12,7 @@
 //!   [`Raft::persisted`](crate::Raft::persisted), which takes the write, gives it out.
 //! * An entry is in `apply` only if it is committed and this server's own copy is durable.
 //! * A read is in `reads` only after `applied` has said that the state is new enough.
+//! * A witness has no state machine and never gets an `apply`: what is committed is applied there.
 //!
 //! The four are independent: messages need not wait for the write, nor the write for the apply.
 //!
@@ -69,6 +70,10 @@ pub(crate) fn take<S: Storage>(core: &mut Core<S>) -> Result<Ready, StorageError
 
 fn take_apply<S: Storage>(core: &mut Core<S>) -> Result<Option<Apply>, StorageError> {
     if !core.log.has_applicable() {
+        return Ok(None);
+    }
+    if core.config.incarnation.is_witness() {
+        core.log.pass_over();
         return Ok(None);
     }
     if core.log.applies_snapshot() {

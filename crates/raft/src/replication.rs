@@ -20,9 +20,19 @@
 //! term is not above the leader's; the leader passes over terms that are above the follower's in
 //! turn. So each exchange skips at least one term, mostly all of them (§5.3).
 //!
+//! # Witnesses
+//!
+//! A witness is sent terms and indices, and only of what is durable on the leader's disk. Otherwise
+//! it could come to have an entry that nobody else has, and it would refuse its vote to all of them
+//! for ever.
+//!
 //! # What this module does not do
 //!
 //! It sends nothing again by itself: an answer or a heartbeat tells that something was lost.
+
+use std::ops::Range;
+
+use bytes::Bytes;
 
 use crate::config::Config;
 use crate::core::{Core, Leader, Role};
@@ -98,6 +108,7 @@ pub(crate) fn flush<S: Storage>(core: &mut Core<S>) {
         round: leader.round,
         messages: &mut core.messages,
         shared: None,
+        withheld: None,
     };
     for progress in &mut leader.progress {
         if is_beat {
@@ -124,6 +135,8 @@ struct Outgoing<'a, S> {
     messages: &'a mut Vec<Message>,
     /// The entries of the last message, and from which index.
     shared: Option<(Index, Entries)>,
+    /// The same, of the last message to a witness.
+    withheld: Option<(Index, Entries)>,
 }
 
 impl<S: Storage> Outgoing<'_, S> {
@@ -154,10 +167,14 @@ impl<S: Storage> Outgoing<'_, S> {
     }
 
     fn send_entries(&mut self, progress: &mut Progress) -> Result<(), StorageError> {
-        while !progress.is_waiting() && progress.next_index <= self.log.last_index() {
+        let is_witness = progress.incarnation.is_witness();
+        let end = if is_witness { self.log.stable() } else { self.log.last_index() };
+        let end = if on(Bug::WitnessIsAhead) { self.log.last_index() } else { end };
+        while !progress.is_waiting() && progress.next_index <= end {
             let prev = progress.next_index.before();
             let prev = Position { index: prev, term: self.log.term(prev)? };
-            let entries = self.entries_from(progress.next_index)?;
+            let range = progress.next_index..end + 1;
+            let entries = if is_witness { self.withheld(range)? } else { self.entries(range)? };
             let Some(last) = entries.last() else { break };
             progress.sent(last.index, entries.bytes());
             self.send_append(progress, prev, entries);
@@ -165,16 +182,30 @@ impl<S: Storage> Outgoing<'_, S> {
         Ok(())
     }
 
-    /// Entries from `start` on, the same copy for everybody who needs them.
-    fn entries_from(&mut self, start: Index) -> Result<Entries, StorageError> {
+    /// Entries of a range that ends at the end, the same copy for everybody who needs them.
+    fn entries(&mut self, range: Range<Index>) -> Result<Entries, StorageError> {
         if let Some((first, entries)) = &self.shared
-            && *first == start
+            && *first == range.start
         {
             return Ok(entries.clone());
         }
-        let range = start..self.log.last_index() + 1;
+        let first = range.start;
         let entries = self.log.entries(range, self.config.message_bytes_max)?;
-        self.shared = Some((start, entries.clone()));
+        self.shared = Some((first, entries.clone()));
+        Ok(entries)
+    }
+
+    /// The same for witnesses, without commands.
+    fn withheld(&mut self, range: Range<Index>) -> Result<Entries, StorageError> {
+        if let Some((first, entries)) = &self.withheld
+            && *first == range.start
+        {
+            return Ok(entries.clone());
+        }
+        let first = range.start;
+        let whole = self.log.entries(range, self.config.message_bytes_max)?;
+        let entries: Entries = whole.iter().map(Entry::withheld).collect();
+        self.withheld = Some((first, entries.clone()));
         Ok(entries)
     }
 
@@ -207,7 +238,12 @@ impl<S: Storage> Outgoing<'_, S> {
         let meta = self.log.storage().snapshot_meta();
         let part = snapshot::next_part(progress, meta);
         let Some(offset) = part else { return Ok(()) };
-        let data = self.log.storage().snapshot_chunk(offset, self.config.chunk_bytes)?;
+        let (offset, data) = if progress.incarnation.is_witness() {
+            // What it is told of a snapshot is that there is one.
+            (meta.len, Bytes::new())
+        } else {
+            (offset, self.log.storage().snapshot_chunk(offset, self.config.chunk_bytes)?)
+        };
         let (round, session) = (self.round, progress.session);
         let meta = Box::new(meta.clone());
         let body = Body::InstallSnapshot { meta, offset, data, round, session };
@@ -225,6 +261,11 @@ pub(crate) fn on_append<S: Storage>(core: &mut Core<S>, message: &Message) {
     let is_contiguous = entries.iter().zip(prev.index.0 + 1..).all(|(it, at)| it.index.0 == at);
     if !is_contiguous && !on(Bug::TakesEntriesWithGap) {
         // A leader that misread its log: its message means nothing.
+        return;
+    }
+    let is_hollow = entries.iter().any(|it| it.payload == Payload::Withheld);
+    if is_hollow && !core.config.incarnation.is_witness() && !on(Bug::TakesWithheld) {
+        // For the witness that this server was with another disk.
         return;
     }
     // What is committed here is committed there, whatever the message says of it.

@@ -11,6 +11,10 @@
 //! The follower says from where it wants to go on. A part that was lost, a follower that was
 //! restarted, a leader that is another one now: all resume at that place, or at the beginning.
 //!
+//! A witness is sent one part, which begins at the end: it learns where the snapshot ends and keeps
+//! nothing of it. Anybody else who gets that part, with another disk than the leader knows of,
+//! still lacks everything before it.
+//!
 //! # What this module does not do
 //!
 //! It does not know what is in a snapshot, and it makes none: the driver does, from applied state.
@@ -77,6 +81,12 @@ fn receive<S: Storage>(
         // The log has it all, and keeps what follows (figure 13, step 6).
         core.log.commit_to(meta.last.index);
         return Arrival::Known(meta.last.index);
+    }
+    if core.config.incarnation.is_witness() {
+        let (meta, data) = (SnapshotMeta { len: 0, ..meta }, Bytes::new());
+        let last = meta.last.index;
+        core.log.restore(Snapshot { meta, data });
+        return Arrival::Known(last);
     }
     let mut receiving = match core.receiving.take() {
         Some(receiving) if receiving.meta == meta => receiving,

@@ -34,6 +34,12 @@ pub enum TransferError {
         /// The target.
         to: NodeId,
     },
+    /// It could not send what it does not keep.
+    #[error("server {to} is a witness and never leads: choose another voter")]
+    Witness {
+        /// The target.
+        to: NodeId,
+    },
     /// One at a time.
     #[error("leadership is being transferred to {to}: wait until that succeeds or is given up")]
     Transferring {
@@ -51,6 +57,9 @@ pub(crate) fn start<S: Storage>(core: &mut Core<S>, to: NodeId) -> Result<(), Tr
     };
     if to == id || !core.log.configuration().1.is_voter(to) {
         return Err(TransferError::NotVoter { to });
+    }
+    if core.log.configuration().1.is_witness(to) {
+        return Err(TransferError::Witness { to });
     }
     if let Some(transfer) = leader.transfer {
         return Err(TransferError::Transferring { to: transfer.to });

@@ -51,7 +51,32 @@ number! {
 number! {
     /// Names a *disk* of a server. A server whose disk was lost comes back with another one, and
     /// what it then says does not count for the member that it was.
+    ///
+    /// The top bit tells a disk that keeps no commands: who has one is a *witness*. It votes and
+    /// acknowledges by terms and indices alone. Since the name of the disk says so, and every
+    /// member is known by its disk, no two servers can differ on who is one.
     Incarnation
+}
+
+impl Incarnation {
+    const WITNESS: u64 = 1 << 63;
+
+    /// A disk that keeps no commands. Only the lower 63 bits of `number` are used.
+    #[must_use]
+    pub const fn witness(number: u64) -> Self {
+        Self(number | Self::WITNESS)
+    }
+
+    /// A disk that keeps commands. Only the lower 63 bits of `number` are used.
+    #[must_use]
+    pub const fn full(number: u64) -> Self {
+        Self(number & !Self::WITNESS)
+    }
+
+    /// Whether the disk keeps no commands.
+    pub const fn is_witness(self) -> bool {
+        self.0 & Self::WITNESS != 0
+    }
 }
 
 impl Index {
@@ -99,6 +124,8 @@ pub enum Payload {
     Command(Bytes),
     /// From here on this is the configuration (§6). Whole, so that the log alone tells who votes.
     Configuration(Box<Configuration>),
+    /// A command that this copy of the entry leaves out: all that a witness has of it.
+    Withheld,
 }
 
 /// What an entry costs beside its command, for the limits that count bytes.
@@ -109,10 +136,20 @@ impl Entry {
     pub fn size(&self) -> u64 {
         ENTRY_OVERHEAD
             + match &self.payload {
-                Payload::Noop => 0,
+                Payload::Noop | Payload::Withheld => 0,
                 Payload::Command(command) => command.len() as u64,
                 Payload::Configuration(it) => 16 * it.members.len() as u64,
             }
+    }
+
+    /// The entry as a witness has it.
+    #[must_use]
+    pub fn withheld(&self) -> Self {
+        let payload = match &self.payload {
+            Payload::Command(_) => Payload::Withheld,
+            other => other.clone(),
+        };
+        Self { payload, ..*self }
     }
 
     /// Where it is, and its term.
@@ -124,7 +161,8 @@ impl Entry {
 /// Who takes part, and who decides (§6, D§4).
 ///
 /// Invariants, kept by `membership`: the lists are sorted; nobody votes and learns at once; each
-/// voter and learner is a member; `outgoing` is empty unless a joint change is under way.
+/// voter and learner is a member; `outgoing` is empty unless a joint change is under way; each
+/// majority of either half has a voter that is no witness.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// The voters: `C_new` while the configuration is joint.

@@ -83,9 +83,8 @@ impl Sheet<'_> {
                 rows.push(Err(text));
                 continue;
             }
-            let line = Line::parse(text).ok_or_else(|| {
-                format!("{text:?} is not of the form `name = formula -> result`")
-            })?;
+            let line = Line::parse(text)
+                .ok_or_else(|| format!("{text:?} is not of the form `name = formula -> result`"))?;
             rows.push(Ok((line.name, self.compute(&line)?)));
         }
         let computed = || rows.iter().filter_map(|row| row.as_ref().ok());
@@ -146,7 +145,8 @@ impl Sheet<'_> {
         let mut pieces = text.split(MARK);
         let mut fresh = pieces.next().unwrap_or_default().to_owned();
         for piece in pieces {
-            let (name, rest) = piece.split_once(" -->").ok_or("a mark of an estimate has no end")?;
+            let (name, rest) =
+                piece.split_once(" -->").ok_or("a mark of an estimate has no end")?;
             let shown = self.values.get(name).map(|(_, shown)| shown);
             let shown = shown.ok_or_else(|| format!("nothing is called {name}"))?;
             let start = fresh.strip_suffix("**").and_then(|it| it.rfind("**"));

@@ -103,7 +103,8 @@ fn failed(server: &Server, uri: &Uri, error: &raft_net::Error) -> Refusal {
         E::Busy | E::Propose(ProposeError::Full { .. }) => StatusCode::TOO_MANY_REQUESTS,
         E::NoSession { .. } => StatusCode::GONE,
         E::OutOfOrder { .. } => StatusCode::CONFLICT,
-        E::Change(ChangeError::Invalid(_)) | E::Transfer(TransferError::NotVoter { .. }) => {
+        E::Change(ChangeError::Invalid(_))
+        | E::Transfer(TransferError::NotVoter { .. } | TransferError::Witness { .. }) => {
             StatusCode::BAD_REQUEST
         }
         _ => StatusCode::SERVICE_UNAVAILABLE,
@@ -231,7 +232,12 @@ struct ScanOptions {
     limit: Option<usize>,
 }
 
-async fn scan(State(server): State<Server>, Query(options): Query<ScanOptions>) -> Answered {
+async fn scan(
+    State(server): State<Server>,
+    uri: Uri,
+    Query(options): Query<ScanOptions>,
+) -> Answered {
+    server.require_state().map_err(|cause| failed(&server, &uri, &cause))?;
     let limit = options.limit.unwrap_or(100).min(SCAN_MAX);
     let found = server.view.scan(options.prefix.as_bytes(), limit);
     let found = found.map_err(|cause| refused(StatusCode::SERVICE_UNAVAILABLE, &cause))?;

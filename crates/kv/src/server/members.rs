@@ -66,6 +66,8 @@ impl Server {
         let own = &self.settings.peers[&id];
         let Ok(status) = self.node.status(GROUP).await else { return };
         let is_member = status.configuration.incarnation(id) == Some(status.incarnation);
+        // A witness does not see what is replicated; who adds it has said where it is.
+        let is_member = is_member && self.require_state().is_ok();
         if !is_member || self.view.servers().get(&id) == Some(own) {
             return;
         }

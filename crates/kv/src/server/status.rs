@@ -59,6 +59,8 @@ impl Server {
             "voters": ids(&configuration.voters),
             "outgoing": ids(&configuration.outgoing),
             "learners": ids(&configuration.learners),
+            "witnesses": configuration.members.iter().filter(|(_, disk)| disk.is_witness())
+                .map(|(id, _)| id.0).collect::<Vec<_>>(),
             "transfer": status.transfer.map(|id| id.0),
             "servers": servers,
             "progress": progress,

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use raft::{
-    Apply, DiskError, DiskStorage, GroupId, Index, Message, NodeId, Raft, Read, ReadId, RoleName,
-    SnapshotFile, SnapshotMeta, Storage, StorageError, Term, Write,
+    Apply, DiskError, DiskStorage, GroupId, Index, Message, NodeId, Raft, Read, ReadError, ReadId,
+    RoleName, SnapshotFile, SnapshotMeta, Storage, StorageError, Term, Write,
 };
 use thiserror::Error as ThisError;
 
@@ -18,6 +18,9 @@ use super::{GroupStatus, Options};
 use crate::mailbox::{Applied, Call, Reply};
 use crate::stats::Counters;
 use crate::{Envelope, Error};
+
+/// Entries after which a witness shortens its log, which has a few bytes for each.
+const WITNESS_ENTRIES: u64 = 100_000;
 
 /// Turns of effects in one round, far more than any event has.
 const TURNS_MAX: u32 = 10_000;
@@ -71,6 +74,8 @@ pub(super) struct Group {
     /// Bytes of entries that were applied since the last snapshot.
     applied_bytes: u64,
     making: Making,
+    /// A witness shortens its log once so much is committed.
+    shorten_at: Index,
     /// The last term in which it was seen to lead.
     led: Term,
     /// Up to which tick of the node its core has counted; see `quiet`.
@@ -94,6 +99,7 @@ impl Group {
             restoring: None,
             applied_bytes: 0,
             making: Making::default(),
+            shorten_at: Index::ZERO,
             led: Term(0),
             as_of,
             carried: None,
@@ -119,8 +125,12 @@ impl Group {
             }
             Call::Read { query, reply } => match self.raft.read() {
                 Ok(id) => drop(self.reads.insert(id, WaitingRead { query, reply })),
-                Err(_) => drop(reply.send(Err(Error::ReadLost))),
+                Err(ReadError::Witness) => drop(reply.send(Err(Error::Witness))),
+                Err(ReadError::NoLeader) => drop(reply.send(Err(Error::ReadLost))),
             },
+            Call::ReadStale { reply, .. } if self.is_witness() => {
+                reply.send(Err(Error::Witness)).ok();
+            }
             Call::ReadStale { query, reply } => round.jobs.push(Job::Query(self.id, query, reply)),
             Call::Transfer { to, reply } => {
                 reply.send(self.raft.transfer(to).map_err(Error::from)).ok();
@@ -128,6 +138,7 @@ impl Group {
             Call::Campaign => self.raft.campaign(),
             Call::Snapshot { reply } => {
                 self.making.waiting.push(reply);
+                self.shorten_at = Index::ZERO;
                 self.make_snapshot(round);
             }
             Call::Status { reply } => drop(reply.send(Ok(self.status()))),
@@ -241,7 +252,7 @@ impl Group {
 
     /// Begins a snapshot of the state behind what was handed out last, unless one is under way.
     fn make_snapshot(&mut self, round: &mut Round) {
-        if self.making.is_under_way || self.restoring.is_some() {
+        if self.making.is_under_way || self.restoring.is_some() || self.is_witness() {
             return;
         }
         if self.handed <= self.raft.storage().snapshot_meta().last.index {
@@ -291,16 +302,49 @@ impl Group {
         }
     }
 
-    /// Whether it holds back too much of the log, and can be written anew.
+    fn is_witness(&self) -> bool {
+        self.raft.storage().incarnation().is_witness()
+    }
+
+    /// Whether it is a witness whose log has what it can do without.
+    fn is_long(&self) -> bool {
+        self.is_witness() && self.raft.status().applied >= self.shorten_at
+    }
+
+    /// A witness has nothing to put into a snapshot: it says where one would end, and drops what is
+    /// before that.
+    fn shorten(&mut self, options: &Options) -> Result<(), GroupError> {
+        let applied = self.raft.status().applied;
+        if applied > self.raft.storage().snapshot_meta().last.index {
+            let snapshot = self.raft.snapshot(Bytes::new())?;
+            let keep_after = Index(applied.0.saturating_sub(options.keep_entries));
+            self.raft.storage_mut().compact(&snapshot, keep_after)?;
+        }
+        self.shorten_at = applied + WITNESS_ENTRIES.max(options.keep_entries);
+        self.answer_snapshots(&Ok(applied));
+        Ok(())
+    }
+
+    /// Whether it holds back too much of the log, and something can be done about it.
     pub(super) fn is_burden(&self, options: &Options) -> bool {
+        self.is_long() || self.holds_log_back(options)
+    }
+
+    /// Does what can be done.
+    pub(super) fn unburden(&mut self, options: &Options) -> Result<(), GroupError> {
+        if self.is_long() {
+            self.shorten(options)?;
+        }
+        if self.holds_log_back(options) {
+            self.raft.storage_mut().checkpoint()?;
+        }
+        Ok(())
+    }
+
+    fn holds_log_back(&self, options: &Options) -> bool {
         let is_burden = self.raft.storage().segments_held() > options.segments_held_max;
         // The file of a snapshot that is being read must stay.
         is_burden && self.restoring.is_none()
-    }
-
-    /// Writes it anew.
-    pub(super) fn unburden(&mut self) -> Result<(), GroupError> {
-        Ok(self.raft.storage_mut().checkpoint()?)
     }
 
     /// Counts elections; and who leads no more cannot say what becomes of its proposals.
@@ -333,7 +377,8 @@ impl Group {
     /// The voter to which leadership could go: the one that has most of the log.
     pub(super) fn heir(&self) -> Option<NodeId> {
         let voters = &self.raft.configuration().voters;
-        let others = self.raft.progress().iter().filter(|it| voters.contains(&it.id));
+        let may_lead = |id| voters.contains(&id) && !self.raft.configuration().is_witness(id);
+        let others = self.raft.progress().iter().filter(|it| may_lead(it.id));
         others.max_by_key(|it| it.match_index).map(|it| it.id)
     }
 

@@ -307,7 +307,7 @@ impl Shard {
         let burdens = self.groups.values().filter(|group| group.is_burden(&self.options));
         let ids: Vec<_> = burdens.map(|group| group.id).collect();
         for id in ids {
-            self.with(id, |group, _, _| group.unburden());
+            self.with(id, |group, options, _| group.unburden(options));
         }
     }
 

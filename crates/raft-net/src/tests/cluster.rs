@@ -37,7 +37,22 @@ impl Cluster {
         Self::with(servers, founders, options).await
     }
 
+    /// Two servers that begin the group, and a witness that waits to be added.
+    pub(super) async fn with_witness() -> Self {
+        Self::of(3, 2, options, |id| Incarnation::witness(100 + id)).await
+    }
+
     pub(super) async fn with(servers: u64, founders: u64, options: fn(NodeId) -> Options) -> Self {
+        Self::of(servers, founders, options, |id| Incarnation(100 + id)).await
+    }
+
+    /// `newcomer` gives the disks of those that do not begin the group.
+    async fn of(
+        servers: u64,
+        founders: u64,
+        options: fn(NodeId) -> Options,
+        newcomer: fn(u64) -> Incarnation,
+    ) -> Self {
         let disks: Vec<_> = (1..=servers).map(SimDisk::new).collect();
         let none = (0..servers).map(|_| None).collect();
         let mut cluster = Self { hub: Hub::new(), disks, servers: none, options };
@@ -47,7 +62,7 @@ impl Cluster {
             let (incarnation, configuration) = if is_founder {
                 (Incarnation(0), Configuration::founding(voters))
             } else {
-                (Incarnation(100 + id), Configuration::default())
+                (newcomer(id), Configuration::default())
             };
             let log = cluster.log(id).expect("the disk is empty");
             drop(log.create(GROUP, incarnation, configuration).expect("the disk is empty"));

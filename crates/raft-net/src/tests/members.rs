@@ -4,6 +4,7 @@ use raft::{Change, Incarnation, NodeId, Way};
 
 use super::cluster::{Cluster, GROUP};
 use super::within;
+use crate::Error;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_is_added_by_a_snapshot_and_the_leader_removed() {
@@ -44,5 +45,42 @@ async fn a_server_is_added_by_a_snapshot_and_the_leader_removed() {
     assert_eq!(voters, wanted);
     cluster.stop(leader).await;
     cluster.propose("without it").await;
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_witness_votes_for_one_of_two() {
+    let mut cluster = Cluster::with_witness().await;
+    let leader = cluster.leader().await;
+    let witness = Change::AddVoter(NodeId(3), Incarnation::witness(103));
+    cluster.node(leader).change(GROUP, vec![witness], Way::Simple).await.expect("it leads");
+    cluster.propose(&"secret ".repeat(50)).await;
+    // The other server, without the leader; the witness without a state.
+    cluster.stop(leader).await;
+    let other = 3 - leader;
+    within("the other one leads", async || {
+        (cluster.status(other).await.status.leader == Some(NodeId(other))).then_some(())
+    })
+    .await;
+    cluster.propose("and more").await;
+    assert!(cluster.read(other).await.contains("and more"));
+    let query = bytes::Bytes::new();
+    let refused = cluster.node(3).read(GROUP, query.clone()).await;
+    assert_eq!(refused, Err(Error::Witness));
+    assert_eq!(cluster.node(3).read_stale(GROUP, query).await, Err(Error::Witness));
+    let last = cluster.status(other).await.status.commit;
+    within("the witness knows of all", async || {
+        (cluster.status(3).await.status.applied >= last).then_some(())
+    })
+    .await;
+    let until = cluster.node(3).snapshot(GROUP).await.expect("it shortens its log");
+    assert!(until >= last && cluster.status(3).await.snapshot == until);
+    cluster.stop(3).await;
+    let found = cluster.disk(3).mount();
+    let folder = std::path::Path::new("/raft/log");
+    for entry in env::fs::Fs::list(&*found, folder).expect("it is there") {
+        let bytes = env::fs::FsExt::read(&*found, &folder.join(entry.name)).expect("it is there");
+        assert!(!bytes.windows(6).any(|part| part == b"secret"), "a witness keeps no command");
+    }
     cluster.end().await;
 }

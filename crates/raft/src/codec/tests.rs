@@ -19,6 +19,7 @@ fn configuration() -> impl Strategy<Value = Configuration> {
 fn payload() -> impl Strategy<Value = Payload> {
     prop_oneof![
         Just(Payload::Noop),
+        Just(Payload::Withheld),
         prop::collection::vec(any::<u8>(), 0..200)
             .prop_map(|bytes| Payload::Command(Bytes::from(bytes))),
         configuration().prop_map(|it| Payload::Configuration(Box::new(it))),

@@ -151,7 +151,7 @@ fn room(entry: &Entry) -> usize {
     const LISTS: usize = 41;
     TERM_KIND_LENGTH
         + match &entry.payload {
-            Payload::Noop => 0,
+            Payload::Noop | Payload::Withheld => 0,
             Payload::Command(command) => command.len(),
             Payload::Configuration(it) => LISTS + MEMBER * it.members.len(),
         }

@@ -5,10 +5,12 @@ use crate::types::{Configuration, Incarnation, NodeId};
 
 const DISK: Incarnation = Incarnation(0);
 
+/// Servers from 5 on have the disks of witnesses.
 fn change() -> impl Strategy<Value = Change> {
-    (0..3_u8, 1..7_u64).prop_map(|(kind, id)| match kind {
-        0 => Change::AddVoter(NodeId(id), DISK),
-        1 => Change::AddLearner(NodeId(id), DISK),
+    let disk = |id| if id < 5 { DISK } else { Incarnation::witness(0) };
+    (0..3_u8, 1..8_u64).prop_map(move |(kind, id)| match kind {
+        0 => Change::AddVoter(NodeId(id), disk(id)),
+        1 => Change::AddLearner(NodeId(id), disk(id)),
         _ => Change::Remove(NodeId(id)),
     })
 }
@@ -23,7 +25,25 @@ fn always_meet(one: &Configuration, other: &Configuration) -> bool {
     sets().filter(|&set| decides(one, set)).all(|set| !decides(other, !set))
 }
 
+/// Whether each majority has a voter that keeps commands: by trying all sets of witnesses.
+fn always_has_a_copy(configuration: &Configuration) -> bool {
+    use crate::quorum::Tally::Won;
+    configuration.tally(|id| configuration.is_witness(id).then_some(true)) != Won
+}
+
 proptest! {
+    #[test]
+    fn each_majority_has_a_copy(changes in prop::collection::vec(change(), 1..8)) {
+        let mut now = Configuration::founding([1, 2, 3].map(NodeId));
+        for change in changes {
+            let next = now.joint(&[change], true);
+            let Ok(joint) = next else { continue };
+            prop_assert!(always_has_a_copy(&joint));
+            now = joint.left().expect("it is joint");
+            prop_assert!(now.is_sound() && always_has_a_copy(&now), "{:?}", now);
+        }
+    }
+
     #[test]
     fn neighbours_always_meet(changes in prop::collection::vec(change(), 1..5)) {
         let old = Configuration::founding([1, 2, 3].map(NodeId));
@@ -57,4 +77,10 @@ fn what_is_refused_and_why() {
     assert_eq!(old.simple(&[wiped]), Err(other));
     assert_eq!(old.simple(&[add(1)]), Err(ConfigurationError::NoChange));
     assert!(old.simple(&[Change::Remove(NodeId(2))]).is_ok());
+    let witness = Change::AddVoter(NodeId(4), Incarnation::witness(1));
+    let two = old.joint(&[witness, Change::Remove(NodeId(1))], true).expect("one of three");
+    let two = two.left().expect("it is joint");
+    let error = ConfigurationError::TooManyWitnesses { witnesses: 1, voters: 1 };
+    let others = [Change::Remove(NodeId(2)), Change::Remove(NodeId(3))];
+    assert_eq!(two.joint(&others, true), Err(error), "nobody would keep commands");
 }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::trace;
 use crate::{
-    Apply, Config, Index, MemoryStorage, Message, NodeId, Payload, Raft, Read, RoleName, Term,
-    Write,
+    Apply, Config, Incarnation, Index, MemoryStorage, Message, NodeId, Payload, Raft, Read,
+    RoleName, Term, Write,
 };
 
 /// Turns of effects after one event, far more than any event has.
@@ -98,11 +98,12 @@ impl Cluster {
         }
     }
 
-    /// Its disk is lost; the server comes back with another one.
-    pub(super) fn wipe(&mut self, id: NodeId) {
+    /// Its disk is lost; the server comes back with another one, which is of the same kind unless
+    /// it is named.
+    pub(super) fn wipe(&mut self, id: NodeId, other: Option<Incarnation>) {
         let server = self.server(id);
         server.disk = MemoryStorage::new();
-        server.config.incarnation = server.config.incarnation + 1;
+        server.config.incarnation = other.unwrap_or(server.config.incarnation + 1);
     }
 
     /// Lets a server do what there is to do.

@@ -54,6 +54,10 @@ const fn story(bug: Bug) -> Option<&'static str> {
         Bug::LongerLogWins => "bug-28-last-term-before-length",
         Bug::OldSessionCounts => "member-that-was-added-again",
         Bug::WipedMemberCounts => "member-that-forgot-its-log",
+        Bug::LeftOutTooEarly => "leader-that-removes-itself-and-crashes",
+        Bug::WitnessIsAhead => "witness-that-is-ahead-of-nobody",
+        Bug::WitnessCampaigns => "witness-that-has-all-of-the-log",
+        Bug::TakesWithheld => "witness-that-is-one-no-more",
         Bug::TakesEntriesWithGap => return None,
     })
 }

@@ -11,19 +11,19 @@
 //!
 //! | command                                | what it does                                        |
 //! |----------------------------------------|-----------------------------------------------------|
-//! | `cluster 3 [pre-vote] [check-quorum] [lease] [LIMIT=N]`           | founds one         |
+//! | `cluster 3 [pre-vote] [check-quorum] [lease] [LIMIT=N] [witness=3]`  | founds one      |
 //! | `given 2 term=4 log=1,1,4`             | a server, before it starts, has these terms         |
-//! | `spare 4 [incarnation=N]`              | a server that belongs to no cluster yet             |
+//! | `spare 4 [incarnation=N]`              | a server of no cluster yet; `w1` is a witness's     |
 //! | `campaign 1`, `tick 1 20`              | at once; after so many ticks                        |
 //! | `propose 1 x y`, `read 2`              | to server 1; of server 2                            |
-//! | `change 1 add-voter 4`, `joint 1 ...`  | also `add-learner 4@1`, `remove 2`; `leave 1`       |
+//! | `change 1 add-voter 4`, `joint 1 ...`  | also `add-learner 4@w1`, `remove 2`; `leave 1`      |
 //! | `transfer 1 2`, `snapshot 1 keep=2`    | to 2; of what 1 has applied                         |
 //! | `deliver`, `deliver 1->2`, `drop 1->2` | what is on its way now; `*` for any server          |
 //! | `hold 1->2`, `release`                 | puts messages aside; they come back later           |
 //! | `stabilise`                            | delivers until nothing is on its way                |
 //! | `cut 1 2`, `cut 1->2`, `heal`          | from the rest; one way                              |
 //! | `slow 1`, `sync 1`                     | its writes wait; the oldest becomes durable         |
-//! | `crash 1`, `restart 1`, `wipe 1`       | a wiped server comes back with an empty disk        |
+//! | `crash 1`, `restart 1`, `wipe 1`       | comes back with an empty disk; `incarnation=N`      |
 //! | `status`, `log`, `state 1`             | of all; what 1 has applied                          |
 //! | `quietly COMMAND`                      | the same without its lines                          |
 
@@ -57,6 +57,12 @@ fn number(text: &str) -> u64 {
 
 fn node(text: &str) -> NodeId {
     NodeId(number(text))
+}
+
+/// A disk; `w7` is that of a witness.
+fn disk(text: &str) -> Incarnation {
+    text.strip_prefix('w')
+        .map_or_else(|| Incarnation(number(text)), |digits| Incarnation::witness(number(digits)))
 }
 
 /// `key=value` among `words`.
@@ -103,7 +109,11 @@ impl Stage {
     fn build(&mut self, command: &str, words: &[&str]) {
         match command {
             "cluster" => {
-                let configuration = Configuration::founding((1..=number(words[0])).map(NodeId));
+                let witness = option(words, "witness").map(node);
+                let disk_of =
+                    |id| if witness == Some(id) { Incarnation::witness(0) } else { Incarnation(0) };
+                let members = (1..=number(words[0])).map(|id| (NodeId(id), disk_of(NodeId(id))));
+                let configuration = Configuration::founding_with(members).expect("one can be");
                 let disk = |id| (id, MemoryStorage::founding(configuration.clone()));
                 self.founding = configuration.voters.iter().map(|&id| disk(id)).collect();
                 self.options = words.iter().map(|&word| word.to_owned()).collect();
@@ -116,7 +126,8 @@ impl Stage {
             }
             _ => {
                 let mut config = self.config(node(words[0]));
-                config.incarnation = Incarnation(option(words, "incarnation").map_or(0, number));
+                config.incarnation =
+                    option(words, "incarnation").map_or_else(Default::default, disk);
                 self.cluster.add(config, MemoryStorage::new());
             }
         }
@@ -125,6 +136,9 @@ impl Stage {
     fn config(&self, id: NodeId) -> Config {
         let words: Vec<&str> = self.options.iter().map(String::as_str).collect();
         let mut config = Config::new(id, 0);
+        if option(&words, "witness").map(node) == Some(id) {
+            config.incarnation = Incarnation::witness(0);
+        }
         config.pre_vote = words.contains(&"pre-vote");
         config.check_quorum = words.contains(&"check-quorum") || words.contains(&"lease");
         if words.contains(&"lease") {
@@ -192,7 +206,7 @@ impl Stage {
             }
             "crash" => self.cluster.crash(id),
             "restart" => self.cluster.start(id),
-            "wipe" => self.cluster.wipe(id),
+            "wipe" => self.cluster.wipe(id, option(words, "incarnation").map(disk)),
             _ => self.cluster.snapshot(id, option(words, "keep").map_or(0, number)),
         }
     }
@@ -285,8 +299,8 @@ fn given(words: &[&str]) -> (NodeId, Write) {
 
 fn changes(words: &[&str]) -> Vec<Change> {
     let one = |pair: &[&str]| {
-        let (id, disk) = pair[1].split_once('@').unwrap_or((pair[1], "0"));
-        let (id, disk) = (node(id), Incarnation(number(disk)));
+        let (id, of) = pair[1].split_once('@').unwrap_or((pair[1], "0"));
+        let (id, disk) = (node(id), disk(of));
         match pair[0] {
             "add-voter" => Change::AddVoter(id, disk),
             "add-learner" => Change::AddLearner(id, disk),

@@ -34,7 +34,7 @@ use harness::sim::{
     World, survive,
 };
 
-use crate::{Config, Configuration, NodeId, ReadMode, RoleName};
+use crate::{Config, Configuration, Incarnation, NodeId, ReadMode, RoleName};
 use churn::Churn;
 use client::{Client, Log};
 use export::Export;
@@ -64,6 +64,8 @@ const OPERATIONS: u32 = 25;
 pub(super) struct Plan {
     servers: u32,
     founders: u32,
+    /// So many founders, the last ones, are witnesses.
+    witnesses: u32,
     /// Writes are finished some time after they were handed out.
     is_lazy: bool,
     read_mode: ReadMode,
@@ -76,15 +78,25 @@ impl Plan {
         let mut random = SeededRandom::new(seed ^ 0x0050_4C41_4E00);
         let spares = if servers > 3 { random.below(3) } else { 0 };
         let founders = servers - u32::try_from(spares).expect("it is small");
-        Self {
-            servers,
-            founders,
-            is_lazy: random.below(2) == 0,
-            read_mode: ReadMode::Quorum,
-            churn: [None, Some(60), Some(20), Some(7)]
-                [usize::try_from(random.below(4)).expect("4")]
-            .map(Duration::from_millis),
+        let is_lazy = random.below(2) == 0;
+        let churn = [None, Some(60), Some(20), Some(7)];
+        let churn = churn[usize::try_from(random.below(4)).expect("4")].map(Duration::from_millis);
+        let witnesses = match random.below(3) {
+            0 => 1 + random.below(u64::from(founders / 2)),
+            _ => 0,
+        };
+        let witnesses = u32::try_from(witnesses).expect("it is small");
+        let read_mode = ReadMode::Quorum;
+        Self { servers, founders, witnesses, is_lazy, read_mode, churn }
+    }
+
+    /// The disk of a server that has lost `wipes` of them.
+    fn incarnation(&self, id: NodeId, wipes: u64) -> Incarnation {
+        let founders = u64::from(self.founders - self.witnesses) + 1..=u64::from(self.founders);
+        if founders.contains(&id.0) {
+            return Incarnation::witness(wipes);
         }
+        Incarnation(wipes)
     }
 
     /// Small limits, so that all of them are met.
@@ -106,7 +118,8 @@ impl Plan {
         if id.0 > u64::from(self.founders) {
             return Configuration::default();
         }
-        Configuration::founding(founders)
+        let members = founders.map(|id| (id, self.incarnation(id, 0)));
+        Configuration::founding_with(members).expect("a minority are witnesses")
     }
 }
 

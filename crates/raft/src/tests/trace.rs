@@ -12,6 +12,7 @@ pub(super) fn entry(entry: &Entry) -> String {
         Payload::Noop => "-".to_owned(),
         Payload::Command(command) => String::from_utf8_lossy(command).into_owned(),
         Payload::Configuration(it) => configuration(it),
+        Payload::Withheld => "~".to_owned(),
     };
     format!("{}:{text}", position(entry.position()))
 }
@@ -21,7 +22,9 @@ pub(super) fn entries(entries: &[Entry]) -> String {
 }
 
 pub(super) fn configuration(it: &Configuration) -> String {
-    let list = |ids: &[NodeId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let mark = |id: NodeId| if it.is_witness(id) { "w" } else { "" };
+    let name = |id: &NodeId| format!("{id}{}", mark(*id));
+    let list = |ids: &[NodeId]| ids.iter().map(name).collect::<Vec<_>>().join(",");
     let outgoing =
         if it.is_joint() { format!("&{{{}}}", list(&it.outgoing)) } else { String::new() };
     let learners =

@@ -122,6 +122,12 @@ impl Churn {
                 && is_enough
                 && wiped(configuration, &disks).is_none()
         });
+        // Beside witnesses a disk may be the only one that has what is committed.
+        let has_witnesses = disks.iter().any(|(_, disk)| disk.is_witness());
+        let is_witness = disks.iter().any(|(other, disk)| *other == id && disk.is_witness());
+        if has_witnesses && !is_witness {
+            return;
+        }
         // Every server is asked for its disk, so all must be up.
         if !is_whole || disks.len() < servers || leader == id || run.all_wipes() > 0 {
             return;

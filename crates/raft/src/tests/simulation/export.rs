@@ -99,6 +99,7 @@ const fn of_payload(payload: &Payload) -> &'static str {
         Payload::Noop => "Noop",
         Payload::Command(_) => "Command",
         Payload::Configuration(_) => "Configuration",
+        Payload::Withheld => "Withheld",
     }
 }
 

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use crate::storage::Storage;
 use crate::{
-    AppendOutcome, Body, DiskStorage, Entry, HardState, Index, Message, NodeId, Position, Raft,
-    RoleName, Term,
+    AppendOutcome, Body, DiskStorage, Entry, HardState, Index, Message, NodeId, Payload, Position,
+    Raft, RoleName, Term,
 };
 
 use super::machine::Machine;
@@ -35,6 +35,7 @@ pub(super) struct Oracle {
 impl Oracle {
     /// A server in a term has applied an entry.
     pub(super) fn applied(&mut self, (id, term): (NodeId, Term), entry: &Entry, state: &Machine) {
+        assert_ne!(entry.payload, Payload::Withheld, "server {id} applies what it does not have");
         let position = usize::try_from(entry.index.0).expect("it fits") - 1;
         if let Some((known, after, _)) = self.committed.get(position) {
             assert_eq!(known, entry, "server {id} applies another entry than others did");

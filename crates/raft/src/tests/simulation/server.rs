@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use env::clock::Timestamp;
 use env::fs::FsError;
 use env::random::{Random, SeededRandom};
@@ -303,7 +304,9 @@ impl Server {
         if applied <= raft.storage().snapshot_meta().last.index {
             return;
         }
-        let snapshot = raft.snapshot(self.machine.encode()).expect("what is applied has a term");
+        let state =
+            if self.incarnation.is_witness() { Bytes::new() } else { self.machine.encode() };
+        let snapshot = raft.snapshot(state).expect("what is applied has a term");
         let keep_after = Index(applied.0.saturating_sub(keep));
         if raft.storage_mut().compact(&snapshot, keep_after).is_err() {
             self.fail(context);
@@ -319,8 +322,12 @@ fn recover(fs: &Arc<SimFs>, id: NodeId, shared: &Shared) -> Result<Recovered, Fs
         let log = DiskLog::open(Arc::<SimFs>::clone(fs), Path::new("/raft"), LOG)?;
         let storage = match log.group(GROUP) {
             Err(DiskError::NoGroup { .. }) => match shared.wipes.borrow().get(&id) {
-                Some(&wipes) => log.create(GROUP, Incarnation(wipes), Configuration::default())?,
-                None => log.create(GROUP, Incarnation(0), shared.plan.founding(id))?,
+                Some(&wipes) => {
+                    log.create(GROUP, shared.plan.incarnation(id, wipes), Configuration::default())?
+                }
+                None => {
+                    log.create(GROUP, shared.plan.incarnation(id, 0), shared.plan.founding(id))?
+                }
             },
             other => other?,
         };
