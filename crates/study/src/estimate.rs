@@ -1,6 +1,6 @@
 //! Estimates in documents: formulas whose results are written behind them, and recomputed.
 //!
-//! ```text
+//! ~~~text
 //!   ```estimate
 //!   # a bin has a head and fourteen slots
 //!   bin      = 32 + 14 * 16                                            -> 256 B
@@ -10,7 +10,9 @@
 //!   ratio    = measured / entry in 0.9..1.2                            -> 1.03
 //!   ```
 //!   ... takes **33.6 B**<!-- = entry --> for an entry ...
-//! ```
+//! ~~~
+//!
+//! A mark of another document names that first: `<!-- = docs/hashmap/estimates.md#entry -->`.
 //!
 //! What stands behind an arrow, and what is bold before a mark, is written by `cargo study docs`
 //! and compared by `cargo study verify`: a new record, or a number changed by hand, makes the
@@ -23,9 +25,17 @@ mod unit;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use env::fs::{FsExt, OsFs};
 use serde_json::Value;
 
 use crate::figures;
+
+/// Columns of a line; one with more is broken behind its first sign.
+const COLUMNS_MAX: usize = 100;
+const BROKEN: &str = " =\n    ";
+
+/// Results stand below each other behind formulas of up to this length.
+const FORMULA_MAX: usize = 48;
 
 const OPEN: &str = "```estimate\n";
 const CLOSE: &str = "```";
@@ -33,23 +43,18 @@ const MARK: &str = "<!-- = ";
 
 /// A text with its estimates computed from the record, or what is wrong with one.
 pub(crate) fn refreshed(root: &Path, text: &str) -> Result<String, String> {
-    if !text.contains(OPEN) {
+    if !text.contains(OPEN) && !text.contains(MARK) {
         return Ok(text.to_owned());
     }
     let record = figures::record(root)?;
-    let mut sheet = Sheet { record: &record, values: BTreeMap::new() };
-    let mut pieces = text.split(OPEN);
-    let mut fresh = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let end = piece.find(CLOSE).ok_or("an estimate has no end")?;
-        let (block, rest) = piece.split_at(end);
-        fresh.extend([OPEN, &sheet.block(block)?, rest]);
-    }
+    let mut sheet = Sheet { root, record: &record, values: BTreeMap::new() };
+    let fresh = sheet.blocks(text)?;
     sheet.marks(&fresh)
 }
 
 /// The values that a document has so far, with how each is shown.
 struct Sheet<'r> {
+    root: &'r Path,
     record: &'r Value,
     values: BTreeMap<String, (f64, String)>,
 }
@@ -76,8 +81,21 @@ impl<'t> Line<'t> {
 }
 
 impl Sheet<'_> {
+    /// A text with its blocks computed.
+    fn blocks(&mut self, text: &str) -> Result<String, String> {
+        let mut pieces = text.split(OPEN);
+        let mut fresh = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let end = piece.find(CLOSE).ok_or("an estimate has no end")?;
+            let (block, rest) = piece.split_at(end);
+            fresh.extend([OPEN, &self.block(block)?, rest]);
+        }
+        Ok(fresh)
+    }
+
     fn block(&mut self, block: &str) -> Result<String, String> {
         let mut rows = Vec::new();
+        let block = block.replace(BROKEN, " = ");
         for text in block.lines() {
             if text.trim().is_empty() || text.starts_with('#') {
                 rows.push(Err(text));
@@ -88,13 +106,16 @@ impl Sheet<'_> {
             rows.push(Ok((line.name, self.compute(&line)?)));
         }
         let computed = || rows.iter().filter_map(|row| row.as_ref().ok());
-        let wide = |of: fn(&(&str, (String, String))) -> usize| computed().map(of).max();
-        let names = wide(|row| row.0.chars().count()).unwrap_or(0);
-        let formulas = wide(|row| row.1.0.chars().count()).unwrap_or(0);
+        let names = computed().map(|row| row.0.chars().count()).max().unwrap_or(0);
+        // A long formula puts its own result out of the row, and not all results off the page.
+        let lengths = computed().map(|row| row.1.0.chars().count());
+        let formulas = lengths.filter(|it| *it <= FORMULA_MAX).max().unwrap_or(0);
         let written = rows.iter().map(|row| match row {
             Err(text) => format!("{text}\n"),
             Ok((name, (formula, result))) => {
-                format!("{name:names$} = {formula:formulas$} -> {result}\n")
+                let line = format!("{name:names$} = {formula:formulas$} -> {result}\n");
+                let is_long = line.chars().count() > COLUMNS_MAX;
+                if is_long { line.replacen(" = ", BROKEN, 1) } else { line }
             }
         });
         Ok(written.collect())
@@ -147,14 +168,25 @@ impl Sheet<'_> {
         for piece in pieces {
             let (name, rest) =
                 piece.split_once(" -->").ok_or("a mark of an estimate has no end")?;
-            let shown = self.values.get(name).map(|(_, shown)| shown);
-            let shown = shown.ok_or_else(|| format!("nothing is called {name}"))?;
+            let shown = self.shown(name)?;
             let start = fresh.strip_suffix("**").and_then(|it| it.rfind("**"));
             let start = start.ok_or_else(|| format!("nothing bold stands before {name}"))?;
             fresh.truncate(start);
-            fresh.extend(["**", shown, "**", MARK, name, " -->", rest]);
+            fresh.extend(["**", &shown, "**", MARK, name, " -->", rest]);
         }
         Ok(fresh)
+    }
+
+    /// A result of this document, or, as `path#name`, of another one.
+    fn shown(&self, name: &str) -> Result<String, String> {
+        let missing = || format!("nothing is called {name}");
+        let Some((path, name)) = name.split_once('#') else {
+            return self.values.get(name).map(|(_, shown)| shown.clone()).ok_or_else(missing);
+        };
+        let other = OsFs.read_to_string(&self.root.join(path)).map_err(|it| it.to_string())?;
+        let mut sheet = Sheet { values: BTreeMap::new(), ..*self };
+        sheet.blocks(&other)?;
+        sheet.values.get(name).map(|(_, shown)| shown.clone()).ok_or_else(missing)
     }
 }
 

