@@ -114,17 +114,3 @@ pub(crate) fn take_between<A: AtomicWord>(
         }
     }
 }
-
-/// Puts `cost` ticks back into the bucket in `tat`.
-pub(crate) fn put_back<A: AtomicWord>(tat: &A, cost: A::Word) {
-    // Relaxed, here and below: see the header.
-    let mut seen = tat.load(Ordering::Relaxed);
-    loop {
-        // A TAT below the cost has passed long ago or will be zero: full, either way.
-        let less = if seen > cost { seen - cost } else { A::Word::ZERO };
-        match tat.exchange(seen, less, Ordering::Relaxed) {
-            Ok(()) => return,
-            Err(found) => seen = found,
-        }
-    }
-}

@@ -7,17 +7,19 @@
 use env::clock::{Clock, FastClock, Timestamp};
 
 use crate::decision::{Decision, Standing};
+use crate::live::{Carry, LiveBucket};
 use crate::quota::Quota;
-use crate::single::Bucket;
+use crate::sync::Mutex;
 
 /// A limiter of one bucket.
 ///
 /// All methods take `&self`; share it by reference or in an `Arc`.
 #[derive(Debug)]
 pub struct DirectLimiter<C = FastClock> {
-    bucket: Bucket,
+    bucket: LiveBucket,
     clock: C,
-    quota: Quota,
+    /// Held while it changes.
+    quota: Mutex<Quota>,
 }
 
 impl DirectLimiter<FastClock> {
@@ -30,7 +32,7 @@ impl DirectLimiter<FastClock> {
 impl<C: Clock> DirectLimiter<C> {
     /// A limiter with a full bucket on `clock`.
     pub fn with_clock(quota: Quota, clock: C) -> Self {
-        Self { bucket: Bucket::full(&quota, clock.now()), clock, quota }
+        Self { bucket: LiveBucket::full(&quota, clock.now()), clock, quota: Mutex::new(quota) }
     }
 
     /// Takes one cell, now.
@@ -94,8 +96,32 @@ impl<C: Clock> DirectLimiter<C> {
         &self.clock
     }
 
-    /// The quota that the limiter keeps.
-    pub const fn quota(&self) -> &Quota {
-        &self.quota
+    /// Keeps another quota from now on.
+    ///
+    /// Checks go on meanwhile: each is decided wholly by the old quota or wholly by the new one,
+    /// and what the bucket holds is carried over between them. Changes wait for each other.
+    ///
+    /// ```
+    /// use rate_limiter::{Carry, DirectLimiter, Quota};
+    /// use std::sync::Arc;
+    ///
+    /// # fn main() -> Result<(), rate_limiter::QuotaError> {
+    /// let limiter = Arc::new(DirectLimiter::new(Quota::per_hour(10)?));
+    /// assert!(limiter.check_n(5).is_admitted());
+    /// limiter.set_quota(Quota::per_hour(100)?, Carry::Fraction);
+    /// assert!(limiter.check_n(50).is_admitted(), "half of it was left");
+    /// assert!(!limiter.check().is_admitted());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_quota(&self, quota: Quota, carry: Carry) {
+        let mut current = self.quota.lock().expect("no holder of this lock panics");
+        self.bucket.change(self.clock.now(), &current, &quota, carry);
+        *current = quota;
+    }
+
+    /// The quota that the limiter keeps at present.
+    pub fn quota(&self) -> Quota {
+        *self.quota.lock().expect("no holder of this lock panics")
     }
 }

@@ -29,6 +29,8 @@ use std::fmt;
 use std::ops::{Add, Div, Mul, Sub};
 
 use crate::quota::Scale;
+use crate::setting::Shared;
+use crate::sync::AtomicU64;
 
 /// An unsigned number of ticks: `u64` where that suffices, `u128` elsewhere.
 pub(crate) trait Word:
@@ -46,24 +48,53 @@ pub(crate) trait Word:
     + Sync
     + fmt::Debug
 {
+    /// Where such a word is kept that may change while others read it.
+    type Shared: Shared<Self>;
+
     /// The word's largest value, which no TAT ever takes.
     const MARK: Self;
     /// A TAT that has passed at every moment.
     const ZERO: Self;
     /// One tick.
     const ONE: Self;
+
+    /// The sum; `None` where it does not fit.
+    fn checked_add(self, other: Self) -> Option<Self>;
+
+    /// The product; `None` where it does not fit.
+    fn checked_mul(self, other: Self) -> Option<Self>;
 }
 
 impl Word for u64 {
+    type Shared = AtomicU64;
+
     const MARK: Self = Self::MAX;
     const ZERO: Self = 0;
     const ONE: Self = 1;
+
+    fn checked_add(self, other: Self) -> Option<Self> {
+        self.checked_add(other)
+    }
+
+    fn checked_mul(self, other: Self) -> Option<Self> {
+        self.checked_mul(other)
+    }
 }
 
 impl Word for u128 {
+    type Shared = [AtomicU64; 2];
+
     const MARK: Self = Self::MAX;
     const ZERO: Self = 0;
     const ONE: Self = 1;
+
+    fn checked_add(self, other: Self) -> Option<Self> {
+        self.checked_add(other)
+    }
+
+    fn checked_mul(self, other: Self) -> Option<Self> {
+        self.checked_mul(other)
+    }
 }
 
 /// What one request does to a bucket.

@@ -29,8 +29,9 @@
 //! never again, [`KeyedBuilder::strangers`] keeps those out of it.
 
 mod builder;
-mod change;
 mod compact;
+mod exact;
+mod line;
 mod lines;
 mod owned;
 mod pages;
@@ -45,11 +46,11 @@ use env::clock::{Clock, FastClock, Timestamp};
 use foldhash::quality::RandomState;
 
 use crate::decision::{Decision, Denial, Standing};
+use crate::live::Carry;
 use crate::quota::Quota;
 use crate::single::settled_by_size;
-use crate::sync::{AtomicU64, AtomicU128};
+use crate::sync::{AtomicU64, AtomicU128, Mutex};
 pub use builder::{KeyedBuilder, TableError, WhenFull};
-use compact::Compact;
 pub use owned::OwnedKeyLimiter;
 use table::Table;
 
@@ -83,44 +84,44 @@ enum Outcome {
     /// The key has no bucket, and its window holds no slot for it until this moment, if nobody asks
     /// meanwhile.
     NoRoom(u64),
+    /// More cells than a full bucket holds.
+    Impossible { burst: u64 },
+}
+
+/// What became of cells that were given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refund {
+    /// They are in the bucket, as many as it has room for.
+    Returned,
+    /// The bucket is full without them, or the key has none, which is the same.
+    Full,
+    /// They are lost: only the sketch of [strangers](KeyedBuilder::strangers) knows the key, and
+    /// the table has no room for a bucket that says that its first cell is back.
+    NoRoom,
 }
 
 /// What a look at a bucket shows. Moments are nanoseconds since the table was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Level {
+    /// Cells of a full bucket.
+    burst: u64,
     /// Whole cells.
     remaining: u64,
+    /// Nanoseconds in which an empty bucket fills up.
+    fill_ns: u64,
     /// When it is full again; the moment of the look where it is.
     full_at_ns: u64,
     /// When it holds what was asked about; `None` where it does.
     ready_at_ns: Option<u64>,
 }
 
-/// A table of buckets, by the hashes of their keys. `cells` is never zero nor above the burst.
-trait Store {
-    /// Takes `cells` cells, all or none, `elapsed_ns` after the table was made.
-    fn take(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Outcome;
-
-    /// Looks whether `cells` cells are there. Takes nothing, and makes no bucket.
-    fn look(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Level;
-
-    /// Puts back `cells` cells that were taken, as far as the bucket has room for them.
-    fn give_back(&self, hash: u64, elapsed_ns: u64, cells: u64);
-
-    /// Asks for the memory of a bucket that will be taken from soon.
-    fn prefetch(&self, hash: u64);
-
-    /// What the table has been through.
-    fn stats(&self) -> KeyedStats;
-}
-
 /// The tables.
 #[derive(Debug)]
 enum AnyTable {
     /// In the narrowest words that keep the quota exactly.
-    Narrow(Table<AtomicU64>),
-    Wide(Table<AtomicU128>),
-    Compact(Compact),
+    Narrow(Table<exact::Slots<AtomicU64>>),
+    Wide(Table<exact::Slots<AtomicU128>>),
+    Compact(Table<compact::Words>),
 }
 
 /// Does the same to a table of any kind.
@@ -152,9 +153,8 @@ pub struct KeyedLimiter<C = FastClock, S = RandomState> {
     table: AnyTable,
     origin: Timestamp,
     when_full: WhenFull,
-    quota: Quota,
-    /// Nanoseconds in which an empty bucket fills up.
-    fill_ns: u64,
+    /// Held while it changes.
+    quota: Mutex<Quota>,
     clock: C,
     hasher: S,
 }
@@ -226,12 +226,11 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
     /// makes no bucket. It does not look for room: where a key has no bucket, a request may still
     /// be turned away.
     pub fn peek_at<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) -> Decision {
-        if let Some(decision) = settled_by_size(self.quota.burst(), cells) {
-            return decision;
-        }
-        match self.look(now, key, cells).ready_at_ns {
-            None => Decision::Admitted,
-            Some(ready) => self.deny(now, ready),
+        let level = self.look(now, key, cells);
+        match (settled_by_size(level.burst, cells), level.ready_at_ns) {
+            (Some(decision), _) => decision,
+            (None, None) => Decision::Admitted,
+            (None, Some(ready)) => self.deny(now, ready),
         }
     }
 
@@ -239,11 +238,11 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
     pub fn standing_at<K: Hash + ?Sized>(&self, now: Timestamp, key: &K) -> Standing {
         let level = self.look(now, key, 1);
         Standing {
-            burst: self.quota.burst(),
+            burst: level.burst,
             remaining: level.remaining,
             full_at: self.moment(level.full_at_ns),
             asked_at: now,
-            fill_ns: self.fill_ns,
+            fill_ns: level.fill_ns,
         }
     }
 
@@ -264,15 +263,42 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn refund<K: Hash + ?Sized>(&self, key: &K, cells: u64) {
-        self.refund_at(self.clock.now(), key, cells);
+    pub fn refund<K: Hash + ?Sized>(&self, key: &K, cells: u64) -> Refund {
+        self.refund_at(self.clock.now(), key, cells)
     }
 
     /// The same at `now`, a reading of this limiter's clock.
-    pub fn refund_at<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) {
+    pub fn refund_at<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) -> Refund {
         let (hash, elapsed) = (self.hasher.hash_one(key), self.elapsed_ns(now));
-        let cells = cells.min(self.quota.burst());
-        any!(&self.table, table => table.give_back(hash, elapsed, cells));
+        any!(&self.table, table => table.give_back(hash, elapsed, cells))
+    }
+
+    /// Keeps another quota from now on, for every key, while requests go on.
+    ///
+    /// Each request is decided wholly by the old quota or wholly by the new one, and what a bucket
+    /// holds is carried over between them. Returns when all buckets are carried over: it walks over
+    /// the table. New keys wait for some dozen stores, and nobody for the walk. Changes wait
+    /// for each other. Where it fails, nothing has changed.
+    ///
+    /// ```
+    /// use rate_limiter::{Carry, KeyedLimiter, Quota};
+    /// use std::sync::Arc;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = Arc::new(KeyedLimiter::new(Quota::per_hour(10)?, 1_000)?);
+    /// assert!(limiter.check_n("ada", 5).is_admitted());
+    /// limiter.set_quota(Quota::per_hour(100)?, Carry::Fraction)?;
+    /// assert!(limiter.check_n("ada", 50).is_admitted(), "half of it was left");
+    /// assert!(!limiter.check("ada").is_admitted());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_quota(&self, quota: Quota, carry: Carry) -> Result<(), TableError> {
+        let mut current = self.quota.lock().expect("no holder of this lock panics");
+        let elapsed = self.elapsed_ns(self.clock.now());
+        any!(&self.table, table => table.change(elapsed, &current, &quota, carry))?;
+        *current = quota;
+        Ok(())
     }
 
     fn look<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) -> Level {
@@ -282,8 +308,8 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
 
     #[inline(always)]
     fn check_hashed(&self, now: Timestamp, hash: u64, cells: u64) -> Decision {
-        if let Some(decision) = settled_by_size(self.quota.burst(), cells) {
-            return decision;
+        if cells == 0 {
+            return Decision::Admitted;
         }
         let elapsed = self.elapsed_ns(now);
         match any!(&self.table, table => table.take(hash, elapsed, cells)) {
@@ -293,6 +319,7 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
                 WhenFull::Admit => Decision::Admitted,
                 WhenFull::Deny => self.deny(now, first_expiry),
             },
+            Outcome::Impossible { burst } => Decision::Impossible { burst },
         }
     }
 
@@ -315,9 +342,9 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
         &self.clock
     }
 
-    /// The quota that the limiter keeps for each key.
-    pub const fn quota(&self) -> &Quota {
-        &self.quota
+    /// The quota that the limiter keeps for each key. Waits for a change that is under way.
+    pub fn quota(&self) -> Quota {
+        *self.quota.lock().expect("no holder of this lock panics")
     }
 
     /// What the table has been through.
@@ -329,7 +356,6 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
 impl<C, S> fmt::Debug for KeyedLimiter<C, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyedLimiter")
-            .field("quota", &self.quota)
             .field("table", &self.table)
             .field("when_full", &self.when_full)
             .finish_non_exhaustive()

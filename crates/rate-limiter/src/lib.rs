@@ -34,7 +34,6 @@
 //! |---------------------------------------------------|--------------------------------------------------|
 //! | [`DirectLimiter`]                                 | one bucket: GCRA, which is a token bucket        |
 //! | [`LeasedLimiter`]                                 | one bucket, asked by threads all the time        |
-//! | [`LiveLimiter`]                                   | one bucket whose quota changes                   |
 //! | [`KeyedLimiter`]                                  | a bucket for each key, in fixed memory           |
 //! | [`OwnedKeyLimiter`]                               | the same, where no two keys may share a bucket   |
 //! | [`FairLimiter`]                                   | to wait for a turn, first come, first served     |
@@ -55,8 +54,10 @@
 //! | `decision`    | admitted, denied until when, impossible                             |
 //! | `gcra`        | the algorithm as a pure function on numbers of ticks                |
 //! | `bucket`      | that function on an atomic word: the CAS loop                       |
-//! | `single`      | one bucket in the narrowest word that keeps its quota               |
-//! | `direct`      | one bucket and a clock                                              |
+//! | `single`      | one bucket in the narrowest word that keeps its quota, for ever     |
+//! | `setting`     | a quota in ticks that changes while checks run                      |
+//! | `live`        | one bucket under such a quota                                       |
+//! | `direct`      | that bucket and a clock                                             |
 //! | `keyed`       | many buckets in a table of fixed size; expired ones are overwritten |
 //! | `fair`        | a bucket that may be overdrawn, and those who wait for it           |
 //! | the others    | one limiter each, with its definition and error bound in the header |
@@ -84,6 +85,7 @@ mod queue;
 mod quota;
 mod ratio;
 pub mod redis;
+mod setting;
 mod several;
 mod single;
 mod sync;
@@ -102,9 +104,11 @@ pub use env::clock::{Clock, FastClock, ManualClock, MonotonicClock, Timestamp, T
 pub use fair::TokioTimer;
 pub use fair::{Acquire, AcquireError, FairLimiter, Timer};
 pub use jitter::Jitter;
-pub use keyed::{KeyedBuilder, KeyedLimiter, KeyedStats, OwnedKeyLimiter, TableError, WhenFull};
+pub use keyed::{
+    KeyedBuilder, KeyedLimiter, KeyedStats, OwnedKeyLimiter, Refund, TableError, WhenFull,
+};
 pub use leased::{Lease, LeaseError, LeasedLimiter};
-pub use live::{Carry, LiveLimiter};
+pub use live::Carry;
 pub use queue::LeakyQueue;
 pub use quota::{Quota, QuotaError};
 pub use several::SeveralQuotas;

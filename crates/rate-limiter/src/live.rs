@@ -12,23 +12,37 @@
 //!
 //! # How
 //!
-//! Quota and bucket lie behind a reader-writer lock. Checks read, and run side by side; only a
-//! change writes. Two words cannot be exchanged at once, and a check that saw the old rate must not
-//! write into the new bucket: a lock says so in one line. It costs a check about as much again as
-//! the bucket, which is why [`DirectLimiter`](crate::DirectLimiter) has none.
+//! The quota is a [`Setting`](crate::setting) behind a version. A check reads it and the bucket's
+//! theoretical arrival time (TAT) together and exchanges the TAT; a change exchanges the TAT once,
+//! for one that no check has seen, and publishes the new setting. Whoever comes second fails and
+//! looks again: every check falls wholly before a change or wholly after it.
+//!
+//! A bucket begins in 64 bits where they keep its quota. The first quota that needs 128 moves it to
+//! another word, where it stays:
+//!
+//! | TAT    | version | who may change the TAT                                              |
+//! |--------|---------|---------------------------------------------------------------------|
+//! | a tick | even    | a check, by exchanging it                                           |
+//! | a tick | odd     | the change; a check that read the old setting, before it            |
+//! | `MARK` | any     | nobody: the bucket is in the wide word                              |
 //!
 //! # What this module does not do
 //!
 //! A change believes the clock: if the clock has jumped back at that moment, the bucket forgets by
 //! how far.
 
-use env::clock::{Clock, FastClock, Timestamp};
+use std::sync::OnceLock;
 
-use crate::decision::{Decision, Standing};
+use env::clock::Timestamp;
+
+use crate::bucket::AtomicWord;
+use crate::decision::{Decision, Denial, Standing};
+use crate::gcra::{Step, Word, debt, step};
 use crate::quota::{Quota, Scale};
 use crate::ratio::{mul_div, mul_div_ceil};
-use crate::single::Bucket;
-use crate::sync::RwLock;
+use crate::setting::{Live, Setting};
+use crate::single::settled_by_size;
+use crate::sync::{AtomicU64, AtomicU128, Ordering};
 
 /// What becomes of the cells in a bucket when its quota changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,97 +56,218 @@ pub enum Carry {
     Full,
 }
 
-/// A limiter of one bucket whose quota may change while it is in use.
-///
-/// ```
-/// use rate_limiter::{Carry, LiveLimiter, Quota};
-///
-/// # fn main() -> Result<(), rate_limiter::QuotaError> {
-/// let limiter = LiveLimiter::new(Quota::per_hour(10)?);
-/// assert!(limiter.check_n(5).is_admitted());
-/// limiter.set_quota(Quota::per_hour(100)?, Carry::Fraction);
-/// assert!(limiter.check_n(50).is_admitted(), "half of it was left");
-/// assert!(!limiter.check().is_admitted());
-/// # Ok(())
-/// # }
-/// ```
+/// The bucket.
 #[derive(Debug)]
-pub struct LiveLimiter<C = FastClock> {
-    setting: RwLock<Setting>,
-    clock: C,
+pub(crate) enum LiveBucket {
+    /// In 64 bits, unless it has moved.
+    Narrow { cell: Cell<AtomicU64>, moved: OnceLock<Box<Cell<AtomicU128>>> },
+    /// In 128 bits from the start.
+    Wide(Cell<AtomicU128>),
+}
+
+/// A bucket in one word. The word has a cache line of its own: what all checks read stays in every
+/// processor's cache while they fight for the word.
+#[derive(Debug)]
+pub(crate) struct Cell<A: AtomicWord> {
+    tat: Lined<A>,
+    live: Live<A::Word>,
 }
 
 #[derive(Debug)]
-struct Setting {
-    quota: Quota,
-    bucket: Bucket,
+#[repr(align(64))]
+struct Lined<A>(A);
+
+/// Does the same to a bucket of either width. What it does returns `None` where the bucket moved.
+macro_rules! either {
+    ($bucket:expr, $cell:ident => $does:expr) => {
+        match $bucket {
+            LiveBucket::Narrow { cell: $cell, moved } => match $does {
+                Some(done) => done,
+                None => {
+                    let $cell = wide(moved);
+                    $does.expect("a wide bucket never moves")
+                }
+            },
+            LiveBucket::Wide($cell) => $does.expect("a wide bucket never moves"),
+        }
+    };
 }
 
-impl LiveLimiter<FastClock> {
-    /// A limiter with a full bucket on the machine's fastest sound clock.
-    pub fn new(quota: Quota) -> Self {
-        Self::with_clock(quota, FastClock::new())
+/// Where a bucket has moved to.
+#[cold]
+fn wide(moved: &OnceLock<Box<Cell<AtomicU128>>>) -> &Cell<AtomicU128> {
+    moved.get().expect("the wide word is there before the version is even again")
+}
+
+impl LiveBucket {
+    /// A full bucket at `now`.
+    pub(crate) fn full(quota: &Quota, now: Timestamp) -> Self {
+        match Scale::narrow(quota) {
+            Some(scale) => Self::Narrow { cell: Cell::new(scale, now, 0), moved: OnceLock::new() },
+            None => Self::Wide(Cell::new(Scale::wide(quota), now, 0)),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn check(&self, now: Timestamp, cells: u64) -> Decision {
+        either!(self, cell => cell.check(now, cells))
+    }
+
+    pub(crate) fn peek(&self, now: Timestamp, cells: u64) -> Decision {
+        either!(self, cell => cell.peek(now, cells))
+    }
+
+    pub(crate) fn standing(&self, now: Timestamp) -> Standing {
+        either!(self, cell => cell.standing(now))
+    }
+
+    pub(crate) fn refund(&self, cells: u64) {
+        either!(self, cell => cell.refund(cells));
+    }
+
+    /// Keeps the quota `new` instead of `old` from now on. Changes come one at a time.
+    pub(crate) fn change(&self, now: Timestamp, old: &Quota, new: &Quota, carry: Carry) {
+        let carried = |debt| carried(carry, old, new, debt);
+        let wide = |base| match Scale::wide_after(new, base) {
+            Some(scale) => (scale, base),
+            // All of 128 bits are used up. A check that meets an old TAT again slept through that.
+            None => (Scale::wide(new), 0),
+        };
+        match self {
+            Self::Narrow { cell, moved } => match moved.get() {
+                None => cell.change(
+                    now,
+                    carried,
+                    |base| Scale::narrow_after(new, base).map(|scale| (scale, base)),
+                    |debt| {
+                        let cell = Box::new(Cell::new(Scale::wide(new), now, debt));
+                        moved.set(cell).expect("a bucket moves once");
+                    },
+                ),
+                Some(cell) => cell.change(now, carried, |base| Some(wide(base)), |_| {}),
+            },
+            Self::Wide(cell) => cell.change(now, carried, |base| Some(wide(base)), |_| {}),
+        }
     }
 }
 
-impl<C: Clock> LiveLimiter<C> {
-    /// A limiter with a full bucket on `clock`.
-    pub fn with_clock(quota: Quota, clock: C) -> Self {
-        let bucket = Bucket::full(&quota, clock.now());
-        Self { setting: RwLock::new(Setting { quota, bucket }), clock }
+impl<A: AtomicWord> Cell<A> {
+    /// A bucket that misses `debt` ticks to be full at `now`.
+    fn new(scale: Scale<A::Word>, now: Timestamp, debt: A::Word) -> Self {
+        let live = Live::new(Setting::first(scale, now.as_nanos()));
+        Self { tat: Lined(A::new(debt)), live }
     }
 
-    /// Takes one cell, now.
-    pub fn check(&self) -> Decision {
-        self.check_at(self.clock.now(), 1)
+    /// The setting and the TAT under it; `None` where the bucket has moved.
+    #[inline(always)]
+    fn read(&self) -> Option<(Setting<A::Word>, A::Word)> {
+        // Acquire: pairs with the exchange in `change`, so that who sees a TAT of the new setting
+        // sees that it changed. Exchanges of checks carry that on, being exchanges.
+        let (setting, seen) = self.live.read(|| self.tat.0.load(Ordering::Acquire));
+        (seen != A::Word::MARK).then_some((setting, seen))
     }
 
-    /// Takes `cells` cells, all or none, now.
-    pub fn check_n(&self, cells: u64) -> Decision {
-        self.check_at(self.clock.now(), cells)
+    #[inline(always)]
+    fn check(&self, now: Timestamp, cells: u64) -> Option<Decision> {
+        loop {
+            let (setting, seen) = self.read()?;
+            if let Some(decision) = settled_by_size(setting.scale.burst, cells) {
+                return Some(decision);
+            }
+            let ticks = setting.ticks_at(now.as_nanos());
+            match step(&setting.scale, seen, ticks, setting.scale.cost(cells)) {
+                Step::Deny(ready) => return Some(denied(&setting, now, ready)),
+                Step::Admit(tat) => {
+                    // Relaxed: see the header of `bucket`.
+                    if self.tat.0.exchange(seen, tat, Ordering::Relaxed).is_ok() {
+                        return Some(Decision::Admitted);
+                    }
+                }
+            }
+        }
     }
 
-    /// Takes `cells` cells, all or none, at `now`, a reading of this limiter's clock.
-    pub fn check_at(&self, now: Timestamp, cells: u64) -> Decision {
-        self.read(|setting| setting.bucket.check(now, cells))
+    fn peek(&self, now: Timestamp, cells: u64) -> Option<Decision> {
+        let (setting, seen) = self.read()?;
+        if let Some(decision) = settled_by_size(setting.scale.burst, cells) {
+            return Some(decision);
+        }
+        let ticks = setting.ticks_at(now.as_nanos());
+        Some(match step(&setting.scale, seen, ticks, setting.scale.cost(cells)) {
+            Step::Admit(_) => Decision::Admitted,
+            Step::Deny(ready) => denied(&setting, now, ready),
+        })
     }
 
-    /// What a request for `cells` cells would be answered at `now`. Takes nothing.
-    pub fn peek_at(&self, now: Timestamp, cells: u64) -> Decision {
-        self.read(|setting| setting.bucket.peek(now, cells))
+    fn standing(&self, now: Timestamp) -> Option<Standing> {
+        let (setting, seen) = self.read()?;
+        let ticks = setting.ticks_at(now.as_nanos());
+        let full_at = Timestamp::from_nanos(setting.moment_ns(seen.max(ticks)));
+        Some(Standing {
+            burst: setting.scale.burst,
+            remaining: setting.scale.remaining(seen, ticks),
+            full_at: if seen > ticks { full_at } else { now },
+            asked_at: now,
+            fill_ns: setting.scale.nanos_at(setting.scale.tolerance),
+        })
     }
 
-    /// What the bucket holds at `now`.
-    pub fn standing_at(&self, now: Timestamp) -> Standing {
-        self.read(|setting| setting.bucket.standing(now))
+    fn refund(&self, cells: u64) -> Option<()> {
+        loop {
+            let (setting, seen) = self.read()?;
+            let cost = setting.scale.cost(cells.min(setting.scale.burst));
+            // A TAT below that has passed long ago or will be the first tick: full, either way.
+            let less =
+                if seen - setting.base.min(seen) > cost { seen - cost } else { setting.base };
+            // Relaxed: see the header of `bucket`.
+            if self.tat.0.exchange(seen, less, Ordering::Relaxed).is_ok() {
+                return Some(());
+            }
+        }
     }
 
-    /// Gives back `cells` cells; see [`DirectLimiter::refund`](crate::DirectLimiter::refund).
-    pub fn refund(&self, cells: u64) {
-        self.read(|setting| setting.bucket.refund(cells));
+    /// Puts into force what `fit` makes of the first tick above all that were used, and where the
+    /// new setting's ticks begin. Where it makes nothing, the bucket moves: `move_out` is told what
+    /// it misses. `carried` says what a debt becomes.
+    fn change(
+        &self,
+        now: Timestamp,
+        carried: impl Fn(u128) -> u128,
+        fit: impl Fn(A::Word) -> Option<(Scale<A::Word>, A::Word)>,
+        move_out: impl FnOnce(u128),
+    ) {
+        self.live.change(|old| {
+            let ticks = old.ticks_at(now.as_nanos());
+            // Relaxed, here and below: the version orders changes.
+            let mut seen = self.tat.0.load(Ordering::Relaxed);
+            loop {
+                let missing = carried(debt(seen, ticks).into());
+                let used = seen.max(ticks + old.scale.tolerance);
+                let next = fit(used + A::Word::ONE);
+                let tat = next.map_or(A::Word::MARK, |(_, base)| {
+                    let missing = A::Word::try_from(missing).ok();
+                    base + missing.expect("a debt is at most the tolerance, which fits")
+                });
+                // Release: who sees it sees that the version is odd.
+                if let Err(found) = self.tat.0.exchange(seen, tat, Ordering::Release) {
+                    seen = found;
+                    continue;
+                }
+                let Some((scale, base)) = next else {
+                    move_out(missing);
+                    return None;
+                };
+                return Some(Setting { scale, start_ns: now.as_nanos(), base, ..old });
+            }
+        });
     }
+}
 
-    /// Keeps another quota from now on.
-    pub fn set_quota(&self, quota: Quota, carry: Carry) {
-        let mut setting = self.setting.write().expect("no holder of this lock panics");
-        let now = self.clock.now();
-        let debt = carried(carry, &setting.quota, &quota, setting.bucket.debt(now));
-        *setting = Setting { quota, bucket: Bucket::with_debt(&quota, now, debt) };
-    }
-
-    /// The quota that is kept at present.
-    pub fn quota(&self) -> Quota {
-        self.read(|setting| setting.quota)
-    }
-
-    /// The clock that the limiter reads.
-    pub const fn clock(&self) -> &C {
-        &self.clock
-    }
-
-    fn read<R>(&self, does: impl FnOnce(&Setting) -> R) -> R {
-        does(&self.setting.read().expect("no holder of this lock panics"))
-    }
+/// The denial that ends at tick `ready`.
+#[inline]
+fn denied<W: Word>(setting: &Setting<W>, now: Timestamp, ready: W) -> Decision {
+    let retry_at = Timestamp::from_nanos(setting.moment_ns(ready));
+    Decision::Denied(Denial::new(now, retry_at))
 }
 
 /// A debt in ticks of the old quota as one in ticks of the new.
@@ -150,5 +285,7 @@ pub(crate) fn carried(carry: Carry, old: &Quota, new: &Quota, debt: u128) -> u12
     }
 }
 
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests;

@@ -28,8 +28,8 @@ pub(crate) const PERIOD_NS_MAX: u64 = 1 << 62;
 /// Largest burst that a quota may name: 2^60 cells.
 pub(crate) const BURST_MAX: u64 = 1 << 60;
 
-/// How long a clock may run before a 64-bit bucket must not be used: 2^60 ns, 36.5 years.
-const NARROW_ELAPSED_NS_MIN: u64 = 1 << 60;
+/// How long the ticks of a bucket must last at least: 2^60 ns, 36.5 years.
+const ELAPSED_NS_MIN: u64 = 1 << 60;
 
 // The default burst, as many cells as the rate names, is a legal one.
 const _: () = assert!(CELLS_MAX <= BURST_MAX);
@@ -167,7 +167,7 @@ impl Quota {
 /// A quota in ticks, in words of type `W`.
 ///
 /// Invariant: `elapsed_ns_max * ticks_per_ns + 2 * tolerance` fits in a `W`, and is below its
-/// largest value, which the keyed table uses as a mark.
+/// largest value, which is a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scale<W> {
     /// `n`: ticks in a nanosecond.
@@ -195,6 +195,21 @@ impl Scale<u128> {
             elapsed_ns_max: u64::MAX,
         }
     }
+
+    /// The same where `base` ticks have been used up before; `None` where the rest would not last
+    /// for 36.5 years.
+    pub(crate) fn wide_after(quota: &Quota, base: u128) -> Option<Self> {
+        let wide = Self::wide(quota);
+        let elapsed_ns_max = wide.elapsed_within(u128::MAX - 1, base)?;
+        Some(Self { elapsed_ns_max, ..wide })
+    }
+
+    /// Nanoseconds until the ticks come to `end`, from `base`, less what buckets reach ahead.
+    fn elapsed_within(&self, end: u128, base: u128) -> Option<u64> {
+        let room = end.checked_sub(2 * self.tolerance)?.checked_sub(base)?;
+        let elapsed = u64::try_from(room / self.ticks_per_ns).unwrap_or(u64::MAX);
+        (elapsed >= ELAPSED_NS_MIN).then_some(elapsed)
+    }
 }
 
 impl Scale<u64> {
@@ -203,13 +218,14 @@ impl Scale<u64> {
     /// Every rate whose interval is a multiple of 1/15 ns or coarser fits, together with a burst
     /// worth some decades: all the usual ones.
     pub(crate) fn narrow(quota: &Quota) -> Option<Self> {
+        Self::narrow_after(quota, 0)
+    }
+
+    /// The same where `base` ticks have been used up before.
+    pub(crate) fn narrow_after(quota: &Quota, base: u64) -> Option<Self> {
         let wide = Scale::wide(quota);
         // One below the maximum, which is a mark.
-        let room = u128::from(u64::MAX - 1).checked_sub(2 * wide.tolerance)?;
-        let elapsed_ns_max = u64::try_from(room / wide.ticks_per_ns).unwrap_or(u64::MAX);
-        if elapsed_ns_max < NARROW_ELAPSED_NS_MIN {
-            return None;
-        }
+        let elapsed_ns_max = wide.elapsed_within(u128::from(u64::MAX - 1), base.into())?;
         Some(Self {
             ticks_per_ns: u64::try_from(wide.ticks_per_ns).ok()?,
             ticks_per_cell: u64::try_from(wide.ticks_per_cell).ok()?,

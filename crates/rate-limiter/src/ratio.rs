@@ -3,7 +3,7 @@
 /// `floor(a * b / c)`, or the largest number where the result has more than 128 bits.
 ///
 /// Panics when `c` is zero. Schoolbook: the product in two words, then one bit of the quotient at
-/// a time. For changes of a quota, not for checks.
+/// a time where it has two. For changes of a quota, not for checks.
 pub(crate) fn mul_div(a: u128, b: u128, c: u128) -> u128 {
     divide(product(a, b), c).0
 }
@@ -29,6 +29,9 @@ fn product(a: u128, b: u128) -> (u128, u128) {
 /// Quotient and remainder of a number of two words.
 fn divide((high, low): (u128, u128), divisor: u128) -> (u128, u128) {
     assert!(divisor > 0, "nothing can be divided by zero");
+    if high == 0 {
+        return (low / divisor, low % divisor);
+    }
     if high >= divisor {
         return (u128::MAX, 0);
     }

@@ -1,12 +1,12 @@
-//! One bucket, in the narrowest word that keeps its quota exactly.
+//! One bucket whose quota never changes, in the narrowest word that keeps it exactly.
 
 use std::time::Duration;
 
 use env::clock::Timestamp;
 
-use crate::bucket::{AtomicWord, put_back, take, take_between};
+use crate::bucket::{AtomicWord, take, take_between};
 use crate::decision::{Decision, Denial, Standing};
-use crate::gcra::{Step, Word, debt, step};
+use crate::gcra::Word;
 use crate::quota::{Quota, Scale};
 use crate::sync::{AtomicU64, AtomicU128, Ordering};
 
@@ -83,18 +83,6 @@ impl Bucket {
         either!(self, cell => cell.check(now, cells))
     }
 
-    pub(crate) fn peek(&self, now: Timestamp, cells: u64) -> Decision {
-        either!(self, cell => cell.peek(now, cells))
-    }
-
-    pub(crate) fn standing(&self, now: Timestamp) -> Standing {
-        either!(self, cell => cell.standing(now))
-    }
-
-    pub(crate) fn refund(&self, cells: u64) {
-        either!(self, cell => put_back(&cell.tat, cell.scale.cost(cells.min(cell.scale.burst))));
-    }
-
     /// Takes cells at `now` as [`take_between`] does, or says when `min` of them will be there.
     pub(crate) fn take_between(&self, now: Timestamp, min: u64, max: u64) -> Result<u64, Denial> {
         either!(self, cell => {
@@ -107,11 +95,6 @@ impl Bucket {
     /// when they leave a queue that is served at the quota's rate.
     pub(crate) fn queue(&self, now: Timestamp, cells: u64) -> Result<Timestamp, Decision> {
         either!(self, cell => cell.queue(now, cells))
-    }
-
-    /// Ticks that the bucket misses to be full at `now`.
-    pub(crate) fn debt(&self, now: Timestamp) -> u128 {
-        either!(self, cell => cell.debt(now))
     }
 
     /// Takes `cells` cells, whether they are there or not, if they will be within `patience` of
@@ -157,23 +140,6 @@ impl<A: AtomicWord> Cell<A, A::Word> {
         }
     }
 
-    fn peek(&self, now: Timestamp, cells: u64) -> Decision {
-        if let Some(decision) = settled_by_size(self.scale.burst, cells) {
-            return decision;
-        }
-        // Relaxed: see the header of `bucket`.
-        let tat = self.tat.load(Ordering::Relaxed);
-        match step(&self.scale, tat, self.ticks_at(now), self.scale.cost(cells)) {
-            Step::Admit(_) => Decision::Admitted,
-            Step::Deny(ready) => Decision::Denied(denial(&self.scale, self.origin, now, ready)),
-        }
-    }
-
-    fn standing(&self, now: Timestamp) -> Standing {
-        // Relaxed: see the header of `bucket`.
-        standing(&self.scale, self.origin, now, self.tat.load(Ordering::Relaxed))
-    }
-
     fn queue(&self, now: Timestamp, cells: u64) -> Result<Timestamp, Decision> {
         match settled_by_size(self.scale.burst, cells) {
             Some(Decision::Admitted) => return Ok(now),
@@ -185,11 +151,6 @@ impl<A: AtomicWord> Cell<A, A::Word> {
             Ok(tat) => Ok(moment(&self.scale, self.origin, tat - cost).max(now)),
             Err(ready) => Err(Decision::Denied(denial(&self.scale, self.origin, now, ready))),
         }
-    }
-
-    fn debt(&self, now: Timestamp) -> u128 {
-        // Relaxed: see the header of `bucket`.
-        debt(self.tat.load(Ordering::Relaxed), self.ticks_at(now)).into()
     }
 
     fn reserve(&self, now: Timestamp, cells: u64, patience: Duration) -> Reserved {

@@ -7,14 +7,14 @@
 pub(crate) use std::{
     hint,
     sync::{
-        Arc, Mutex, MutexGuard, RwLock,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 #[cfg(any(loom, shuttle))]
 pub(crate) use harness::sync::{
-    Arc, Mutex, MutexGuard, RwLock,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
     hint,
 };

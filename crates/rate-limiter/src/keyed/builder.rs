@@ -5,11 +5,11 @@ use std::hash::BuildHasher;
 use env::clock::{Clock, FastClock};
 use foldhash::quality::RandomState;
 
-use super::compact::Compact;
 use super::strangers::Strangers;
 use super::table::{Filling, Table};
 use super::{AnyTable, KeyedLimiter, any};
 use crate::quota::{Quota, Scale};
+use crate::sync::Mutex;
 
 /// What becomes of a new key for which the table has no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,14 +47,18 @@ pub enum TableError {
          limiter without `compact`"
     )]
     NotCompact,
-    /// A sketch of strangers stands before the table whose quota was to change.
-    #[error("a limiter that keeps strangers out cannot change its quota; make a new one")]
-    Strangers,
+    /// The quota that a limiter was to change to outgrows the words of its table.
+    #[error(
+        "the quota's interval is a fraction of a nanosecond that 64 bits do not keep for decades; \
+         make the limiter with `any_quota`"
+    )]
+    TooFine,
 }
 
 /// How a table is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
+    /// In words of 64 bits where they keep the quota.
     Exact(Filling),
     Compact,
 }
@@ -65,6 +69,7 @@ pub struct KeyedBuilder<C = FastClock, S = RandomState> {
     quota: Quota,
     keys: usize,
     layout: Layout,
+    any_quota: bool,
     strangers: usize,
     when_full: WhenFull,
     clock: C,
@@ -86,6 +91,7 @@ impl KeyedLimiter<FastClock, RandomState> {
             quota,
             keys,
             layout: Layout::Exact(Filling::Half),
+            any_quota: false,
             strangers: 0,
             when_full: WhenFull::default(),
             clock: FastClock::new(),
@@ -126,6 +132,16 @@ impl<C: Clock, S: BuildHasher> KeyedBuilder<C, S> {
         Self { layout: Layout::Compact, ..self }
     }
 
+    /// Keeps exact buckets in words of 128 bits, whatever the quota: 24 bytes a slot instead of 16.
+    ///
+    /// For a limiter whose quota [changes](KeyedLimiter::set_quota) to one that 64 bits do not
+    /// keep: one whose interval is not a multiple of a fifteenth of a nanosecond or coarser, as 17
+    /// a second. No effect on a [`compact`](Self::compact) table, which keeps those.
+    #[must_use]
+    pub fn any_quota(self) -> Self {
+        Self { any_quota: true, ..self }
+    }
+
     /// Keeps keys that come once out of the table: a key gets a slot when it comes for the second
     /// time. Before, a sketch of three and a half bytes for each of `count` strangers remembers it.
     ///
@@ -156,37 +172,33 @@ impl<C: Clock, S: BuildHasher> KeyedBuilder<C, S> {
 
     /// Reads another clock.
     pub fn clock<D: Clock>(self, clock: D) -> KeyedBuilder<D, S> {
-        let Self { quota, keys, layout, strangers, when_full, clock: _, hasher } = self;
-        KeyedBuilder { quota, keys, layout, strangers, when_full, clock, hasher }
+        let Self { quota, keys, layout, any_quota, strangers, when_full, clock: _, hasher } = self;
+        KeyedBuilder { quota, keys, layout, any_quota, strangers, when_full, clock, hasher }
     }
 
     /// Hashes keys another way. The hasher should be seeded, or whoever chooses the keys can make
     /// them collide.
     pub fn hasher<T: BuildHasher>(self, hasher: T) -> KeyedBuilder<C, T> {
-        let Self { quota, keys, layout, strangers, when_full, clock, hasher: _ } = self;
-        KeyedBuilder { quota, keys, layout, strangers, when_full, clock, hasher }
+        let Self { quota, keys, layout, any_quota, strangers, when_full, clock, hasher: _ } = self;
+        KeyedBuilder { quota, keys, layout, any_quota, strangers, when_full, clock, hasher }
     }
 
     /// Allocates the table.
     pub fn build(self) -> Result<KeyedLimiter<C, S>, TableError> {
-        let Self { quota, keys, layout, strangers, when_full, clock, hasher } = self;
-        let wide = Scale::wide(&quota);
-        let sketch = || {
-            // A cell comes back in this time, rounded up.
-            let interval_ns = wide.nanos_at(wide.ticks_per_cell);
-            (strangers > 0).then(|| Strangers::new(strangers, interval_ns)).transpose()
-        };
-        let mut table = match (layout, Scale::narrow(&quota)) {
-            (Layout::Compact, _) => AnyTable::Compact(Compact::new(&quota, keys)?),
-            (Layout::Exact(filling), Some(narrow)) => {
-                AnyTable::Narrow(Table::new(narrow, keys, filling)?)
+        let Self { quota, keys, layout, any_quota, strangers, when_full, clock, hasher } = self;
+        let sketch = (strangers > 0).then(|| Strangers::new(strangers, &quota)).transpose()?;
+        let is_narrow = !any_quota && Scale::narrow(&quota).is_some();
+        let mut table = match layout {
+            Layout::Compact => AnyTable::Compact(Table::new(&quota, keys, Filling::Dense)?),
+            Layout::Exact(filling) if is_narrow => {
+                AnyTable::Narrow(Table::new(&quota, keys, filling)?)
             }
-            (Layout::Exact(filling), None) => AnyTable::Wide(Table::new(wide, keys, filling)?),
+            Layout::Exact(filling) => AnyTable::Wide(Table::new(&quota, keys, filling)?),
         };
-        if let Some(sketch) = sketch()? {
+        if let Some(sketch) = sketch {
             any!(&mut table, table => table.keep_out(sketch));
         }
-        let (origin, fill_ns) = (clock.now(), wide.nanos_at(wide.tolerance));
-        Ok(KeyedLimiter { table, origin, when_full, quota, fill_ns, clock, hasher })
+        let (origin, quota) = (clock.now(), Mutex::new(quota));
+        Ok(KeyedLimiter { table, origin, when_full, quota, clock, hasher })
     }
 }

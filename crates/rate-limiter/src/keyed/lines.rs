@@ -1,25 +1,22 @@
 //! The memory of a table: lines that a hash leads to, locks for those who insert, and counts.
 //!
 //! A key's hash names its *home* line; its slot is in the home line or one of the next
-//! `WINDOW - 1`, which begin anew at the end of the table. What a line holds is the table's
-//! business.
+//! `WINDOW - 1`, which begin anew at the end of the table. What a line holds is not the business of
+//! this module.
 //!
 //! All memory is taken, and touched, when the table is made. Two lines of one table seldom lie in
 //! one page, so that a large table of small pages costs a walk through the page tables with each
 //! check; it asks for huge pages.
 
+use super::line::Line;
 use super::strangers::{Known, Strangers};
 use super::{KeyedStats, TableError, pages, prefetch};
+use crate::live::Carry;
+use crate::quota::Quota;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// Locks that insertions are spread over.
 const LOCKS: usize = 64;
-
-/// The slots of a line that answer to a search, a bit each.
-pub(super) struct Seen {
-    pub(super) equal: u32,
-    pub(super) never_used: u32,
-}
 
 /// What becomes of a key without a slot.
 pub(super) enum Met {
@@ -29,9 +26,9 @@ pub(super) enum Met {
     Begins { took_at_ns: Option<u64> },
 }
 
-/// Lines of type `L`, each key's within `WINDOW` of its home.
-pub(super) struct Lines<L, const WINDOW: usize> {
-    /// Invariant: at least `WINDOW` lines, so that a window never meets itself.
+/// Lines of kind `L`, each key's within `L::WINDOW` of its home.
+pub(super) struct Lines<L> {
+    /// Invariant: at least `L::WINDOW` lines, so that a window never meets itself.
     lines: Box<[L]>,
     locks: Box<[Mutex<()>]>,
     strangers: Option<Strangers>,
@@ -40,18 +37,14 @@ pub(super) struct Lines<L, const WINDOW: usize> {
     turned_away: AtomicU64,
 }
 
-impl<L, const WINDOW: usize> Lines<L, WINDOW> {
+impl<L: Line> Lines<L> {
     /// `count` lines for `keys` keys; `None` where there is no such number.
-    pub(super) fn new(
-        keys: usize,
-        count: Option<usize>,
-        line: impl FnMut() -> L,
-    ) -> Result<Self, TableError> {
+    pub(super) fn new(keys: usize, count: Option<usize>) -> Result<Self, TableError> {
         if keys == 0 {
             return Err(TableError::Zero);
         }
         let too_large = TableError::TooLarge { keys };
-        let count = count.ok_or(too_large)?.max(WINDOW);
+        let count = count.ok_or(too_large)?.max(L::WINDOW);
         let bytes = count.checked_mul(size_of::<L>()).ok_or(too_large)?;
         if isize::try_from(bytes).is_err() {
             return Err(too_large);
@@ -59,7 +52,7 @@ impl<L, const WINDOW: usize> Lines<L, WINDOW> {
         let mut lines = Vec::new();
         lines.try_reserve_exact(count).map_err(|_| TableError::OutOfMemory { keys, bytes })?;
         pages::ask_for_huge(lines.spare_capacity_mut());
-        lines.resize_with(count, line);
+        lines.resize_with(count, L::empty);
         Ok(Self {
             lines: lines.into_boxed_slice(),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
@@ -70,29 +63,9 @@ impl<L, const WINDOW: usize> Lines<L, WINDOW> {
         })
     }
 
-    /// As many lines that are made by `line`, and the same counts.
-    pub(super) fn anew<M>(&self, line: impl FnMut() -> M) -> Result<Lines<M, WINDOW>, TableError> {
-        let lines = Lines::new(self.lines.len(), Some(self.lines.len()), line)?;
-        let counts = [
-            (&self.inserted, &lines.inserted),
-            (&self.overwritten, &lines.overwritten),
-            (&self.turned_away, &lines.turned_away),
-        ];
-        for (old, new) in counts {
-            // Relaxed, both: counts, each for itself.
-            new.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-        Ok(lines)
-    }
-
     /// All lines, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &L> {
         self.lines.iter()
-    }
-
-    /// Whether keys that come once are kept out.
-    pub(super) fn has_strangers(&self) -> bool {
-        self.strangers.is_some()
     }
 
     /// Keeps keys that come once out of the lines from now on.
@@ -134,7 +107,7 @@ impl<L, const WINDOW: usize> Lines<L, WINDOW> {
     /// The lines of a window, in order.
     #[inline(always)]
     pub(super) fn window(&self, home: usize) -> impl Iterator<Item = &L> {
-        (home..home + WINDOW).map(|index| {
+        (home..home + L::WINDOW).map(|index| {
             let index = if index < self.lines.len() { index } else { index - self.lines.len() };
             &self.lines[index]
         })
@@ -151,6 +124,18 @@ impl<L, const WINDOW: usize> Lines<L, WINDOW> {
         self.locks[home % LOCKS].lock().expect("no holder of this lock panics")
     }
 
+    /// Keeps out all who insert.
+    pub(super) fn lock_all(&self) -> Vec<MutexGuard<'_, ()>> {
+        self.locks.iter().map(|it| it.lock().expect("no holder of this lock panics")).collect()
+    }
+
+    /// Makes the sketch one for `quota`, from `elapsed_ns` on. The caller keeps out all who insert.
+    pub(super) fn change_strangers(&self, quota: &Quota, elapsed_ns: u64, carry: Carry) {
+        if let Some(strangers) = &self.strangers {
+            strangers.change(quota, elapsed_ns, carry);
+        }
+    }
+
     /// Counts a key that took a slot.
     pub(super) fn count_inserted(&self, overwrote: bool) {
         // Relaxed, here and below: counts, each for itself.
@@ -163,10 +148,10 @@ impl<L, const WINDOW: usize> Lines<L, WINDOW> {
         self.turned_away.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What the table has been through; a line has `slots` slots.
-    pub(super) fn stats(&self, slots: usize) -> KeyedStats {
+    /// What the table has been through.
+    pub(super) fn stats(&self) -> KeyedStats {
         KeyedStats {
-            slots: self.lines.len() * slots,
+            slots: self.lines.len() * L::SLOTS,
             bytes: size_of_val(&*self.lines) + self.strangers.as_ref().map_or(0, Strangers::bytes),
             inserted: self.inserted.load(Ordering::Relaxed),
             overwritten: self.overwritten.load(Ordering::Relaxed),
@@ -176,7 +161,7 @@ impl<L, const WINDOW: usize> Lines<L, WINDOW> {
     }
 }
 
-impl<L, const WINDOW: usize> std::fmt::Debug for Lines<L, WINDOW> {
+impl<L> std::fmt::Debug for Lines<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lines").field("lines", &self.lines.len()).finish_non_exhaustive()
     }

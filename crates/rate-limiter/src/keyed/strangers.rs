@@ -38,13 +38,21 @@
 //!    strangers come in an interval as the sketch was made for. Its bucket then begins with one to
 //!    two cells less than full: with a burst of one it is denied, for two intervals at most. Of
 //!    a flood twice as large it is about 30 %, and in the end every key gets a slot, as without.
-//! 4. What is given back of a first cell is lost.
+//! 4. What is given back of a first cell makes a slot that says so; where there is no room for
+//!    it, [`Refund::NoRoom`](super::Refund::NoRoom) is the answer.
+//!
+//! # When the quota changes
+//!
+//! A generation is as long as the new interval from then on. All bits are taken for bits of the
+//! first of them: who owed a cell owes one, until that generation's end.
 //!
 //! # What this module does not do
 //!
 //! It remembers requests of one cell only; larger ones get a slot at once.
 
 use super::TableError;
+use crate::live::Carry;
+use crate::quota::{Quota, Scale};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Words of a generation in a block.
@@ -70,7 +78,10 @@ pub(super) struct Strangers {
     blocks: Box<[Block]>,
     locks: Box<[Mutex<()>]>,
     /// Nanoseconds of a generation: those of a cell, rounded up.
-    interval_ns: u64,
+    interval_ns: AtomicU64,
+    /// The first generation of that length, one ahead, and when it began.
+    first: AtomicU64,
+    start_ns: AtomicU64,
     /// Keys that were let pass without a slot.
     passed: AtomicU64,
 }
@@ -99,8 +110,8 @@ pub(super) enum Known {
 type Mask = [u64; WORDS];
 
 impl Strangers {
-    /// A sketch for `count` strangers in each interval.
-    pub(super) fn new(count: usize, interval_ns: u64) -> Result<Self, TableError> {
+    /// A sketch for `count` strangers in each interval of `quota`.
+    pub(super) fn new(count: usize, quota: &Quota) -> Result<Self, TableError> {
         let (blocks, bytes) = (count.div_ceil(STRANGERS).max(1), size_of::<Block>());
         let bytes = blocks.checked_mul(bytes).ok_or(TableError::TooLarge { keys: count })?;
         let mut memory = Vec::new();
@@ -110,7 +121,9 @@ impl Strangers {
         Ok(Self {
             blocks: memory.into_boxed_slice(),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
-            interval_ns: interval_ns.max(1),
+            interval_ns: AtomicU64::new(interval_ns(quota)),
+            first: AtomicU64::new(NEVER + 1),
+            start_ns: AtomicU64::new(0),
             passed: AtomicU64::new(0),
         })
     }
@@ -148,9 +161,33 @@ impl Strangers {
         self.passed.load(Ordering::Relaxed)
     }
 
+    /// Makes generations as long as an interval of `quota` from `elapsed_ns` on.
+    ///
+    /// The caller keeps out all who meet somebody. Who looks meanwhile may be told either.
+    pub(super) fn change(&self, quota: &Quota, elapsed_ns: u64, carry: Carry) {
+        let latest = self.blocks.iter().map(|it| it.generation.load(Ordering::Relaxed)).max();
+        let first = self.generation(elapsed_ns).max(latest.unwrap_or(NEVER)).saturating_add(1);
+        for block in &self.blocks {
+            block.begin(first, carry == Carry::Full || !block.is_recent(first));
+        }
+        // Relaxed, all, and in `generation`: the locks of those who meet somebody order them.
+        self.interval_ns.store(interval_ns(quota), Ordering::Relaxed);
+        self.first.store(first, Ordering::Relaxed);
+        self.start_ns.store(elapsed_ns, Ordering::Relaxed);
+    }
+
     /// The number of the present generation, one ahead.
     fn generation(&self, elapsed_ns: u64) -> u64 {
-        (elapsed_ns / self.interval_ns).saturating_add(1)
+        let since = elapsed_ns.saturating_sub(self.start_ns.load(Ordering::Relaxed));
+        let passed = since / self.interval_ns.load(Ordering::Relaxed);
+        self.first.load(Ordering::Relaxed).saturating_add(passed)
+    }
+
+    /// When a generation ends.
+    fn end_ns(&self, generation: u64) -> u64 {
+        let passed = (generation + 1).saturating_sub(self.first.load(Ordering::Relaxed));
+        let since = passed.saturating_mul(self.interval_ns.load(Ordering::Relaxed));
+        self.start_ns.load(Ordering::Relaxed).saturating_add(since)
     }
 
     /// The middle bits of the hash decide: the table's lines follow from the high ones, the slots
@@ -176,8 +213,7 @@ impl Strangers {
         } else {
             return Known::Stranger;
         };
-        // A number is one ahead, so that this is where the generation ends.
-        Known::TookAt(latest.saturating_mul(self.interval_ns))
+        Known::TookAt(self.end_ns(latest))
     }
 }
 
@@ -201,11 +237,34 @@ impl Block {
         self.generation.store(now, Ordering::Relaxed);
     }
 
+    /// Whether a bit may be of a key that took a cell within the last two generations before
+    /// `first`.
+    fn is_recent(&self, first: u64) -> bool {
+        let kept = self.generation.load(Ordering::Relaxed);
+        kept != NEVER && kept.saturating_add(2) >= first
+    }
+
+    /// Makes `first` the present generation, of all bits or of none.
+    fn begin(&self, first: u64, forgets: bool) {
+        for (present, before) in self.present.iter().zip(&self.before) {
+            let bits = present.load(Ordering::Relaxed) | before.load(Ordering::Relaxed);
+            present.store(if forgets { 0 } else { bits }, Ordering::Relaxed);
+            before.store(0, Ordering::Relaxed);
+        }
+        self.generation.store(first, Ordering::Relaxed);
+    }
+
     fn mark(&self, mask: Mask) {
         for (word, bits) in self.present.iter().zip(mask) {
             word.store(word.load(Ordering::Relaxed) | bits, Ordering::Relaxed);
         }
     }
+}
+
+/// The nanoseconds in which a cell comes back, rounded up.
+fn interval_ns(quota: &Quota) -> u64 {
+    let wide = Scale::wide(quota);
+    wide.nanos_at(wide.ticks_per_cell).max(1)
 }
 
 /// The bits of the key with this hash, from a hash of it.

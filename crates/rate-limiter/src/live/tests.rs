@@ -3,8 +3,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Carry, LiveLimiter};
-use crate::{Clock, Decision, ManualClock, Quota};
+use crate::{Carry, Clock, Decision, DirectLimiter, ManualClock, Quota};
 
 /// The bucket as a fraction: `debt / unit` nanoseconds of refilling are missing, where the unit is
 /// the product of everything that was ever divided by.
@@ -83,7 +82,7 @@ fn quota((cells, period, burst): (u64, u64, u64)) -> Quota {
 proptest! {
     #[test]
     fn changes_carry_exactly_what_they_say(first in parts(), steps in steps()) {
-        let limiter = LiveLimiter::with_clock(quota(first), ManualClock::default());
+        let limiter = DirectLimiter::with_clock(quota(first), ManualClock::default());
         let (cells, period, burst) = first;
         let wide = |n: u64| u128::from(n);
         let mut oracle =
@@ -125,7 +124,7 @@ proptest! {
 /// governor cannot change a quota; who replaces the limiter gives every client a full bucket.
 #[test]
 fn like_replacing_a_limiter_to_change_its_quota() {
-    let limiter = LiveLimiter::with_clock(Quota::per_hour(10).unwrap(), ManualClock::default());
+    let limiter = DirectLimiter::with_clock(Quota::per_hour(10).unwrap(), ManualClock::default());
     assert!(limiter.check_n(10).is_admitted());
     for _ in 0..100 {
         limiter.set_quota(Quota::per_hour(11).unwrap(), Carry::Fraction);
@@ -138,7 +137,7 @@ fn like_replacing_a_limiter_to_change_its_quota() {
 fn the_largest_quotas_can_be_exchanged() {
     let largest = Quota::new((1 << 60) - 1, Duration::from_nanos((1 << 62) - 1)).unwrap();
     let odd = Quota::per_second(999_999_937).unwrap().with_burst(1 << 60).unwrap();
-    let limiter = LiveLimiter::with_clock(largest, ManualClock::default());
+    let limiter = DirectLimiter::with_clock(largest, ManualClock::default());
     assert!(limiter.check_n(1 << 59).is_admitted());
     for quota in [odd, largest, odd, largest] {
         limiter.set_quota(quota, Carry::Fraction);
@@ -151,7 +150,7 @@ fn the_largest_quotas_can_be_exchanged() {
 #[test]
 fn threads_may_check_while_the_quota_changes() {
     let quota = Quota::per_hour(1_000).unwrap();
-    let limiter = LiveLimiter::with_clock(quota, ManualClock::default());
+    let limiter = DirectLimiter::with_clock(quota, ManualClock::default());
     let admitted: usize = std::thread::scope(|scope| {
         let count = || {
             let admitted = |_: &i32| matches!(limiter.check(), Decision::Admitted);
@@ -164,4 +163,33 @@ fn threads_may_check_while_the_quota_changes() {
         workers.into_iter().map(|worker| worker.join().unwrap()).sum()
     });
     assert_eq!(admitted, 1_000, "a check was lost in a change");
+}
+
+/// 10 a second and 17 a second have no common word: the bucket moves once and stays.
+#[test]
+fn a_bucket_moves_to_wider_words_and_keeps_its_cells() {
+    let per_second = |cells| Quota::per_second(cells).unwrap();
+    let limiter = DirectLimiter::with_clock(per_second(10), ManualClock::default());
+    assert!(limiter.check_n(5).is_admitted());
+    for cells in [17, 10, 999_999_937, 10] {
+        limiter.set_quota(per_second(cells), Carry::Fraction);
+        let standing = limiter.standing_at(limiter.clock().now());
+        assert!(standing.remaining().abs_diff(cells / 2) <= 1, "{cells} a second: {standing:?}");
+        limiter.refund(1);
+        assert!(limiter.check().is_admitted());
+    }
+}
+
+/// Ticks are used up by changes; what 64 bits cannot bear any more goes to 128.
+#[test]
+fn ticks_that_are_used_up_go_on_in_wider_words() {
+    let long = Quota::new(1, Duration::from_hours(24 * 365 * 100)).unwrap();
+    let limiter = DirectLimiter::with_clock(long, ManualClock::default());
+    assert!(limiter.check().is_admitted());
+    for _ in 0..100 {
+        limiter.set_quota(long, Carry::Fraction);
+        assert!(!limiter.check().is_admitted(), "an empty bucket stays empty");
+    }
+    limiter.clock().advance(long.period());
+    assert!(limiter.check().is_admitted());
 }

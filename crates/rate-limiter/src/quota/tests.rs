@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{BURST_MAX, CELLS_MAX, NARROW_ELAPSED_NS_MIN, PERIOD_NS_MAX, Quota, QuotaError, Scale};
+use super::{BURST_MAX, CELLS_MAX, ELAPSED_NS_MIN, PERIOD_NS_MAX, Quota, QuotaError, Scale};
 
 #[test]
 fn bad_quotas_are_refused_with_their_reason() {
@@ -77,7 +77,7 @@ proptest! {
         prop_assert_eq!(u128::from(narrow.ticks_per_cell), wide.ticks_per_cell);
         prop_assert_eq!(u128::from(narrow.ticks_per_ns), wide.ticks_per_ns);
         prop_assert_eq!(u128::from(narrow.tolerance), wide.tolerance);
-        prop_assert!(narrow.elapsed_ns_max >= NARROW_ELAPSED_NS_MIN);
+        prop_assert!(narrow.elapsed_ns_max >= ELAPSED_NS_MIN);
         let sum = u128::from(narrow.elapsed_ns_max) * wide.ticks_per_ns + 2 * wide.tolerance;
         prop_assert!(sum < u128::from(u64::MAX));
     }

@@ -3,17 +3,23 @@
 use harness::check::schedule::explore;
 use harness::sync::{Arc, thread};
 
-use super::Compact;
+use super::Words;
+use crate::keyed::Outcome;
 use crate::keyed::strangers::Strangers;
-use crate::keyed::{Outcome, Store};
+use crate::keyed::table::{Filling, Table};
 use crate::quota::Quota;
 
 /// One cell a second, one at once.
 const SECOND: u64 = 1_000_000_000;
 
+type Compact = Table<Words>;
+
+fn quota() -> Quota {
+    Quota::per_second(1).expect("the quota is legal")
+}
+
 fn table() -> Compact {
-    let quota = Quota::per_second(1).expect("the quota is legal");
-    Compact::new(&quota, 1).expect("a small table")
+    Compact::new(&quota(), 1, Filling::Dense).expect("a small table")
 }
 
 /// Runs `here` and `there` on two threads that share `table`, and returns what both said.
@@ -69,7 +75,7 @@ fn a_cell_comes_back_once() {
 fn a_stranger_passes_once() {
     explore("schedules::a_stranger_passes_once", || {
         let mut table = table();
-        table.keep_out(Strangers::new(1, SECOND).expect("a small sketch"));
+        table.keep_out(Strangers::new(1, &quota()).expect("a small sketch"));
         let (here, there) = together(table, ask(7, 0), ask(7, 0));
         assert!(here ^ there, "the first cell was given never or twice: {here} {there}");
     });

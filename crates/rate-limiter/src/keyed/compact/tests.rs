@@ -6,7 +6,7 @@ use harness::rng::SplitMix64;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::Parts;
+use super::{TAT_BITS, parts};
 use crate::{Clock, Decision, KeyedLimiter, ManualClock, Quota, TableError, Timestamp};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,9 +28,9 @@ proptest! {
     ) {
         let quota = Quota::new(cells, SECOND).unwrap().with_burst(burst.into()).unwrap();
         let limiter = limiter(quota, 100);
-        let parts = Parts::new(&quota).unwrap();
-        prop_assert!(parts.bits >= 18);
-        let early = Duration::from_nanos(parts.nanos(2));
+        let scale = parts::scale(&quota).unwrap();
+        prop_assert!(scale.ticks_per_cell >= 1 << 18);
+        let early = Duration::from_nanos(parts::nanos(&scale, 2));
         let spec = LimiterSpec { cells, period: SECOND, burst };
         let mut bucket = ExactBucket::new(&spec);
         for (step, cost) in requests {
@@ -103,7 +103,7 @@ fn a_clock_that_jumps_back_only_denies() {
 fn a_bucket_that_rests_for_ages_denies_for_one_burst_at_most() {
     let quota = Quota::per_second(1_000_000).unwrap();
     let limiter = limiter(quota, 100);
-    let wrap = Duration::from_nanos(Parts::new(&quota).unwrap().nanos(1 << 40));
+    let wrap = Duration::from_nanos(parts::nanos(&parts::scale(&quota).unwrap(), 1 << TAT_BITS));
     assert!(limiter.check_at(limiter.clock().now(), "key", 1_000).is_admitted());
     for _ in 0..1_000 {
         limiter.clock().advance(wrap / 100 * 37);
@@ -120,10 +120,10 @@ fn a_bucket_that_rests_for_ages_denies_for_one_burst_at_most() {
 #[test]
 fn a_slot_never_used_is_free_at_every_time() {
     let quota = Quota::per_second(1_000_000).unwrap();
-    let parts = Parts::new(&quota).unwrap();
-    for before in [1, parts.tolerance / 2, parts.tolerance] {
+    let scale = parts::scale(&quota).unwrap();
+    for before in [1, scale.tolerance / 2, scale.tolerance] {
         let limiter = limiter(quota, 100);
-        let wraps = Duration::from_nanos(parts.nanos((1 << 40) - before));
+        let wraps = Duration::from_nanos(parts::nanos(&scale, (1 << TAT_BITS) - before));
         limiter.clock().advance(wraps);
         assert!(limiter.check("key").is_admitted(), "{before} parts before the clock wraps");
         let now = limiter.clock().now();

@@ -11,7 +11,9 @@ use harness::sync::{Arc, thread};
 
 use super::{Filling, Table};
 use crate::bucket::{AtomicWord, take};
-use crate::keyed::{Outcome, Store};
+use crate::keyed::Outcome;
+use crate::keyed::exact::{Keeps, Slots};
+use crate::live::Carry;
 use crate::quota::{Quota, Scale};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -23,9 +25,18 @@ const SECOND: u64 = 1_000_000_000;
 #[cfg(any(loom, shuttle))]
 const TRIES: u64 = 400;
 
+fn quota(burst: u64) -> Quota {
+    Quota::per_second(1).and_then(|quota| quota.with_burst(burst)).expect("the quota is legal")
+}
+
 fn scale(burst: u64) -> Scale<u64> {
-    let quota = Quota::per_second(1).and_then(|quota| quota.with_burst(burst));
-    Scale::narrow(&quota.expect("the quota is legal")).expect("it is narrow")
+    Scale::narrow(&quota(burst)).expect("it is narrow")
+}
+
+type Exact<A> = Table<Slots<A>>;
+
+fn table<A: Keeps<Word = u64>>() -> Exact<A> {
+    Table::new(&quota(1), 1, Filling::Half).expect("a small table")
 }
 
 /// Runs `here` and `there` on two threads that share `subject`, and returns what both said.
@@ -49,37 +60,61 @@ fn a_bucket_is_never_overdrawn<A: AtomicWord<Word = u64> + 'static>() {
 }
 
 /// Two requests of one new key, one cell: one is admitted, so that the key has one bucket.
-fn a_key_has_one_bucket<A: AtomicWord<Word = u64> + 'static>() {
-    let table = Table::<A>::new(scale(1), 1, Filling::Half).expect("a small table");
-    let ask = |table: &Table<A>| table.take(7, 0, 1) == Outcome::Admitted;
+fn a_key_has_one_bucket<A: Keeps<Word = u64> + 'static>() {
+    let table = table::<A>();
+    let ask = |table: &Exact<A>| table.take(7, 0, 1) == Outcome::Admitted;
     let (here, there) = together(table, ask, ask);
     assert!(here ^ there, "the key has no bucket or two: {here} {there}");
 }
 
 /// A key whose bucket has expired asks while another key takes its slot: both are full.
-fn a_slot_that_changes_hands_serves_both<A: AtomicWord<Word = u64> + 'static>() {
+fn a_slot_that_changes_hands_serves_both<A: Keeps<Word = u64> + 'static>() {
     const OLD: u64 = 7;
     // Its first slot is the same.
     const NEW: u64 = 11;
-    let table = Table::<A>::new(scale(1), 1, Filling::Half).expect("a small table");
+    let table = table::<A>();
     assert_eq!(table.take(OLD, 0, 1), Outcome::Admitted);
-    let ask = |key: u64| move |table: &Table<A>| table.take(key, SECOND + 1, 1);
+    let ask = |key: u64| move |table: &Exact<A>| table.take(key, SECOND + 1, 1);
     let said = together(table, ask(OLD), ask(NEW));
     assert_eq!(said, (Outcome::Admitted, Outcome::Admitted), "a full bucket denied");
 }
 
 /// A key gives its one cell back and asks again while another request of it asks: one of the two
 /// gets the cell.
-fn what_is_given_back_is_taken_once<A: AtomicWord<Word = u64> + 'static>() {
-    let table = Table::<A>::new(scale(1), 1, Filling::Half).expect("a small table");
+fn what_is_given_back_is_taken_once<A: Keeps<Word = u64> + 'static>() {
+    let table = table::<A>();
     assert_eq!(table.take(7, 0, 1), Outcome::Admitted);
-    let ask = |table: &Table<A>| u64::from(table.take(7, 0, 1) == Outcome::Admitted);
-    let gives = move |table: &Table<A>| {
+    let ask = |table: &Exact<A>| u64::from(table.take(7, 0, 1) == Outcome::Admitted);
+    let gives = move |table: &Exact<A>| {
         table.give_back(7, 0, 1);
         ask(table)
     };
     let (here, there) = together(table, ask, gives);
     assert_eq!(here + there, 1, "one cell was given back");
+}
+
+/// A key asks twice while the quota changes to one of two cells, and a bucket that is empty stays
+/// so: it is admitted once, whichever quota decides.
+fn a_change_keeps_what_was_taken<A: Keeps<Word = u64> + 'static>() {
+    let table = table::<A>();
+    assert_eq!(table.take(8, 0, 1), Outcome::Admitted);
+    let ask = |table: &Exact<A>| {
+        let ask = |key| u64::from(table.take(key, 0, 1) == Outcome::Admitted);
+        ask(7) + ask(7) + ask(8)
+    };
+    let change = |table: &Exact<A>| {
+        table.change(0, &quota(1), &quota(2), Carry::Fraction).expect("it is narrow");
+        u64::from(table.take(8, 0, 1) == Outcome::Admitted)
+    };
+    let (asked, eight) = together(table, ask, change);
+    // A new key after the change has two cells.
+    assert!((1..=2).contains(&asked), "{asked} cells of a new key");
+    assert_eq!(eight, 0, "an empty bucket was filled");
+}
+
+#[test]
+fn change_of_quota() {
+    explore("schedules::change_of_quota", a_change_keeps_what_was_taken::<AtomicU64>);
 }
 
 #[test]
@@ -153,6 +188,13 @@ impl AtomicWord for Unordered {
     fn exchange(&self, current: u64, new: u64, _: Ordering) -> Result<(), u64> {
         let relaxed = Ordering::Relaxed;
         self.0.compare_exchange(current, new, relaxed, relaxed).map(drop)
+    }
+}
+
+#[cfg(not(shuttle))]
+impl Keeps for Unordered {
+    fn keep(quota: &Quota, base: u64) -> Option<Scale<u64>> {
+        Scale::narrow_after(quota, base)
     }
 }
 

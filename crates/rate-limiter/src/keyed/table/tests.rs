@@ -1,23 +1,26 @@
-use super::{Filling, NEVER_USED, SLOTS, Table, WINDOW};
-use crate::keyed::{Outcome, Store, TableError};
-use crate::quota::{Quota, Scale};
+use super::{Filling, Line, Table};
+use crate::keyed::exact::{NEVER_USED, SLOTS, Slots};
+use crate::keyed::{Outcome, TableError};
+use crate::quota::Quota;
 use crate::sync::AtomicU64;
 
 use harness::rng::SplitMix64;
 
 /// One cell a second, one at once: a bucket is in use for a second after each admission.
-fn table(keys: usize) -> Table<AtomicU64> {
-    let quota = Quota::per_second(1).unwrap();
-    Table::new(Scale::narrow(&quota).unwrap(), keys, Filling::Half).unwrap()
+fn table(keys: usize) -> Exact {
+    Exact::new(&Quota::per_second(1).unwrap(), keys, Filling::Half).unwrap()
 }
+
+type Exact = Table<Slots<AtomicU64>>;
+
+const WINDOW: usize = Slots::<AtomicU64>::WINDOW;
 
 const SECOND: u64 = 1_000_000_000;
 
 #[test]
 fn impossible_sizes_are_refused() {
-    let scale = Scale::narrow(&Quota::per_second(1).unwrap()).unwrap();
-    let refused =
-        |keys| Table::<AtomicU64>::new(scale, keys, Filling::Half).map(|_| ()).unwrap_err();
+    let quota = Quota::per_second(1).unwrap();
+    let refused = |keys| Exact::new(&quota, keys, Filling::Half).map(|_| ()).unwrap_err();
     assert_eq!(refused(0), TableError::Zero);
     assert_eq!(refused(usize::MAX), TableError::TooLarge { keys: usize::MAX });
 }
@@ -97,8 +100,7 @@ fn a_flood_of_keys_changes_neither_memory_nor_the_buckets_in_use() {
 fn a_dense_table_has_room_for_nearly_all() {
     let keys = 200_000;
     let quota = Quota::per_second(1).unwrap();
-    let scale = Scale::narrow(&quota).unwrap();
-    let table = Table::<AtomicU64>::new(scale, keys, Filling::Dense).unwrap();
+    let table = Exact::new(&quota, keys, Filling::Dense).unwrap();
     let mut rng = SplitMix64::new(1);
     for _ in 0..keys {
         table.take(rng.next_u64(), 0, 1);
@@ -111,7 +113,7 @@ fn a_dense_table_has_room_for_nearly_all() {
 #[test]
 fn a_look_sees_what_was_taken_and_makes_no_bucket() {
     let table = table(100);
-    assert_eq!((table.tat(7, 0), table.stats().inserted), (0, 0));
+    assert_eq!((table.look(7, 0, 1).full_at_ns, table.stats().inserted), (0, 0));
     assert_eq!(table.take(7, 5, 1), Outcome::Admitted);
-    assert_eq!(table.tat(7, 0), 5 + SECOND);
+    assert_eq!(table.look(7, 0, 1).full_at_ns, 5 + SECOND);
 }
