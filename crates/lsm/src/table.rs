@@ -15,6 +15,8 @@ mod file;
 mod filter;
 mod index;
 mod meta;
+mod origin;
+mod survey;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,6 +33,8 @@ pub(crate) use self::file::{number, path};
 use self::filter::Filter;
 use self::index::{Extent, Index};
 pub(crate) use self::meta::TableMeta;
+pub(crate) use self::origin::Origin;
+pub(crate) use self::survey::{Entries, Entry, Survey, survey};
 use crate::Result;
 use crate::cache::{Cache, Slots};
 use crate::codec::Taker;

@@ -12,7 +12,7 @@ use crate::merge::{Merge, To};
 use crate::planted::planted;
 use crate::snapshot::Retain;
 use crate::stamp::{Kind, Stamp};
-use crate::table::{self, Codec, Table, TableBuilder, TableMeta, TableOptions};
+use crate::table::{self, Codec, Origin, Table, TableBuilder, TableMeta, TableOptions};
 use crate::values::{Pointer, ValueBuilder};
 use crate::version::{LEVELS, Version};
 use crate::{Error, Result};
@@ -39,7 +39,7 @@ impl Core {
         merge: &mut Merge,
         retain: &mut Retain,
         size: u64,
-        level: usize,
+        origin: Origin,
         bits_per_key: usize,
     ) -> Result<Vec<TableMeta>> {
         let mut output = Output {
@@ -47,8 +47,9 @@ impl Core {
             options: TableOptions {
                 block_size: self.options.block_size,
                 bits_per_key,
-                codec: if level < 2 { Codec::None } else { self.options.codec },
+                codec: if origin.level < 2 { Codec::None } else { self.options.codec },
             },
+            origin,
             size,
             given_up: self.given_up(),
             values: None,
@@ -84,6 +85,7 @@ impl Core {
 struct Output<'a> {
     core: &'a Core,
     options: TableOptions,
+    origin: Origin,
     size: u64,
     /// Files with values out of which all goes that lives.
     given_up: BTreeSet<u64>,
@@ -164,8 +166,8 @@ impl Output<'_> {
         if self.current.is_none() {
             let number = self.core.new_table_number();
             let folder = self.core.tables_folder();
-            let builder = TableBuilder::new(&*self.core.fs, &folder, number, self.options)?;
-            self.current = Some(builder);
+            let (fs, origin) = (&*self.core.fs, self.origin.clone());
+            self.current = Some(TableBuilder::new(fs, &folder, number, self.options, origin)?);
         }
         Ok(self.current.as_mut().expect("it was just made"))
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_epoch as epoch;
+use wal::Position;
 
 use super::core::{Core, FamilyCore, State, Work};
 use crate::compact::{self, Job};
@@ -20,7 +21,7 @@ use crate::planted::planted;
 use crate::removal::Removals;
 use crate::run::{Run, RunCursor};
 use crate::snapshot::Retain;
-use crate::table::{self, Table};
+use crate::table::{self, Origin, Table};
 use crate::version::{Change, LEVELS, Version};
 use crate::{Error, Result};
 
@@ -170,7 +171,11 @@ impl Core {
         let own = memtable.removals(&epoch::pin()).map_or(&[][..], Removals::all).to_vec();
         let known = Arc::new(state.version.removals.with(own.iter().cloned()));
         let mut retain = Retain::new(self.snapshots.list(), known, is_alone);
-        let metas = self.write_tables(&mut merge, &mut retain, u64::MAX, 0, bits)?;
+        let next = state.immutables.iter().rev().nth(1).map_or(&state.memtable, |it| it);
+        let mut flushed = next.log_start;
+        let (id, name) = (family.id, family.name.clone());
+        let origin = Origin { family: id, name, level: 0, flushed, replaces: Vec::new() };
+        let metas = self.write_tables(&mut merge, &mut retain, u64::MAX, origin, bits)?;
         let tables = self.open_tables(&metas)?;
         let has_pointers = memtable.has_pointers() && !planted!(ValuesNotSynced);
         if has_pointers || self.all_families().len() > 1 {
@@ -179,8 +184,6 @@ impl Core {
             self.log.sync()?;
         }
         let after = Arc::clone(memtable);
-        let next = state.immutables.iter().rev().nth(1).map_or(&state.memtable, |it| it);
-        let mut flushed = next.log_start;
         flushed.segment += u64::from(planted!(FlushedTooFar));
         if planted!(LogReleasedEarly) {
             self.log.release(self.log.end())?;
@@ -269,7 +272,7 @@ impl Core {
             self.counters.moved();
             job.upper.clone()
         } else {
-            self.merge(version, job)?
+            self.merge(family, version, job)?
         };
         edits.extend(tables.iter().map(|it| Edit::Add(family.id, target, it.meta.clone())));
         let change = Change {
@@ -284,7 +287,7 @@ impl Core {
         self.sweep_values()
     }
 
-    fn merge(&self, version: &Version, job: &Job) -> Result<Vec<Arc<Table>>> {
+    fn merge(&self, family: &FamilyCore, version: &Version, job: &Job) -> Result<Vec<Arc<Table>>> {
         let target = job.target();
         let mut sources = Vec::new();
         let mut source = |run: Run| sources.push(Source::Run(RunCursor::new(run, false)));
@@ -303,10 +306,24 @@ impl Core {
         let mut merge = Merge::new(sources);
         let removals = Arc::clone(&version.removals);
         let mut retain = Retain::new(self.snapshots.list(), removals, is_bottom);
+        let origin = self.merged_from(family, job);
         let metas =
-            self.write_tables(&mut merge, &mut retain, self.options.table_size, target, bits)?;
+            self.write_tables(&mut merge, &mut retain, self.options.table_size, origin, bits)?;
         self.counters.merged(metas.iter().map(|it| it.size).sum());
         self.open_tables(&metas)
+    }
+
+    fn merged_from(&self, family: &FamilyCore, job: &Job) -> Origin {
+        let manifest = self.manifest.lock();
+        let flushed = manifest.facts().families.get(&family.id).and_then(|it| it.flushed);
+        let sources = job.upper.iter().chain(&job.lower);
+        Origin {
+            family: family.id,
+            name: family.name.clone(),
+            level: job.target(),
+            flushed: flushed.unwrap_or(Position { segment: 0, offset: 0 }),
+            replaces: sources.map(|it| it.meta.number).collect(),
+        }
     }
 
     /// Makes an edit and shows it to readers, in one order for all.

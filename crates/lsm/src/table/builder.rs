@@ -9,7 +9,7 @@ use super::block::BlockBuilder;
 use super::file::{self, Codec, Footer};
 use super::filter::Filter;
 use super::index::Extent;
-use super::{TableMeta, hash};
+use super::{Origin, TableMeta, hash};
 use crate::Result;
 use crate::codec::Put;
 use crate::planted::planted;
@@ -32,6 +32,7 @@ pub(crate) struct TableOptions {
 pub(crate) struct TableBuilder {
     file: Box<dyn File>,
     options: TableOptions,
+    origin: Origin,
     block: BlockBuilder,
     hashes: Vec<u64>,
     index: Vec<u8>,
@@ -50,10 +51,12 @@ impl TableBuilder {
         folder: &Path,
         number: u64,
         options: TableOptions,
+        origin: Origin,
     ) -> Result<Self> {
         Ok(Self {
             file: fs.open(&file::path(folder, number), OpenMode::TRUNCATE)?,
             options,
+            origin,
             block: BlockBuilder::default(),
             hashes: Vec::new(),
             index: Vec::new(),
@@ -123,11 +126,11 @@ impl TableBuilder {
         let index = self.part(|it| it.extend_from_slice(&index_bytes));
         self.meta.values = std::mem::take(&mut self.values).into_iter().collect();
         let mut meta = self.meta.clone();
+        let origin = self.origin.clone();
         let properties = self.part(|it| {
             meta.encode(it);
-            if !meta.values.is_empty() {
-                meta.encode_values(it);
-            }
+            meta.encode_values(it);
+            origin.encode(it);
         });
         let footer = Footer { filter, index, properties }.encode(meta.number, self.end());
         self.pending.extend_from_slice(&footer);
