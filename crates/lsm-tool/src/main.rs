@@ -1,4 +1,4 @@
-//! The command `lsm`: look into a store, change it, check it, copy it.
+//! The command `lsm`: look into a store, change it, check it, repair it, copy it.
 //!
 //! Commands that only look open the store as a [`Reader`]: they work beside the program that has it
 //! open, and change nothing. Keys and values are shown as text where they are text, else escaped
@@ -19,7 +19,7 @@ use lsm::{Db, Family, Options, Reader};
 
 use crate::escape::{Bytes, shown};
 
-/// Looks into a store, changes it, checks it, copies it.
+/// Looks into a store, changes it, checks it, repairs it, copies it.
 #[derive(Debug, Parser)]
 #[command(name = "lsm", version)]
 struct Arguments {
@@ -92,6 +92,11 @@ enum Task {
     /// Reads every byte and checks it.
     Verify {
         /// The directory of the store.
+        store: PathBuf,
+    },
+    /// Makes a damaged store one that opens, and says what could not be saved.
+    Repair {
+        /// The directory of the store, which must not be open.
         store: PathBuf,
     },
     /// Merges each family into one level.
@@ -195,6 +200,7 @@ fn run(task: &Task, out: &mut impl Write) -> Result<(), Failure> {
             let tables = reader.families().map(|it| reader.tables_in(it).len()).sum::<usize>();
             writeln!(out, "{tables} tables, manifest and log: every byte is as it was written")?;
         }
+        Task::Repair { store } => write!(out, "{}", lsm::repair(store, &options(false))?)?,
         Task::Compact { store } => Db::open(store, options(false))?.compact()?,
         Task::Checkpoint { store, to } => {
             copied(Db::open(store, options(false))?.checkpoint(to)?, out)?;

@@ -91,4 +91,11 @@ fn a_table_is_shown_and_damage_is_found() {
     let verdict = refused(&["verify", store], 1);
     assert!(verdict.contains("is damaged at byte 0 (block)"), "{verdict}");
     assert!(refused(&["dump", text(&table)], 1).contains("is damaged at byte 0"));
+    assert!(refused(&["repair", text(&folder.path().join("none"))], 1).contains("no store"));
+    let report = said(&["repair", store]);
+    assert!(report.contains("lost        tables/"), "{report}");
+    assert!(report.contains("entries of family `default`, from key \"key 0\""), "{report}");
+    said(&["verify", store]);
+    assert!(said(&["repair", store]).starts_with("healthy"));
+    assert!(OsFs.exists(&folder.path().join("lost/1/report.txt")).expect("it can be looked at"));
 }

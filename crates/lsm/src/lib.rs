@@ -25,7 +25,8 @@
 //! the way of a read, `version.rs`, `compact.rs` and `snapshot.rs` for what is merged and what is
 //! kept, `manifest.rs` and `db/open.rs` for what survives. Then, each by itself: `transaction.rs`,
 //! `removal.rs` for removed ranges, `meaning.rs` and `fold.rs` for operands and dates, `values.rs`
-//! for values that lie apart, `db/copy.rs` for copies, `db/ingest.rs` for loads, `reader.rs` for who only looks.
+//! for values that lie apart, `db/copy.rs` for copies, `db/ingest.rs` for loads, `reader.rs` for who
+//! only looks, `repair.rs` for what is left of a damaged store.
 //!
 //! # What is promised
 //!
@@ -36,8 +37,8 @@
 //!
 //! # What this crate does not do
 //!
-//! It does not repair what is damaged; a backup does. One process opens a store at a time, and any
-//! number look at it.
+//! [`repair()`] saves what checks; what is gone only a backup brings back. One process opens a store
+//! at a time, and any number look at it.
 
 mod batch;
 mod cache;
@@ -57,6 +58,7 @@ mod planted;
 mod range;
 mod reader;
 mod removal;
+mod repair;
 mod run;
 mod slot;
 mod snapshot;
@@ -74,6 +76,7 @@ pub use iter::Iter;
 pub use meaning::MergeOperator;
 pub use options::{Backend, Background, Durability, Options, Shape};
 pub use reader::Reader;
+pub use repair::{Loss, Lost, Repaired, repair, repair_on};
 pub use stats::{Stats, TableInfo};
 pub use table::{Codec, dump_table};
 pub use transaction::{Isolation, Transaction};

@@ -8,12 +8,16 @@
 //! that adds them; the edit is durable before anyone relies on it, and before the files that it
 //! removes are removed.
 
+mod remains;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use env::fs::Fs;
 use wal::{Backend, Log, Position};
+
+pub(crate) use self::remains::{Remains, salvage, write_anew};
 
 use crate::batch::FamilyId;
 use crate::codec::{Put, Taker};

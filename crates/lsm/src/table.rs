@@ -15,7 +15,9 @@ mod file;
 mod filter;
 mod index;
 mod meta;
+mod origin;
 mod sink;
+mod survey;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ pub(crate) use self::file::{number, path};
 use self::filter::Filter;
 use self::index::{Extent, Index};
 pub(crate) use self::meta::{Special, TableMeta};
+pub(crate) use self::origin::{Load, Origin};
+pub(crate) use self::survey::{Entries, Entry, Survey, survey};
 use crate::Result;
 use crate::cache::{Cache, Slots};
 use crate::codec::Taker;

@@ -48,12 +48,14 @@ mod format;
 mod log;
 mod peek;
 mod recovery;
+mod salvage;
 mod segment;
 
 pub use error::{Error, Result};
 pub use format::{Position, path as segment_path};
 pub use log::{Backend, Fate, Log, Options};
 pub use peek::peek;
+pub use salvage::{Gap, Salvaged, salvage};
 
 #[cfg(test)]
 mod tests;

@@ -199,7 +199,7 @@ impl Log {
         for segment in recovery::segments(&*self.fs, &self.folder)? {
             let bytes = self.fs.read(&format::path(&self.folder, segment))?;
             let len = if segment == end.segment { end.offset as usize } else { bytes.len() };
-            recovery::records(segment, &bytes[..len], |at, _, bytes| visit(at, bytes));
+            recovery::records(segment, &bytes[..len], HEAD, |at, _, bytes| visit(at, bytes));
         }
         Ok(())
     }

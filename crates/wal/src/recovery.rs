@@ -22,13 +22,14 @@ struct Scan {
     durable: u32,
 }
 
-/// Calls `visit` for each record in a row, and returns where the last one ends.
+/// Calls `visit` for each record in a row from a place on, and returns where the last one ends.
 pub(crate) fn records(
     segment: u64,
     bytes: &[u8],
+    from: u32,
     mut visit: impl FnMut(Position, u32, &[u8]),
 ) -> u32 {
-    let mut at = HEAD;
+    let mut at = from;
     while let Some(record) = bytes.get(at as usize..).and_then(|rest| format::decode(segment, rest))
     {
         visit(Position { segment, offset: at }, record.durable, record.bytes);
@@ -40,7 +41,7 @@ pub(crate) fn records(
 fn scan(segment: u64, bytes: &[u8]) -> Scan {
     let head = format::decode_head(segment, bytes);
     let mut durable = 0;
-    let end = records(segment, bytes, |_, said, _| durable = durable.max(said));
+    let end = records(segment, bytes, HEAD, |_, said, _| durable = durable.max(said));
     // Behind the end nothing should check; whatever does was written after the gap.
     for at in (end as usize..bytes.len()).step_by(ALIGN as usize) {
         if let Some(record) = format::decode(segment, &bytes[at..]) {

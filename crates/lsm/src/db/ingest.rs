@@ -15,6 +15,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use wal::Position;
+
 use super::core::{Core, FamilyCore, State};
 use super::{Family, output};
 use crate::batch::{KEY_LEN_MAX, VALUE_LEN_MAX, bounded};
@@ -23,7 +25,7 @@ use crate::options::Shape;
 use crate::planted::planted;
 use crate::run::Run;
 use crate::stamp::{Kind, Stamp};
-use crate::table::{Table, TableBuilder, TableMeta};
+use crate::table::{Load, Origin, Table, TableBuilder, TableMeta};
 use crate::version::{Change, Place, Version};
 use crate::{Error, Result};
 
@@ -37,6 +39,8 @@ pub struct Ingest {
     current: Option<TableBuilder>,
     metas: Vec<TableMeta>,
     entries: u64,
+    /// The number of the first table.
+    first: Option<u64>,
     last: Vec<u8>,
     is_finished: bool,
 }
@@ -44,7 +48,7 @@ pub struct Ingest {
 impl Ingest {
     pub(super) fn new(family: Family) -> Self {
         let (current, metas, last) = (None, Vec::new(), Vec::new());
-        Self { family, current, metas, entries: 0, last, is_finished: false }
+        Self { family, current, metas, entries: 0, first: None, last, is_finished: false }
     }
 
     /// Adds an entry. Its key must be above all before it.
@@ -59,7 +63,8 @@ impl Ingest {
             self.end_table()?;
         }
         if self.current.is_none() {
-            self.current = Some(core.ingest_builder(&self.family.core)?);
+            self.current = Some(core.ingest_builder(&self.family.core, self.first)?);
+            self.first = self.first.or(self.current.as_ref().map(TableBuilder::number));
         }
         let builder = self.current.as_mut().expect("it was just made");
         builder.add(key, Stamp::new(0, Kind::Value), value)?;
@@ -82,7 +87,8 @@ impl Ingest {
     }
 
     fn end_table(&mut self) -> Result<()> {
-        if let Some(builder) = self.current.take() {
+        if let Some(mut builder) = self.current.take() {
+            builder.load_after(self.family.shared_core().visible());
             self.metas.push(builder.finish()?);
         }
         Ok(())
@@ -100,11 +106,16 @@ impl Drop for Ingest {
 }
 
 impl Core {
-    fn ingest_builder(&self, family: &FamilyCore) -> Result<TableBuilder> {
+    fn ingest_builder(&self, family: &FamilyCore, first: Option<u64>) -> Result<TableBuilder> {
         let version = Arc::clone(&family.share().version);
         let level = if self.is_fifo() { 0 } else { version.lowest().max(1) };
         let options = self.table_options(level, &version, self.birth());
-        TableBuilder::new(&*self.fs, &self.tables_folder(), self.new_table_number(), options)
+        let number = self.new_table_number();
+        let load = Load { first: first.unwrap_or(number), after: 0 };
+        let flushed = Position { segment: 0, offset: 0 };
+        let origin = Origin::of_flush(family.id, &family.name, flushed);
+        let origin = Origin { level, load: Some(load), ..origin };
+        TableBuilder::new(&*self.fs, &self.tables_folder(), number, options, origin)
     }
 
     /// Makes these tables part of a family.

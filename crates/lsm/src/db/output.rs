@@ -13,7 +13,7 @@ use crate::planted::planted;
 use crate::range::Range;
 use crate::snapshot::Retain;
 use crate::stamp::{Kind, Stamp};
-use crate::table::{self, Codec, Table, TableBuilder, TableMeta, TableOptions};
+use crate::table::{self, Codec, Origin, Table, TableBuilder, TableMeta, TableOptions};
 use crate::values::{Pointer, ValueBuilder};
 use crate::version::Version;
 use crate::{Error, Result};
@@ -53,10 +53,12 @@ impl Core {
         retain: &mut Retain,
         size: u64,
         options: TableOptions,
+        origin: Origin,
     ) -> Result<Vec<TableMeta>> {
         let mut output = Output {
             core: self,
             options,
+            origin,
             size,
             given_up: self.given_up(),
             values: None,
@@ -92,6 +94,7 @@ impl Core {
 struct Output<'a> {
     core: &'a Core,
     options: TableOptions,
+    origin: Origin,
     size: u64,
     /// Files with values out of which all goes that lives.
     given_up: BTreeSet<u64>,
@@ -174,8 +177,8 @@ impl Output<'_> {
         if self.current.is_none() {
             let number = self.core.new_table_number();
             let folder = self.core.tables_folder();
-            let builder = TableBuilder::new(&*self.core.fs, &folder, number, self.options)?;
-            self.current = Some(builder);
+            let (fs, origin) = (&*self.core.fs, self.origin.clone());
+            self.current = Some(TableBuilder::new(fs, &folder, number, self.options, origin)?);
         }
         Ok(self.current.as_mut().expect("it was just made"))
     }

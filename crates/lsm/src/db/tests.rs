@@ -11,6 +11,7 @@ mod meaning;
 mod planted;
 mod reader;
 mod removals;
+mod repair;
 mod shape;
 mod transaction;
 mod values;

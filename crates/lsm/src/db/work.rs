@@ -10,6 +10,7 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use crossbeam_epoch as epoch;
+use wal::Position;
 
 use super::core::{Core, FamilyCore, State, Work};
 use super::output;
@@ -23,12 +24,14 @@ use crate::range::Range;
 use crate::removal::{Removal, Removals};
 use crate::run::{Run, RunCursor};
 use crate::snapshot::Retain;
-use crate::table::{self, Table, TableMeta};
+use crate::table::{self, Origin, Table, TableMeta};
 use crate::version::{Change, Place, Version};
 use crate::{Error, Result};
 
 /// After a failure the next attempt waits this long, unless somebody asks for it.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Before all that a log holds.
+const START: Position = Position { segment: 0, offset: 0 };
 
 /// What a thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,9 +176,12 @@ impl Core {
         let own = memtable.removals(&epoch::pin()).map_or(&[][..], Removals::all).to_vec();
         let known = Arc::new(state.version.removals.with(own.iter().cloned()));
         let mut retain = Retain::new(self.snapshots.list(), known, is_alone);
+        let next = state.immutables.iter().rev().nth(1).map_or(&state.memtable, |it| it);
+        let mut flushed = next.log_start;
+        let origin = Origin::of_flush(family.id, &family.name, flushed);
         let metas = {
             let all = Range::default();
-            self.write_tables(&mut merge, &all, &mut retain, u64::MAX, options)?
+            self.write_tables(&mut merge, &all, &mut retain, u64::MAX, options, origin)?
         };
         let tables = self.open_tables(&metas)?;
         let has_pointers = memtable.has_pointers() && !planted!(ValuesNotSynced);
@@ -185,8 +191,6 @@ impl Core {
             self.log.sync()?;
         }
         let after = Arc::clone(memtable);
-        let next = state.immutables.iter().rev().nth(1).map_or(&state.memtable, |it| it);
-        let mut flushed = next.log_start;
         flushed.segment += u64::from(planted!(FlushedTooFar));
         if planted!(LogReleasedEarly) {
             self.log.release(self.log.end())?;
@@ -264,7 +268,7 @@ impl Core {
                 self.counters.moved();
                 job.tables().map(Arc::clone).collect()
             }
-            Action::Merge => self.merge(version, job)?,
+            Action::Merge => self.merge(family, version, job)?,
         };
         let remove = removed.iter().map(|it| Edit::Remove(family.id, *it));
         let add = tables.iter().map(|it| Edit::Add(family.id, job.target, it.meta.clone()));
@@ -281,21 +285,32 @@ impl Core {
         self.sweep_values()
     }
 
-    fn merge(&self, version: &Version, job: &Job) -> Result<Vec<Arc<Table>>> {
+    fn merge(&self, family: &FamilyCore, version: &Version, job: &Job) -> Result<Vec<Arc<Table>>> {
         // Zero, too, where none of them has a date.
         let born = job.tables().map(|it| it.meta.special.born).max().unwrap_or(0);
         let options = self.table_options(job.target.level, version, born);
         let removals = Arc::clone(&version.removals);
         let retain = Retain::new(self.snapshots.list(), removals, job.is_bottom(version));
+        let origin = self.merged_from(family, job);
         let part = |range: &Range| {
             let source = |run: &Run| Source::Run(RunCursor::new(run.clone(), false));
             let mut merge = Merge::new(job.sources.iter().map(source).collect());
             let (retain, size) = (&mut retain.clone(), self.options.table_size);
-            self.write_tables(&mut merge, range, retain, size, options)
+            self.write_tables(&mut merge, range, retain, size, options, origin.clone())
         };
         let metas = self.in_parts(&job.parts(&self.options), part)?;
         self.counters.merged(metas.iter().map(|it| it.size).sum());
         self.open_tables(&metas)
+    }
+
+    fn merged_from(&self, family: &FamilyCore, job: &Job) -> Origin {
+        let manifest = self.manifest.lock();
+        let flushed = manifest.facts().families.get(&family.id).and_then(|it| it.flushed);
+        Origin {
+            level: job.target.level,
+            replaces: job.tables().map(|it| it.meta.number).collect(),
+            ..Origin::of_flush(family.id, &family.name, flushed.unwrap_or(START))
+        }
     }
 
     /// Writes the parts of a merge, each on a thread of its own, or none of them.

@@ -10,11 +10,11 @@ use super::file::{self, Codec, Footer};
 use super::filter::Filter;
 use super::index::Extent;
 use super::sink::Sink;
-use super::{Special, TableMeta, hash};
+use super::{Origin, Special, TableMeta, hash};
 use crate::Result;
 use crate::codec::Put;
 use crate::planted::planted;
-use crate::stamp::{Kind, Stamp};
+use crate::stamp::{Kind, Sequence, Stamp};
 use crate::values::Pointer;
 
 /// How tables are written.
@@ -36,6 +36,7 @@ pub(crate) struct TableOptions {
 pub(crate) struct TableBuilder {
     sink: Sink,
     options: TableOptions,
+    origin: Origin,
     block: BlockBuilder,
     hashes: Vec<u64>,
     index: Vec<u8>,
@@ -51,10 +52,12 @@ impl TableBuilder {
         folder: &Path,
         number: u64,
         options: TableOptions,
+        origin: Origin,
     ) -> Result<Self> {
         Ok(Self {
             sink: Sink::new(fs, &file::path(folder, number), options.direct)?,
             options,
+            origin,
             block: BlockBuilder::default(),
             hashes: Vec::new(),
             index: Vec::new(),
@@ -106,6 +109,13 @@ impl TableBuilder {
         Ok(())
     }
 
+    /// All of a load that it is of was written after this one.
+    pub(crate) fn load_after(&mut self, after: Sequence) {
+        if let Some(load) = &mut self.origin.load {
+            load.after = after;
+        }
+    }
+
     pub(crate) fn number(&self) -> u64 {
         self.meta.number
     }
@@ -129,11 +139,11 @@ impl TableBuilder {
         let index = self.part(|it| it.extend_from_slice(&index_bytes));
         self.meta.values = std::mem::take(&mut self.values).into_iter().collect();
         let mut meta = self.meta.clone();
+        let origin = self.origin.clone();
         let properties = self.part(|it| {
             meta.encode(it);
-            if !meta.values.is_empty() {
-                meta.encode_values(it);
-            }
+            meta.encode_values(it);
+            origin.encode(it);
         });
         let footer = Footer { filter, index, properties }.encode(meta.number, self.sink.end());
         self.sink.pending.extend_from_slice(&footer);

@@ -6,9 +6,8 @@ use env::fs::{Fs, OpenMode};
 
 use super::block::Block;
 use super::file::{self, Footer, damaged};
-use super::{TableMeta, number, read_index};
+use super::{Origin, TableMeta, number, read_index};
 use crate::Result;
-use crate::codec::Taker;
 
 /// So much of a value is shown.
 const SHOWN: usize = 64;
@@ -27,8 +26,9 @@ pub fn dump_table(fs: &dyn Fs, path: &Path, mut line: impl FnMut(String)) -> Res
         line(format!("{what:<12} at {}, {} bytes", part.offset, part.len));
     }
     let bytes = file::read(&*file, table, footer.properties, "properties")?;
-    let meta = TableMeta::decode(&mut Taker(&bytes));
-    let meta = meta.ok_or_else(|| damaged(&*file, footer.properties.offset, "properties"))?;
+    let known = TableMeta::decode_properties(&bytes);
+    let (meta, origin) =
+        known.ok_or_else(|| damaged(&*file, footer.properties.offset, "properties"))?;
     line(format!(
         "table {}: {} entries, {} garbage, newest change {}, keys \"{}\" to \"{}\"",
         meta.number,
@@ -38,6 +38,10 @@ pub fn dump_table(fs: &dyn Fs, path: &Path, mut line: impl FnMut(String)) -> Res
         meta.smallest.escape_ascii(),
         meta.largest.escape_ascii(),
     ));
+    if let Some(origin) = origin {
+        let Origin { family, name, level, replaces, .. } = origin;
+        line(format!("family {family} `{name}`, level {level}, made from tables {replaces:?}"));
+    }
     let bytes = file::read(&*file, table, footer.index, "index")?;
     let index = read_index(&bytes, footer.filter.offset);
     let index = index.ok_or_else(|| damaged(&*file, footer.index.offset, "index"))?;

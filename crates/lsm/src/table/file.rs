@@ -97,24 +97,28 @@ pub(crate) fn seal(table: u64, offset: u64, codec: Codec, bytes: &mut Vec<u8>, s
 
 /// Reads a part and checks it.
 pub(crate) fn read(file: &dyn File, table: u64, at: Extent, what: &'static str) -> Result<Vec<u8>> {
-    let corrupt = || damaged(file, at.offset, what);
     let mut bytes = vec![0; at.len as usize];
-    if bytes.len() < SEAL {
-        return Err(corrupt());
-    }
     file.read_exact_at(&mut bytes, at.offset)?;
+    unseal(table, at.offset, bytes)?.ok_or_else(|| damaged(file, at.offset, what))
+}
+
+/// What is in a part that lies at `offset`; `None` where it does not check. Fails only where this
+/// build lacks the codec.
+pub(crate) fn unseal(table: u64, offset: u64, mut bytes: Vec<u8>) -> Result<Option<Vec<u8>>> {
+    if bytes.len() < SEAL {
+        return Ok(None);
+    }
     let sum_at = bytes.len() - 4;
-    let said = Taker(&bytes[sum_at..]).u32().expect("four bytes are left");
-    if said != checksum(table, at.offset, &bytes[..sum_at]) {
-        return Err(corrupt());
+    if Taker(&bytes[sum_at..]).u32() != Some(checksum(table, offset, &bytes[..sum_at])) {
+        return Ok(None);
     }
     let codec = bytes[sum_at - 1];
     bytes.truncate(sum_at - 1);
     match codec {
-        0 => Ok(bytes),
-        1 => lz4_flex::block::decompress_size_prepended(&bytes).map_err(|_| corrupt()),
-        2 => unpack_zstd(&bytes)?.ok_or_else(corrupt),
-        _ => Err(corrupt()),
+        0 => Ok(Some(bytes)),
+        1 => Ok(lz4_flex::block::decompress_size_prepended(&bytes).ok()),
+        2 => unpack_zstd(&bytes),
+        _ => Ok(None),
     }
 }
 
@@ -130,6 +134,16 @@ fn unpack_zstd(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
 #[cfg(not(feature = "zstd"))]
 fn unpack_zstd(_: &[u8]) -> Result<Option<Vec<u8>>> {
     Err(Error::NoZstd)
+}
+
+/// The lengths of all beginnings of `bytes` whose checksums are those of parts at `offset`: one
+/// pass for the first. Chance makes one of four billion places look like an end.
+pub(crate) fn sealed_ends(table: u64, offset: u64, bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let mut sum = checksum(table, offset, &[]);
+    (1..bytes.len().saturating_sub(3)).filter_map(move |sum_at| {
+        sum = crc32c::crc32c_append(sum, &bytes[sum_at - 1..sum_at]);
+        (Taker(&bytes[sum_at..]).u32() == Some(sum)).then_some(sum_at + 4)
+    })
 }
 
 /// A file whose bytes are not what was written.

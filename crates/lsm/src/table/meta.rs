@@ -1,5 +1,6 @@
 //! What is known of a table without opening it.
 
+use super::Origin;
 use crate::codec::{Put, Taker};
 use crate::stamp::Sequence;
 
@@ -82,6 +83,17 @@ impl TableMeta {
             self.values.push((from.u64()?, from.u64()?));
         }
         Some(self)
+    }
+
+    /// What the properties of a table say: those of tables from before [`Origin`]s end earlier.
+    pub(crate) fn decode_properties(bytes: &[u8]) -> Option<(Self, Option<Origin>)> {
+        let mut from = Taker(bytes);
+        let mut meta = Self::decode(&mut from)?;
+        if !from.is_empty() {
+            meta = meta.decode_values(&mut from)?;
+        }
+        let origin = if from.is_empty() { None } else { Some(Origin::decode(&mut from)?) };
+        Some((meta, origin))
     }
 
     /// Whether the table may hold keys of a closed range.

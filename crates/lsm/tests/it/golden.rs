@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ::env::fs::{Fs, FsExt, OpenMode, OsFs};
 use lsm::{Background, Codec, Db, Options};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 fn golden(version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}"))

@@ -74,7 +74,8 @@ fn small() -> Codec {
 #[test]
 fn a_codec_makes_levels_smaller() {
     let size = |codec, codec_lowest| {
-        let options = Options { codec, codec_lowest, block_size: 4 << 10, ..tiny() };
+        let (block_size, table_size) = (4 << 10, 32 << 10);
+        let options = Options { codec, codec_lowest, block_size, table_size, ..tiny() };
         let db = open(&SimDisk::new(1).mount(), &options).expect("the disk is well");
         let words = ["lock", "memtable", "table", "level", "merge", "snapshot", "log", "the"];
         let mut random = SplitMix64::new(1);
