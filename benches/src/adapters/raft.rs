@@ -88,11 +88,8 @@ impl<M: Machine> Node<M> {
     /// Does what there is to do; false where there is nothing.
     fn pump(&mut self, network: &mut VecDeque<Message>) -> Result<bool, StoreError> {
         let mut is_news = false;
-        loop {
+        while self.raft.has_ready() {
             let ready = self.raft.ready()?;
-            if ready.is_empty() {
-                return Ok(is_news);
-            }
             is_news = true;
             network.extend(ready.messages);
             if let Some(write) = ready.write {
@@ -103,6 +100,7 @@ impl<M: Machine> Node<M> {
                 self.apply(&entries)?;
             }
         }
+        Ok(is_news)
     }
 
     fn apply(&mut self, entries: &[Entry]) -> Result<(), StoreError> {

@@ -66,6 +66,8 @@ pub(crate) struct Leader {
     pub(crate) is_lease_void: bool,
     /// The first round whose messages say that all of the log is committed; `None` while it is not.
     pub(crate) settling_round: Option<u64>,
+    /// Something may be to be sent that was not at the last flush.
+    pub(crate) has_news: bool,
     /// A new round is to begin.
     pub(crate) wants_round: bool,
     /// A heartbeat is due.
@@ -100,6 +102,14 @@ pub(crate) struct WaitingRead {
     pub(crate) bound: Option<(Index, u64)>,
 }
 
+/// What a follower has answered its leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) round: u64,
+    pub(crate) session: u64,
+    pub(crate) outcome: AppendOutcome,
+}
+
 /// A snapshot of which not all has arrived.
 #[derive(Debug)]
 pub(crate) struct Receiving {
@@ -129,6 +139,8 @@ pub(crate) struct Core<S> {
     /// Ticks since a leader was heard.
     pub(crate) heard_ticks: u32,
     pub(crate) receiving: Option<Receiving>,
+    /// The last answer to the leader of this term.
+    pub(crate) answered: Option<Answer>,
     /// Which start of the process this is.
     pub(crate) boot: u64,
     pub(crate) read_sequence: u64,
@@ -165,6 +177,7 @@ impl<S: Storage> Core<S> {
             // A leader may hold a lease that this server granted before it was restarted.
             heard_ticks: if is_lease { 0 } else { config.election_ticks },
             receiving: None,
+            answered: None,
             read_sequence: 0,
             forwarded: Vec::new(),
             confirmed: Vec::new(),
@@ -282,7 +295,7 @@ impl<S: Storage> Core<S> {
         assert!(term >= self.term, "terms only grow: {term} after {}", self.term);
         if term > self.term {
             (self.term, self.vote) = (term, None);
-            self.receiving = None;
+            (self.receiving, self.answered) = (None, None);
         }
         let former = std::mem::replace(&mut self.role, Role::Follower);
         if let Role::Leader(leader) = former {
@@ -364,7 +377,9 @@ impl<S: Storage> Core<S> {
 }
 
 impl Leader {
+    /// To be changed, and so perhaps to be sent to.
     pub(crate) fn progress_mut(&mut self, id: NodeId) -> Option<&mut Progress> {
+        self.has_news = true;
         let position = self.progress.binary_search_by_key(&id, |it| it.id).ok()?;
         Some(&mut self.progress[position])
     }

@@ -61,6 +61,12 @@ type Result<T> = std::result::Result<T, DiskError>;
 /// Bytes of a segment that no record of ours can have.
 const SEGMENT_OVERHEAD: u32 = 64;
 
+/// As [`Shared::record_max`] where there are no segments.
+const VOLATILE_RECORD_MAX: usize = 64 << 20;
+
+/// Where a record is that is nowhere.
+const NOWHERE: wal::Position = wal::Position { segment: 0, offset: 0 };
+
 /// Names a group: one replicated log among those that share a disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub u64);
@@ -79,7 +85,8 @@ pub struct DiskLog {
 
 #[derive(Debug)]
 struct Shared {
-    log: wal::Log,
+    /// `None` where nothing is to survive.
+    log: Option<wal::Log>,
     snapshots: Snapshots,
     /// Most bytes of a record.
     record_max: usize,
@@ -89,7 +96,7 @@ struct Shared {
     anchors: Mutex<BTreeMap<GroupId, wal::Position>>,
     /// Groups that were found and nobody has asked for yet.
     found: Mutex<BTreeMap<GroupId, Group>>,
-    _lock: Box<dyn Lock>,
+    _lock: Option<Box<dyn Lock>>,
 }
 
 /// A file with the state machine's part of a snapshot.
@@ -135,15 +142,36 @@ impl DiskLog {
         }
         let record_max = options.segment_len.saturating_sub(SEGMENT_OVERHEAD) as usize;
         let shared = Arc::new(Shared {
-            log,
+            log: Some(log),
             snapshots,
             record_max,
             has_failed: AtomicBool::new(false),
             anchors: Mutex::new(anchors),
             found: Mutex::new(found),
-            _lock: held,
+            _lock: Some(held),
         });
         Ok(Self { shared })
+    }
+
+    /// A log that is in memory only, for groups that need not survive their process: writes cost no
+    /// I/O, and are done when they are made. A server that had it must come back as a new member,
+    /// as one whose disk was lost.
+    pub fn volatile() -> Self {
+        let shared = Shared {
+            log: None,
+            snapshots: Snapshots::in_memory(),
+            record_max: VOLATILE_RECORD_MAX,
+            has_failed: AtomicBool::new(false),
+            anchors: Mutex::default(),
+            found: Mutex::default(),
+            _lock: None,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Whether what is written here needs no [`DiskLog::sync`], because nothing of it survives.
+    pub fn is_volatile(&self) -> bool {
+        self.shared.log.is_none()
     }
 
     /// The groups that were found, in order.
@@ -176,7 +204,7 @@ impl DiskLog {
         let group = Group::new(incarnation, memory);
         let storage =
             DiskStorage { shared: Arc::clone(&self.shared), id, group, garbage: Vec::new() };
-        let anchor = self.shared.append(&Record::State(storage.state()).encode(id))?;
+        let anchor = self.shared.append(id, &Record::State(storage.state()))?;
         self.sync()?;
         lock(&self.shared.anchors).insert(id, anchor);
         Ok(storage)
@@ -197,18 +225,20 @@ impl DiskLog {
 
     /// Makes room for the time when the last segment is full, so that no write has to.
     pub fn prepare(&self) -> Result<()> {
-        Ok(self.shared.log.prepare()?)
+        self.shared.log.as_ref().map_or(Ok(()), |log| Ok(log.prepare()?))
     }
 }
 
 impl Shared {
     /// Appends a record, unless something failed before.
-    fn append(&self, record: &[u8]) -> Result<wal::Position> {
-        self.guarded(|| Ok(self.log.append(record)?))
+    fn append(&self, id: GroupId, record: &Record) -> Result<wal::Position> {
+        let Some(log) = &self.log else { return Ok(NOWHERE) };
+        self.guarded(|| Ok(log.append(&record.encode(id))?))
     }
 
     fn sync(&self) -> Result<()> {
-        self.guarded(|| Ok(self.log.sync()?))
+        let Some(log) = &self.log else { return Ok(()) };
+        self.guarded(|| Ok(log.sync()?))
     }
 
     fn guarded<T>(&self, change: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -226,7 +256,8 @@ impl Shared {
     /// Gives back what no group needs.
     fn release(&self) -> Result<()> {
         let oldest = lock(&self.anchors).values().min().copied();
-        oldest.map_or(Ok(()), |oldest| Ok(self.log.release(oldest)?))
+        let (Some(oldest), Some(log)) = (oldest, &self.log) else { return Ok(()) };
+        Ok(log.release(oldest)?)
     }
 }
 

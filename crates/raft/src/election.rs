@@ -171,6 +171,7 @@ fn become_leader<S: Storage>(core: &mut Core<S>) {
         confirmed_tick: core.ticks,
         is_lease_void: false,
         settling_round: None,
+        has_news: true,
         wants_round: true,
         is_beat_due: false,
         beat_ticks: 0,

@@ -38,6 +38,16 @@ impl Entries {
         self.bytes
     }
 
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The entries from `at` on.
     #[must_use]
     pub fn skip(&self, at: usize) -> Self {
@@ -114,6 +124,25 @@ impl From<Vec<Entry>> for Entries {
     }
 }
 
+/// Entries that follow each other, and where they begin: to find one needs no look at another.
+#[derive(Clone, Debug)]
+struct Run {
+    first: Index,
+    /// Invariant: there is one at least.
+    entries: Entries,
+}
+
+impl Run {
+    fn last(&self) -> Index {
+        self.end().before()
+    }
+
+    /// The position behind the last entry.
+    fn end(&self) -> Index {
+        self.first + self.entries.len() as u64
+    }
+}
+
 /// A part of a log as runs behind each other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chain {
@@ -121,16 +150,8 @@ pub(crate) struct Chain {
     base: Index,
     /// The last entry, or `base`.
     last: Index,
-    /// Invariant: none is empty, and each begins behind the one before it.
-    runs: VecDeque<Entries>,
-}
-
-fn first_of(run: &Entries) -> Index {
-    run.first().expect("no run is empty").index
-}
-
-fn last_of(run: &Entries) -> Index {
-    run.last().expect("no run is empty").index
+    /// Invariant: each begins behind the one before it.
+    runs: VecDeque<Run>,
 }
 
 fn offset(index: Index, from: Index) -> usize {
@@ -157,36 +178,35 @@ impl Chain {
             return None;
         }
         let run = &self.runs[self.run_of(index)];
-        Some(&run[offset(index, first_of(run))])
+        Some(&run.entries[offset(index, run.first)])
     }
 
     /// The run that holds `index`, which is in the chain. Mostly it is the last one.
     fn run_of(&self, index: Index) -> usize {
         let back = self.runs.len() - 1;
-        if first_of(&self.runs[back]) <= index {
+        if self.runs[back].first <= index {
             return back;
         }
-        self.runs.partition_point(|run| last_of(run) < index)
+        self.runs.partition_point(|run| run.last() < index)
     }
 
     /// Appends entries, which must follow the last one.
     pub(crate) fn push(&mut self, entries: Entries) {
-        if entries.is_empty() {
-            return;
-        }
-        let first = first_of(&entries);
+        let Some(first) = entries.first().map(|entry| entry.index) else { return };
         assert_eq!(first, self.last + 1, "entry {first} leaves a gap behind {}", self.last);
-        self.last = last_of(&entries);
-        self.runs.push_back(entries);
+        self.last = self.last + entries.len() as u64;
+        self.runs.push_back(Run { first, entries });
     }
 
     /// Removes `from` and all that follows.
     pub(crate) fn truncate(&mut self, from: Index) {
+        if from > self.last {
+            return;
+        }
         while let Some(run) = self.runs.back_mut() {
-            let first = first_of(run);
-            if first < from {
-                if last_of(run) >= from {
-                    *run = run.view(0..offset(from, first));
+            if run.first < from {
+                if run.last() >= from {
+                    run.entries = run.entries.first_part(offset(from, run.first));
                 }
                 break;
             }
@@ -198,10 +218,10 @@ impl Chain {
     /// Lets go of everything up to `index`.
     pub(crate) fn release(&mut self, index: Index) {
         while let Some(run) = self.runs.front_mut() {
-            if last_of(run) > index {
-                let first = first_of(run);
-                if first <= index {
-                    *run = run.skip(offset(index + 1, first));
+            if run.last() > index {
+                if run.first <= index {
+                    run.entries = run.entries.skip(offset(index + 1, run.first));
+                    run.first = index + 1;
                 }
                 break;
             }
@@ -219,9 +239,9 @@ impl Chain {
         assert!(range.start > self.base && range.end <= self.last + 1, "{range:?} is not here");
         let at = self.run_of(range.start);
         let run = &self.runs[at];
-        let first = first_of(run);
-        let end = (last_of(run) + 1).min(range.end);
-        let part = run.view(offset(range.start, first)..offset(end, first)).fitting(bytes_max);
+        let end = run.end().min(range.end);
+        let part = run.entries.view(offset(range.start, run.first)..offset(end, run.first));
+        let part = if part.bytes <= bytes_max { part } else { part.fitting(bytes_max) };
         let is_cut = part.len() as u64 != end.since(range.start);
         if is_cut || end == range.end || part.bytes() >= bytes_max {
             return part;
@@ -236,7 +256,7 @@ impl Chain {
             bytes += entry.size();
             entry.index < end && bytes <= bytes_max
         };
-        let more = self.runs.range(at..).flat_map(|run| run.iter()).take_while(fits);
+        let more = self.runs.range(at..).flat_map(|run| run.entries.iter()).take_while(fits);
         let more: Vec<_> = more.cloned().collect();
         if more.is_empty() { part.clone() } else { part.iter().cloned().chain(more).collect() }
     }

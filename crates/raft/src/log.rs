@@ -216,21 +216,23 @@ impl<S: Storage> Log<S> {
         }
     }
 
-    /// Appends a leader's entries behind `prev`, which must match: what conflicts is replaced,
-    /// what is there already stays (figure 2, `AppendEntries`, steps 3 and 4).
-    pub(crate) fn merge(&mut self, entries: &Entries) {
+    /// Appends a leader's entries but the first `skip` of them, which are committed here, behind
+    /// what matches: what conflicts is replaced, what is there already stays (figure 2,
+    /// `AppendEntries`, steps 3 and 4).
+    pub(crate) fn merge(&mut self, entries: Entries, skip: usize) {
         self.seal();
-        let is_new = |entry: &&Entry| !self.matches(entry.position());
+        let last = self.last_index();
+        let is_new = |entry: &Entry| entry.index > last || !self.matches(entry.position());
         let skip = if on(Bug::DeletesMatchingEntries) {
-            0
+            skip
         } else {
-            entries.iter().position(|entry| is_new(&entry)).unwrap_or(entries.len())
+            skip + entries[skip..].iter().position(is_new).unwrap_or(entries.len() - skip)
         };
         let Some(first) = entries.get(skip) else { return };
-        if first.index <= self.last_index() {
+        if first.index <= last {
             self.truncate(first.index);
         }
-        let news = entries.skip(skip);
+        let news = if skip == 0 { entries } else { entries.skip(skip) };
         news.iter().for_each(|entry| self.note_configuration(entry));
         self.recent.push(news);
     }

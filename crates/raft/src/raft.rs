@@ -206,6 +206,11 @@ impl<S: Storage> Raft<S> {
         transfer::start(&mut self.core, to)
     }
 
+    /// Whether [`Raft::ready`] may have something. It costs far less to ask first.
+    pub fn has_ready(&self) -> bool {
+        ready::has_work(&self.core)
+    }
+
     /// What is to be done now. After an error nothing is lost, and the store should be looked at.
     pub fn ready(&mut self) -> Result<Ready, StorageError> {
         ready::take(&mut self.core)

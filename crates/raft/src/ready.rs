@@ -20,7 +20,7 @@
 //!
 //! It does nothing. Who forgets one part of a `Ready` makes a server slow or silent, not wrong.
 
-use crate::core::Core;
+use crate::core::{Core, Role};
 use crate::entries::Entries;
 use crate::message::{Message, Read};
 use crate::mutants::{Bug, on};
@@ -59,8 +59,31 @@ impl Ready {
     }
 }
 
+/// Whether anything may be to be done: cheap, and true rather too often than too rarely.
+pub(crate) fn has_work<S: Storage>(core: &Core<S>) -> bool {
+    let is_leader_busy = match &core.role {
+        Role::Leader(it) => it.has_news || it.wants_round || it.is_beat_due || it.resigns,
+        Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => false,
+    };
+    let says = !core.messages.is_empty() || !core.promises.is_empty() || !core.reads.is_empty();
+    is_leader_busy
+        || says
+        || core.log.has_news()
+        || core.log.has_applicable()
+        || is_state_news(core)
+}
+
+/// Whether term or vote are to be written. A commit index alone is worth no write: it is written
+/// with whatever comes next.
+fn is_state_news<S: Storage>(core: &Core<S>) -> bool {
+    (core.term, core.vote) != (core.handed_state.term, core.handed_state.vote)
+}
+
 /// Collects what is to be done.
 pub(crate) fn take<S: Storage>(core: &mut Core<S>) -> Result<Ready, StorageError> {
+    if !has_work(core) {
+        return Ok(Ready::default());
+    }
     replication::flush(core);
     let apply = take_apply(core)?;
     let write = take_write(core);
@@ -86,11 +109,8 @@ fn take_apply<S: Storage>(core: &mut Core<S>) -> Result<Option<Apply>, StorageEr
 /// A promise goes with the write that it relies on; where all of it is durable, it goes at once.
 fn take_write<S: Storage>(core: &mut Core<S>) -> Option<Write> {
     let state = core.hard_state();
-    // A commit index alone is worth no write: it is written with whatever comes next.
-    let is_state_news =
-        (state.term, state.vote) != (core.handed_state.term, core.handed_state.vote);
     let is_promise_early = !core.promises.is_empty() && core.log.is_writing();
-    if !is_state_news && !core.log.has_news() && !is_promise_early {
+    if !is_state_news(core) && !core.log.has_news() && !is_promise_early {
         core.messages.append(&mut core.promises);
         return None;
     }

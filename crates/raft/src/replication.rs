@@ -35,7 +35,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::config::Config;
-use crate::core::{Core, Leader, Role};
+use crate::core::{Answer, Core, Leader, Role};
 use crate::entries::Entries;
 use crate::log::Log;
 use crate::message::{AppendOutcome, Body, Message};
@@ -57,6 +57,7 @@ pub(crate) fn append<S: Storage>(
     }
     if let Role::Leader(leader) = &mut core.role {
         leader.settling_round = None;
+        leader.has_news = true;
     }
     if on(Bug::LeaderCountsUnwritten) {
         advance_commit(core);
@@ -71,6 +72,7 @@ pub(crate) fn follow_configuration<S: Storage>(core: &mut Core<S>) {
     let members = &core.log.configuration().1.members;
     let Config { inflight_max, inflight_bytes_max, .. } = core.config;
     let next = core.log.last_index().max(Index(1));
+    leader.has_news = true;
     let known = std::mem::take(&mut leader.progress);
     for &(member, incarnation) in members.iter().filter(|(member, _)| *member != id) {
         let same = |it: &&Progress| it.id == member && it.incarnation == incarnation;
@@ -87,6 +89,7 @@ pub(crate) fn follow_configuration<S: Storage>(core: &mut Core<S>) {
 pub(crate) fn flush<S: Storage>(core: &mut Core<S>) {
     core.log.seal();
     let Role::Leader(leader) = &mut core.role else { return };
+    leader.has_news = false;
     let is_round = std::mem::take(&mut leader.wants_round);
     let is_beat = std::mem::take(&mut leader.is_beat_due);
     if is_round {
@@ -96,13 +99,7 @@ pub(crate) fn flush<S: Storage>(core: &mut Core<S>) {
         }
     }
     let mut outgoing = Outgoing {
-        from: Message {
-            from: core.config.id,
-            to: core.config.id,
-            incarnation: core.config.incarnation,
-            term: core.term,
-            body: Body::TimeoutNow,
-        },
+        term: core.term,
         log: &core.log,
         config: &core.config,
         round: leader.round,
@@ -127,8 +124,7 @@ pub(crate) fn flush<S: Storage>(core: &mut Core<S>) {
 
 /// What a leader needs to write a message.
 struct Outgoing<'a, S> {
-    /// A message of which receiver and body are to be filled in.
-    from: Message,
+    term: Term,
     log: &'a Log<S>,
     config: &'a Config,
     round: u64,
@@ -231,7 +227,12 @@ impl<S: Storage> Outgoing<'_, S> {
         progress.told_commit = progress.told_commit.max(commit.min(last));
         let (round, session) = (self.round, progress.session);
         let body = Body::AppendEntries { prev, entries, commit, round, session };
-        self.messages.push(Message { to: progress.id, body, ..self.from.clone() });
+        self.post(progress.id, body);
+    }
+
+    fn post(&mut self, to: NodeId, body: Body) {
+        let Config { id: from, incarnation, .. } = *self.config;
+        self.messages.push(Message { from, to, incarnation, term: self.term, body });
     }
 
     fn send_chunk(&mut self, progress: &mut Progress) -> Result<(), StorageError> {
@@ -247,17 +248,18 @@ impl<S: Storage> Outgoing<'_, S> {
         let (round, session) = (self.round, progress.session);
         let meta = Box::new(meta.clone());
         let body = Body::InstallSnapshot { meta, offset, data, round, session };
-        self.messages.push(Message { to: progress.id, body, ..self.from.clone() });
+        self.post(progress.id, body);
         Ok(())
     }
 }
 
 /// A leader's entries have come (figure 2, `AppendEntries RPC`).
-pub(crate) fn on_append<S: Storage>(core: &mut Core<S>, message: &Message) {
-    let Body::AppendEntries { prev, ref entries, commit, round, session } = message.body else {
+pub(crate) fn on_append<S: Storage>(core: &mut Core<S>, message: Message) {
+    let Body::AppendEntries { prev, entries, commit, round, session } = message.body else {
         return;
     };
     core.hear_leader(message.from);
+    let len = entries.len();
     let is_contiguous = entries.iter().zip(prev.index.0 + 1..).all(|(it, at)| it.index.0 == at);
     if !is_contiguous && !on(Bug::TakesEntriesWithGap) {
         // A leader that misread its log: its message means nothing.
@@ -272,9 +274,9 @@ pub(crate) fn on_append<S: Storage>(core: &mut Core<S>, message: &Message) {
     let is_behind = prev.index < core.log.commit() && !on(Bug::DeletesMatchingEntries);
     let outcome = if is_behind || core.log.matches(prev) {
         let known = if is_behind { core.log.commit().since(prev.index) } else { 0 };
-        let skip = usize::try_from(known).map_or(entries.len(), |known| known.min(entries.len()));
-        core.log.merge(&entries.skip(skip));
-        let matched = (prev.index + entries.len() as u64).max(core.log.commit());
+        let skip = usize::try_from(known).map_or(len, |known| known.min(len));
+        core.log.merge(entries, skip);
+        let matched = (prev.index + len as u64).max(core.log.commit());
         let bound = if on(Bug::CommitsBeyondMatch) { core.log.last_index() } else { matched };
         core.log.commit_to(commit.min(bound));
         AppendOutcome::Accepted { matched }
@@ -282,7 +284,13 @@ pub(crate) fn on_append<S: Storage>(core: &mut Core<S>, message: &Message) {
         let hint = last_possible_match(&core.log, prev.index, prev.term);
         AppendOutcome::Rejected { prev: prev.index, hint }
     };
-    core.send(message.from, Body::AppendResponse { round, session, outcome });
+    let answer = Answer { round, session, outcome };
+    // What only tells of a commit asks nothing that was not answered; where that answer was lost,
+    // the next heartbeat asks again.
+    if len > 0 || core.answered != Some(answer) {
+        core.answered = Some(answer);
+        core.send(message.from, Body::AppendResponse { round, session, outcome });
+    }
 }
 
 /// The last entry at or before `index` whose term is at most `term`.
@@ -372,6 +380,7 @@ pub(crate) fn advance_commit<S: Storage>(core: &mut Core<S>) {
     }
     core.log.commit_to(reached);
     let Role::Leader(leader) = &mut core.role else { return };
+    leader.has_news = true;
     settle(leader, reached);
     reconfiguration::on_commit(core);
     read_index::on_commit(core);

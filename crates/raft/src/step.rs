@@ -30,7 +30,7 @@ pub(crate) fn step<S: Storage>(core: &mut Core<S>, message: Message) {
             election::on_request(core, &message, last);
         }
         Body::VoteResponse { pre, granted } => election::on_response(core, &message, pre, granted),
-        Body::AppendEntries { .. } => replication::on_append(core, &message),
+        Body::AppendEntries { .. } => replication::on_append(core, message),
         Body::AppendResponse { .. } => replication::on_response(core, &message),
         Body::InstallSnapshot { .. } => snapshot::on_part(core, message),
         Body::SnapshotResponse { .. } => snapshot::on_response(core, &message),

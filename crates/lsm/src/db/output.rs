@@ -38,20 +38,19 @@ impl Core {
                 Some(codec) if level >= version.lowest() => codec,
                 _ => options.codec,
             },
+            table_size: options.table_size,
             direct: options.direct_writes && level > 0,
             prefix_len: options.prefix_len.map_or(0, |it| u32::from(it.get())),
             born,
         }
     }
 
-    /// Writes what a merge gives in a range, as tables that are durable with their names; a new one
-    /// is begun at this size.
+    /// Writes what a merge gives in a range, as tables that are durable with their names.
     pub(super) fn write_tables(
         &self,
         merge: &mut Merge,
         range: &Range,
         retain: &mut Retain,
-        size: u64,
         options: TableOptions,
         origin: Origin,
     ) -> Result<Vec<TableMeta>> {
@@ -59,7 +58,6 @@ impl Core {
             core: self,
             options,
             origin,
-            size,
             given_up: self.given_up(),
             values: None,
             current: None,
@@ -95,7 +93,6 @@ struct Output<'a> {
     core: &'a Core,
     options: TableOptions,
     origin: Origin,
-    size: u64,
     /// Files with values out of which all goes that lives.
     given_up: BTreeSet<u64>,
     /// Where it goes.
@@ -169,8 +166,9 @@ impl Output<'_> {
 
     fn builder_for(&mut self, key: &[u8]) -> Result<&mut TableBuilder> {
         let values = self.values.as_ref().map_or(0, |it| it.bytes() / VALUES_PER_TABLE);
-        let is_full =
-            |it: &TableBuilder| it.bytes().max(values) >= self.size && it.can_end_before(key);
+        let is_full = |it: &TableBuilder| {
+            it.bytes().max(values) >= self.options.table_size && it.can_end_before(key)
+        };
         if self.current.as_ref().is_some_and(is_full) {
             self.end_table()?;
         }

@@ -24,7 +24,7 @@ use crate::range::Range;
 use crate::removal::{Removal, Removals};
 use crate::run::{Run, RunCursor};
 use crate::snapshot::Retain;
-use crate::table::{self, Origin, Table, TableMeta};
+use crate::table::{self, Origin, Table, TableMeta, TableOptions};
 use crate::version::{Change, Place, Version};
 use crate::{Error, Result};
 
@@ -172,6 +172,8 @@ impl Core {
         let cursor = memtable::Cursor::new(Arc::clone(memtable), Versions::All);
         let mut merge = Merge::new(vec![Source::Memory(cursor)]);
         let options = self.table_options(0, &state.version, self.birth());
+        // A memtable becomes one table.
+        let options = TableOptions { table_size: u64::MAX, ..options };
         // Of newer memtables nothing may be used: their part of the log may not survive.
         let own = memtable.removals(&epoch::pin()).map_or(&[][..], Removals::all).to_vec();
         let known = Arc::new(state.version.removals.with(own.iter().cloned()));
@@ -181,7 +183,7 @@ impl Core {
         let origin = Origin::of_flush(family.id, &family.name, flushed);
         let metas = {
             let all = Range::default();
-            self.write_tables(&mut merge, &all, &mut retain, u64::MAX, options, origin)?
+            self.write_tables(&mut merge, &all, &mut retain, options, origin)?
         };
         let tables = self.open_tables(&metas)?;
         let has_pointers = memtable.has_pointers() && !planted!(ValuesNotSynced);
@@ -295,8 +297,7 @@ impl Core {
         let part = |range: &Range| {
             let source = |run: &Run| Source::Run(RunCursor::new(run.clone(), false));
             let mut merge = Merge::new(job.sources.iter().map(source).collect());
-            let (retain, size) = (&mut retain.clone(), self.options.table_size);
-            self.write_tables(&mut merge, range, retain, size, options, origin.clone())
+            self.write_tables(&mut merge, range, &mut retain.clone(), options, origin.clone())
         };
         let metas = self.in_parts(&job.parts(&self.options), part)?;
         self.counters.merged(metas.iter().map(|it| it.size).sum());

@@ -182,6 +182,7 @@ impl<'a> RunWriter<'a> {
             block_size: self.options.block_size,
             bits_per_key: self.options.bits_per_key,
             codec: if origin.level < 2 { Codec::None } else { self.options.codec },
+            table_size: self.options.table_size,
             prefix_len: 0,
             direct: false,
             born: 0,

@@ -23,6 +23,8 @@ pub(crate) struct TableOptions {
     pub(crate) block_size: usize,
     pub(crate) bits_per_key: usize,
     pub(crate) codec: Codec,
+    /// Who writes several tables begins another at this size.
+    pub(crate) table_size: u64,
     /// Whether it is written past the page cache.
     pub(crate) direct: bool,
     /// The filter holds what keys begin with as well; 0 if it does not.

@@ -163,11 +163,11 @@ impl Group {
         counters: &Counters,
     ) -> Result<(), GroupError> {
         for _ in 0..TURNS_MAX {
-            let ready = self.raft.ready()?;
-            if ready.is_empty() {
+            if !self.raft.has_ready() {
                 self.look_at_role(counters);
                 return Ok(());
             }
+            let ready = self.raft.ready()?;
             self.send(ready.messages, round);
             if let Some(write) = ready.write {
                 self.raft.storage_mut().write(&write)?;

@@ -7,15 +7,16 @@
 //!
 //! It does not know what is in a snapshot or which group it is of.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use env::fs::{Fs, FsErrorKind, FsExt, OpenMode};
+use env::fs::{File, Fs, FsErrorKind, FsExt, OpenMode};
 
-use super::{DiskError, Result};
+use super::{DiskError, Result, lock};
 
 const MAGIC: [u8; 8] = *b"STRATASN";
 const VERSION: u32 = 1;
@@ -29,9 +30,28 @@ const SUM: u64 = 4;
 /// The folder of snapshots.
 #[derive(Debug)]
 pub(super) struct Snapshots {
-    fs: Arc<dyn Fs>,
-    folder: PathBuf,
+    place: Place,
     next: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder {
+        fs: Arc<dyn Fs>,
+        folder: PathBuf,
+    },
+    /// Nothing is to survive.
+    Memory(Mutex<BTreeMap<u64, Bytes>>),
+}
+
+/// A snapshot that can be read.
+enum Opened {
+    File(Box<dyn File>),
+    Bytes(Bytes),
+}
+
+fn path(folder: &Path, file: u64) -> PathBuf {
+    folder.join(format!("{file:016x}.snapshot"))
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -60,11 +80,12 @@ impl Snapshots {
             }
         }
         let next = AtomicU64::new(files.last().map_or(1, |last| last + 1));
-        Ok((Self { fs, folder, next }, files))
+        Ok((Self { place: Place::Folder { fs, folder }, next }, files))
     }
 
-    fn path(&self, file: u64) -> PathBuf {
-        self.folder.join(format!("{file:016x}.snapshot"))
+    /// A folder that is none.
+    pub(super) fn in_memory() -> Self {
+        Self { place: Place::Memory(Mutex::default()), next: AtomicU64::new(1) }
     }
 
     /// Writes a file, durably, and returns its number; 0 for no bytes at all.
@@ -74,13 +95,20 @@ impl Snapshots {
         }
         // Relaxed: numbers only have to be unlike each other.
         let file = self.next.fetch_add(1, Ordering::Relaxed);
+        let (fs, path) = match &self.place {
+            Place::Folder { fs, folder } => (fs, path(folder, file)),
+            Place::Memory(files) => {
+                lock(files).insert(file, Bytes::copy_from_slice(data));
+                return Ok(file);
+            }
+        };
         let mut bytes = [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 4]].concat();
         let block_len = usize::try_from(BLOCK).expect("it is small");
         for (block, part) in (0..).zip(data.chunks(block_len)) {
             bytes.extend_from_slice(&checksum(file, block, part).to_le_bytes());
             bytes.extend_from_slice(part);
         }
-        self.fs.write_atomic(&self.path(file), &bytes)?;
+        fs.write_atomic(&path, &bytes)?;
         Ok(file)
     }
 
@@ -89,8 +117,13 @@ impl Snapshots {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let opened = self.fs.open(&self.path(file), OpenMode::READ);
-        let opened = opened.map_err(|cause| self.unless_missing(file, cause))?;
+        let opened = match self.open_file(file)? {
+            Opened::File(opened) => opened,
+            Opened::Bytes(bytes) => {
+                let cut = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                return Ok(bytes.slice(cut(range.start)..cut(range.end)));
+            }
+        };
         let blocks = range.start / BLOCK..range.end.div_ceil(BLOCK);
         let first = blocks.start * BLOCK;
         let mut bytes = Vec::new();
@@ -121,8 +154,7 @@ impl Snapshots {
             return Ok(());
         }
         let mut head = [0; 12];
-        let opened = self.fs.open(&self.path(file), OpenMode::READ);
-        let opened = opened.map_err(|cause| self.unless_missing(file, cause))?;
+        let Opened::File(opened) = self.open_file(file)? else { return Ok(()) };
         if opened.size()? != HEAD + len.div_ceil(BLOCK) * SUM + len {
             return Err(self.damaged(file, "it does not have its length"));
         }
@@ -141,11 +173,34 @@ impl Snapshots {
         if file == 0 {
             return Ok(());
         }
-        Ok(self.fs.remove_file(&self.path(file))?)
+        match &self.place {
+            Place::Folder { fs, folder } => Ok(fs.remove_file(&path(folder, file))?),
+            Place::Memory(files) => {
+                lock(files).remove(&file);
+                Ok(())
+            }
+        }
+    }
+
+    fn open_file(&self, file: u64) -> Result<Opened> {
+        match &self.place {
+            Place::Folder { fs, folder } => {
+                let opened = fs.open(&path(folder, file), OpenMode::READ);
+                Ok(Opened::File(opened.map_err(|cause| self.unless_missing(file, cause))?))
+            }
+            Place::Memory(files) => {
+                let bytes = lock(files).get(&file).cloned();
+                Ok(Opened::Bytes(bytes.ok_or_else(|| self.damaged(file, "it is missing"))?))
+            }
+        }
     }
 
     fn damaged(&self, file: u64, what: &'static str) -> DiskError {
-        DiskError::Snapshot { path: self.path(file), what }
+        let folder = match &self.place {
+            Place::Folder { folder, .. } => folder,
+            Place::Memory(_) => Path::new("memory"),
+        };
+        DiskError::Snapshot { path: path(folder, file), what }
     }
 
     fn unless_missing(&self, file: u64, cause: env::fs::FsError) -> DiskError {

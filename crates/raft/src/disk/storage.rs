@@ -116,7 +116,7 @@ impl DiskStorage {
     /// How many segments of the log exist only because this group has not been written anew.
     pub fn segments_held(&self) -> u64 {
         let anchor = lock(&self.shared.anchors).get(&self.id).map(|at| at.segment);
-        let end = self.shared.log.end().segment;
+        let end = self.shared.log.as_ref().map_or(0, |log| log.end().segment);
         anchor.map_or(0, |anchor| end.saturating_sub(anchor))
     }
 
@@ -156,7 +156,7 @@ impl DiskStorage {
 
     /// Logs a record, then does what it says.
     fn put(&mut self, record: Record) -> Result<wal::Position> {
-        let at = self.shared.append(&record.encode(self.id))?;
+        let at = self.shared.append(self.id, &record)?;
         self.group.take(record).ok_or(DiskError::Corrupt { at })?;
         Ok(at)
     }

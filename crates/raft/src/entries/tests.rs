@@ -64,7 +64,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(chain.last().since(chain.base()), list.len() as u64);
-            prop_assert!(chain.runs.iter().all(|run| !run.is_empty()));
+            prop_assert!(chain.runs.iter().all(|run| !run.entries.is_empty()));
             for (start, len, bytes_max) in &reads {
                 let start = Index(start + 1);
                 let found = chain.get(start);

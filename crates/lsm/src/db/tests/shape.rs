@@ -75,7 +75,7 @@ fn small() -> Codec {
 fn a_codec_makes_levels_smaller() {
     let size = |codec, codec_lowest| {
         let (block_size, table_size) = (4 << 10, 32 << 10);
-        let options = Options { codec, codec_lowest, block_size, table_size, ..tiny() };
+        let options = Options { block_size, codec, codec_lowest, table_size, ..tiny() };
         let db = open(&SimDisk::new(1).mount(), &options).expect("the disk is well");
         let words = ["lock", "memtable", "table", "level", "merge", "snapshot", "log", "the"];
         let mut random = SplitMix64::new(1);
