@@ -29,6 +29,7 @@ mod client;
 mod command;
 mod http_client;
 mod machine;
+pub mod maelstrom;
 mod recover;
 mod server;
 

@@ -21,9 +21,9 @@
 //!
 //! Nothing that it says counts with them any more, for its disk has another name. But should enough
 //! of them come back to elect a leader, that leader would take the survivor for one that is behind.
-//! A number of the cluster that each connection states, as the transport of `raft-net` has it, keeps
-//! them apart; it must be another one from now on. Terms leap so far that no entry of theirs can
-//! pass for one of the survivor's.
+//! A number of the cluster that each connection states, as the transport of `raft-net` has it,
+//! keeps them apart; it must be another one from now on. Terms leap so far that no entry of theirs
+//! can pass for one of the survivor's.
 //!
 //! # What this module does not do
 //!
