@@ -29,10 +29,13 @@ mod client;
 mod command;
 mod http_client;
 mod machine;
+pub mod maelstrom;
+mod recover;
 mod server;
 
 pub use address::{Address, AddressError};
 pub use client::{Client, ClientError};
 pub use command::{Answer, Command};
 pub use machine::{Machine, View};
+pub use recover::{Lost, RecoverError, recover};
 pub use server::{ServeError, Server, Settings};

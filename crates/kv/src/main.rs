@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use kv::{Address, Client, ClientError, Server, Settings};
+use kv::{Address, Client, ClientError, Lost, Server, Settings};
 use raft::NodeId;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -59,6 +59,8 @@ enum Action {
         expect: Option<String>,
         value: String,
     },
+    /// UNSAFE: have one server go on alone, where a majority is lost for good
+    Recover(Recover),
     /// Show all servers
     Status {
         #[command(flatten)]
@@ -125,6 +127,32 @@ struct Serve {
     keep_entries: u64,
 }
 
+/// What a majority has committed without this server is lost. Run it while the server is down, on
+/// the survivor with the most up-to-date log. All others must be given up by name; they come back
+/// with empty folders, started with --join and added. From now on the cluster has another number.
+#[derive(Args)]
+struct Recover {
+    /// The server that goes on
+    #[arg(long)]
+    id: u64,
+    /// All servers: `ID=HOST:HTTP_PORT:RAFT_PORT`, separated by commas; they are asked whether
+    /// they answer
+    #[arg(long, value_delimiter = ',', value_parser = Address::parse_named, required = true)]
+    peers: Vec<(NodeId, Address)>,
+    /// Where the files of this server are
+    #[arg(long)]
+    dir: PathBuf,
+    /// The number of the cluster as it was
+    #[arg(long, default_value_t = 1)]
+    cluster: u64,
+    /// Its number from now on, which keeps the old members away
+    #[arg(long)]
+    new_cluster: u64,
+    /// All other members, by their numbers, separated by commas: they are lost or will be wiped
+    #[arg(long, value_delimiter = ',', required = true)]
+    give_up: Vec<u64>,
+}
+
 #[derive(Args)]
 struct At {
     /// Servers to ask: `HOST:HTTP_PORT`, separated by commas
@@ -175,6 +203,19 @@ async fn run(action: Action) -> Result<ExitCode, String> {
     let words = |cause: ClientError| cause.to_string();
     match action {
         Action::Serve(serve) => return self::serve(serve).await,
+        Action::Recover(it) => {
+            let lost = Lost {
+                id: NodeId(it.id),
+                dir: it.dir,
+                peers: it.peers.into_iter().collect(),
+                cluster: it.cluster,
+                new_cluster: it.new_cluster,
+                given_up: it.give_up.into_iter().map(NodeId).collect(),
+            };
+            let done = kv::recover(&lost).await.map_err(|cause| cause.to_string())?;
+            say(done)?;
+            say(format!("Start it with --cluster {} from now on.", lost.new_cluster))?;
+        }
         Action::Get { at, stale, key } => {
             return shown(at.client().get(&key, stale).await.map_err(words)?);
         }

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use crate::machine::{Machine, View};
-use crate::{Address, Answer, Command};
+use crate::{Address, Answer, Command, recover};
 
 /// The only group.
 pub(crate) const GROUP: GroupId = GroupId(1);
@@ -83,6 +83,19 @@ pub enum ServeError {
     DiskLost {
         /// Its name.
         id: NodeId,
+    },
+    /// It was recovered, and must not meet its old cluster.
+    #[error(
+        "server {id} was recovered into cluster {wanted}, and {given} was given: start it with \
+         --cluster {wanted}"
+    )]
+    OtherCluster {
+        /// Its name.
+        id: NodeId,
+        /// Of the recovery.
+        wanted: u64,
+        /// `--cluster`.
+        given: u64,
     },
     /// Its log.
     #[error(transparent)]
@@ -240,6 +253,10 @@ pub(crate) async fn in_time<T>(
 async fn open_log(settings: &Settings) -> Result<(DiskLog, DiskStorage), ServeError> {
     let fs = OsFs;
     fs.create_dir_all(&settings.dir)?;
+    let (id, given) = (settings.id, settings.cluster);
+    if let Some(wanted) = recover::cluster_of(&settings.dir)?.filter(|it| *it != given) {
+        return Err(ServeError::OtherCluster { id, wanted, given });
+    }
     let log = DiskLog::open(Arc::new(fs), &settings.dir.join("raft"), wal::Options::default())?;
     if log.groups().contains(&GROUP) {
         let storage = log.group(GROUP)?;

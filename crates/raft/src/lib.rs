@@ -87,6 +87,7 @@
 //! | `replication`     | what is sent, and what is committed                                      |
 //! | `read_index`      | reads without a log entry                                                |
 //! | `reconfiguration` | when a configuration is proposed, and what follows                       |
+//! | `recovery`        | going on without a majority                                              |
 //! | `snapshot`        | for those who need what is compacted                                     |
 //! | `transfer`        | giving leadership away                                                   |
 //! | `quiescence`      | time that passes for many groups at once                                 |
@@ -118,6 +119,7 @@ mod raft;
 mod read_index;
 mod ready;
 mod reconfiguration;
+mod recovery;
 mod replication;
 mod snapshot;
 mod step;
@@ -136,6 +138,7 @@ pub use raft::{ProposeError, Raft, RoleName, StartError, Status};
 pub use read_index::ReadError;
 pub use ready::{Apply, Ready};
 pub use reconfiguration::{ChangeError, Way};
+pub use recovery::{Recovery, RecoveryError, Survivor};
 pub use storage::{MemoryStorage, Storage, StorageError};
 pub use transfer::TransferError;
 pub use types::{

@@ -70,19 +70,28 @@ pub(crate) struct Log<S> {
     configurations: VecDeque<(Index, Configuration)>,
 }
 
+/// Where each configuration of a store stands: its snapshot's, then those of entries.
+pub(crate) fn configurations(
+    storage: &impl Storage,
+) -> Result<VecDeque<(Index, Configuration)>, StorageError> {
+    let meta = storage.snapshot_meta();
+    let base = meta.last.index;
+    let mut found = VecDeque::from([(base, meta.configuration.clone())]);
+    let start = storage.first_index().max(base + 1);
+    for entry in &storage.entries(start..storage.last_index().max(base) + 1, u64::MAX)? {
+        if let Payload::Configuration(it) = &entry.payload {
+            found.push_back((entry.index, (**it).clone()));
+        }
+    }
+    Ok(found)
+}
+
 impl<S: Storage> Log<S> {
     /// The log of a store, whose state machine has applied everything up to `applied`.
     pub(crate) fn open(storage: S, applied: Index) -> Result<Self, StorageError> {
-        let meta = storage.snapshot_meta();
-        let base = meta.last.index;
+        let base = storage.snapshot_meta().last.index;
         let (stable, commit) = (storage.last_index(), storage.hard_state().commit);
-        let mut configurations = VecDeque::from([(base, meta.configuration.clone())]);
-        let start = storage.first_index().max(base + 1);
-        for entry in &storage.entries(start..stable.max(base) + 1, u64::MAX)? {
-            if let Payload::Configuration(it) = &entry.payload {
-                configurations.push_back((entry.index, (**it).clone()));
-            }
-        }
+        let configurations = configurations(&storage)?;
         let commit = commit.max(applied).max(base).min(stable);
         Ok(Self {
             storage,

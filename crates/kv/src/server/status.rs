@@ -50,6 +50,7 @@ impl Server {
             "leader": status.leader.map(|id| id.0),
             "first": found.first.0,
             "last": status.last.index.0,
+            "last_term": status.last.term.0,
             "stable": status.stable.0,
             "commit": status.commit.0,
             "applied": status.applied.0,

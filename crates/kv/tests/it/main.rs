@@ -1,4 +1,5 @@
 //! The program as its users have it: processes, ports, signals.
 
+mod maelstrom;
 mod processes;
 mod proxy;

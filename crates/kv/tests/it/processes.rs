@@ -341,3 +341,51 @@ async fn a_lost_disk_is_noticed_and_the_server_added_anew() {
     assert!(ended.success(), "{ended}");
     assert_eq!(client.put("after", "it").await, Ok(None));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_survivor_goes_on_where_a_majority_is_lost() {
+    let mut cluster = Cluster::new().await;
+    let mut client = cluster.client(30);
+    client.put("kept", "it").await.expect("the cluster comes up");
+    // Whoever leads has everything.
+    let survivor = cluster.leader().await;
+    let others: Vec<usize> = (1..=3).filter(|id| *id != survivor).collect();
+    let give_up = others.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let recover = |cluster: &Cluster, give_up: &str, number: &str| {
+        let peers: Vec<_> = (1..=3).map(|id| format!("{id}={}", cluster.address(id))).collect();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_strata-kv"));
+        command.args(["recover", "--id", &survivor.to_string(), "--peers", &peers.join(",")]);
+        command.args(["--give-up", give_up, "--new-cluster", number, "--dir"]);
+        let done = command.arg(cluster.dir(survivor)).output().expect("the program is there");
+        let words = [done.stdout, done.stderr].concat();
+        (done.status.success(), String::from_utf8_lossy(&words).into_owned())
+    };
+    let (done, words) = recover(&cluster, &give_up, "2");
+    assert!(!done && words.contains("locked"), "it runs: {words}");
+    cluster.kill(survivor);
+    let (done, words) = recover(&cluster, &give_up, "2");
+    assert!(!done && (words.contains("majority") || words.contains("later log")), "{words}");
+    for id in &others {
+        cluster.kill(*id);
+    }
+    let (done, words) = recover(&cluster, &others[0].to_string(), "2");
+    assert!(!done && words.contains("name exactly all others"), "{words}");
+    let (done, words) = recover(&cluster, &give_up, "1");
+    assert!(!done && words.contains("another one"), "{words}");
+    let (done, words) = recover(&cluster, &give_up, "2");
+    assert!(done && words.starts_with("UNSAFE RECOVERY"), "{words}");
+
+    let refused = cluster.command(survivor, false).stderr(Stdio::piped()).output();
+    let words = refused.expect("the program is there").stderr;
+    let words = String::from_utf8_lossy(&words).into_owned();
+    assert!(words.contains("--cluster 2"), "{words}");
+    // An old member that comes back by mistake is not heard.
+    cluster.start(others[0], false);
+    let again = cluster.command(survivor, false).args(["--cluster", "2"]).spawn();
+    cluster.children[survivor - 1] = Some(again.expect("the program is there"));
+    let mut alone = Client::new(cluster.http(&[survivor]), Duration::from_secs(20));
+    assert_eq!(alone.get("kept", false).await, Ok(Some("it".to_owned())));
+    assert_eq!(alone.put("after", "it").await, Ok(None));
+    let status = alone.call("GET", "/status", None).await.expect("it answers");
+    assert_eq!(status["voters"], serde_json::json!([survivor]));
+}

@@ -14,6 +14,7 @@ use super::group::Group;
 use super::record::{self, Record, State};
 use super::{DiskError, GroupId, Result, Shared, SnapshotFile, lock};
 use crate::entries::Entries;
+use crate::recovery::Recovery;
 use crate::storage::{Storage, StorageError};
 use crate::types::{HardState, Incarnation, Index, Position, Snapshot, SnapshotMeta, Term};
 use crate::write::Write;
@@ -100,6 +101,13 @@ impl DiskStorage {
         self.garbage.push(self.group.file());
         let (meta, file) = (SnapshotMeta { len: file.len, ..meta }, file.number);
         self.restate(State { meta, file, base, ..self.state() })
+    }
+
+    /// Does what a [`Recovery`] says, durably. Cut short, it can be planned and done again.
+    pub fn recover(&mut self, recovery: &Recovery) -> Result<()> {
+        self.restate(State { incarnation: recovery.incarnation(), ..self.state() })?;
+        self.write(recovery.write())?;
+        self.shared.sync()
     }
 
     /// The file of the snapshot, to be read elsewhere. It goes with the next compaction.

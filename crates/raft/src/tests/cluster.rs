@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::trace;
 use crate::{
     Apply, Config, Incarnation, Index, MemoryStorage, Message, NodeId, Payload, Raft, Read,
-    RoleName, Term, Write,
+    Recovery, RoleName, Survivor, Term, Write,
 };
 
 /// Turns of effects after one event, far more than any event has.
@@ -104,6 +104,22 @@ impl Cluster {
         let server = self.server(id);
         server.disk = MemoryStorage::new();
         server.config.incarnation = other.unwrap_or(server.config.incarnation + 1);
+    }
+
+    /// A server that is down goes on alone, with a disk of another name.
+    pub(super) fn recover(&mut self, id: NodeId, given_up: &[NodeId], reachable: &[NodeId]) {
+        let server = self.server(id);
+        assert!(server.raft.is_none(), "it must be down");
+        let (disk, new_disk) = (server.config.incarnation, server.config.incarnation + 100);
+        let survivor = Survivor { id, disk, new_disk, given_up, reachable };
+        match Recovery::plan(&server.disk, &survivor) {
+            Err(refusal) => self.say(format!("{id} refuses: {refusal}")),
+            Ok(recovery) => {
+                server.disk.write(recovery.write());
+                server.config.incarnation = recovery.incarnation();
+                recovery.to_string().lines().for_each(|line| self.say(line.to_owned()));
+            }
+        }
     }
 
     /// Lets a server do what there is to do.

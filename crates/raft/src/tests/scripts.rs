@@ -24,6 +24,7 @@
 //! | `cut 1 2`, `cut 1->2`, `heal`          | from the rest; one way                              |
 //! | `slow 1`, `sync 1`                     | its writes wait; the oldest becomes durable         |
 //! | `crash 1`, `restart 1`, `wipe 1`       | comes back with an empty disk; `incarnation=N`      |
+//! | `recover 1 give-up=2,3 [reachable=2]`  | it goes on alone, without a majority                |
 //! | `status`, `log`, `state 1`             | of all; what 1 has applied                          |
 //! | `quietly COMMAND`                      | the same without its lines                          |
 
@@ -97,6 +98,7 @@ impl Stage {
             "deliver" | "drop" | "hold" | "release" | "stabilise" | "cut" | "heal" => {
                 self.move_messages(command, arguments);
             }
+            "recover" => self.recover(node(arguments[0]), arguments),
             "slow" | "sync" | "crash" | "restart" | "wipe" | "snapshot" => {
                 self.touch_disk(command, node(arguments[0]), arguments);
             }
@@ -209,6 +211,14 @@ impl Stage {
             "wipe" => self.cluster.wipe(id, option(words, "incarnation").map(disk)),
             _ => self.cluster.snapshot(id, option(words, "keep").map_or(0, number)),
         }
+    }
+
+    /// An operator has a server that is down go on alone.
+    fn recover(&mut self, id: NodeId, words: &[&str]) {
+        let names =
+            |key| option(words, key).map_or_else(Vec::new, |it| it.split(',').map(node).collect());
+        let (given_up, reachable) = (names("give-up"), names("reachable"));
+        self.cluster.recover(id, &given_up, &reachable);
     }
 
     fn ask(&mut self, command: &str, id: NodeId, words: &[&str]) {

@@ -15,6 +15,7 @@ mod client;
 mod export;
 mod machine;
 mod oracle;
+mod recovery;
 mod server;
 
 use std::cell::RefCell;

@@ -30,10 +30,10 @@ const WRITE_TIMER: u64 = 2;
 const REOPEN_TIMER: u64 = 3;
 
 /// The only group.
-const GROUP: GroupId = GroupId(1);
+pub(super) const GROUP: GroupId = GroupId(1);
 
 /// Short segments, so that many are begun and released.
-const LOG: wal::Options =
+pub(super) const LOG: wal::Options =
     wal::Options { segment_len: 2048, backend: wal::Backend::Mapped, spares_max: 1 };
 
 /// Turns of effects after one event, far more than any event has.
