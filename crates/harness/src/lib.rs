@@ -42,5 +42,5 @@ pub mod workload;
 
 #[cfg(feature = "duel")]
 pub mod duel;
-#[cfg(feature = "duel")]
+#[cfg(feature = "report")]
 pub mod report;

@@ -29,10 +29,12 @@
 //! It opens no file, measures nothing, and draws no conclusion that an interval does not carry: a
 //! ratio whose interval holds one is neither a win nor a loss.
 
+#[cfg(feature = "duel")]
 pub mod baseline;
 pub mod page;
 pub mod parse;
 pub mod plots;
+#[cfg(feature = "duel")]
 pub mod terminal;
 
 mod figure;
@@ -40,5 +42,5 @@ mod markup;
 mod svg;
 mod view;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "duel"))]
 mod tests;

@@ -5,6 +5,7 @@ mod check;
 mod docs;
 mod list;
 mod quiz;
+mod site;
 mod source;
 mod tour;
 
@@ -15,6 +16,7 @@ pub(crate) use list::{hint, list, next};
 #[cfg(test)]
 pub(crate) use quiz::is_due;
 pub(crate) use quiz::{export, quiz};
+pub(crate) use site::site;
 pub(crate) use source::{diff, reset};
 pub(crate) use tour::tour;
 

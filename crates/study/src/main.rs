@@ -25,6 +25,7 @@ mod judge;
 mod progress;
 mod prose;
 mod questions;
+mod site;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -93,8 +94,10 @@ enum Task {
         /// The build: one of `list`, or one that has a walkthrough in docs.
         build: String,
     },
-    /// Writes the pieces of code in the documents anew.
+    /// Writes the pieces of code, the figures and the estimates in the documents anew.
     Docs,
+    /// Builds all documents as pages that open from disk, with a search.
+    Site,
     /// For CI: stubs fail, solutions pass, planted bugs are found, citations are true.
     Verify {
         /// Only this build.
@@ -157,6 +160,7 @@ fn run(task: Option<Task>) -> Result<bool, Error> {
         Some(Task::Quiz { build, export: false }) => command::quiz(&mut study, build.as_deref()),
         Some(Task::Tour { build }) => command::tour(&study, &build),
         Some(Task::Docs) => command::docs(&study),
+        Some(Task::Site) => command::site(&study),
         Some(Task::Verify { build }) => verify::verify(&study, build.as_deref()),
         Some(Task::Confined { .. }) => unreachable!("it was dealt with before"),
     }

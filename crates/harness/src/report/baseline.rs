@@ -251,7 +251,7 @@ fn table(changes: &[&Change]) -> String {
 
 /// Breaks a sentence into lines of the width.
 fn wrap(text: &str) -> String {
-    super::terminal::wrap(text, usize::from(WIDTH), 0)
+    figure::wrap(text, usize::from(WIDTH), 0)
 }
 
 #[cfg(test)]

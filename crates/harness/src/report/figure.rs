@@ -164,6 +164,35 @@ pub(super) fn clip(text: &str, chars: usize) -> String {
     format!("{start}\u{2026}{end}")
 }
 
+/// Breaks a sentence at spaces into lines of `width` characters, or within a word that is longer;
+/// lines after the first are indented by `indent`.
+pub(super) fn wrap(sentence: &str, width: usize, indent: usize) -> String {
+    let clean: String = sentence.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut lines = vec![String::new()];
+    for word in clean.split_inclusive(' ') {
+        let mut word: Vec<char> = word.chars().collect();
+        loop {
+            let line = lines.last_mut().expect("there is a first line");
+            let left = width.saturating_sub(line.chars().count());
+            let needed = word.len() - usize::from(word.last() == Some(&' '));
+            let fresh = line.trim().is_empty();
+            if needed <= left {
+                line.extend(word);
+                break;
+            }
+            if fresh {
+                line.extend(word.drain(..left.max(1).min(word.len())));
+                if word.is_empty() {
+                    break;
+                }
+            }
+            lines.push(" ".repeat(indent));
+        }
+    }
+    let lines: Vec<_> = lines.iter().map(|line| line.trim_end()).collect();
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -126,7 +126,7 @@ impl Sheet {
         let title = svg::fit_bold(&self.title, (self.right - self.left) * 12.0 / 15.0);
         self.canvas.text((self.left, self.top + 13.0), "head ink", Anchor::Start, &title);
         self.top += 22.0;
-        for line in super::terminal::wrap(&self.description, 118, 0).lines() {
+        for line in figure::wrap(&self.description, 118, 0).lines() {
             self.canvas.text((self.left, self.top + 11.0), "soft", Anchor::Start, line);
             self.top += LINE;
         }

@@ -143,7 +143,7 @@ struct Text {
 impl Text {
     /// A sentence, broken where it must be; further lines are indented by `indent`.
     fn say(&mut self, sentence: &str, indent: usize) {
-        self.text.push_str(&wrap(sentence, self.terminal.columns(), indent));
+        self.text.push_str(&figure::wrap(sentence, self.terminal.columns(), indent));
         self.text.push('\n');
     }
 
@@ -349,35 +349,6 @@ impl<'a> Shown<'a> {
 
 fn widest(texts: impl Iterator<Item = String>) -> usize {
     texts.map(|text| text.chars().count()).max().unwrap_or(0)
-}
-
-/// Breaks a sentence at spaces into lines of `width` characters, or within a word that is longer;
-/// lines after the first are indented by `indent`.
-pub(super) fn wrap(sentence: &str, width: usize, indent: usize) -> String {
-    let clean: String = sentence.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let mut lines = vec![String::new()];
-    for word in clean.split_inclusive(' ') {
-        let mut word: Vec<char> = word.chars().collect();
-        loop {
-            let line = lines.last_mut().expect("there is a first line");
-            let left = width.saturating_sub(line.chars().count());
-            let needed = word.len() - usize::from(word.last() == Some(&' '));
-            let fresh = line.trim().is_empty();
-            if needed <= left {
-                line.extend(word);
-                break;
-            }
-            if fresh {
-                line.extend(word.drain(..left.max(1).min(word.len())));
-                if word.is_empty() {
-                    break;
-                }
-            }
-            lines.push(" ".repeat(indent));
-        }
-    }
-    let lines: Vec<_> = lines.iter().map(|line| line.trim_end()).collect();
-    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -342,5 +342,5 @@ fn unused_slug(name: &str, builds: &[Build<'_>]) -> String {
         .expect("a number is free, since builds are finite")
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "duel"))]
 mod tests;

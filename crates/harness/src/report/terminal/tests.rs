@@ -43,10 +43,10 @@ fn lines_are_shown_as_in_the_whole() {
 
 #[test]
 fn sentences_break_at_spaces_and_long_words_anywhere() {
-    assert_eq!(wrap("one two three", 8, 2), "one two\n  three");
-    assert_eq!(wrap("one", 8, 2), "one");
-    assert_eq!(wrap("", 8, 2), "");
-    assert_eq!(wrap("abcdefghij", 4, 1), "abcd\n efg\n hij");
-    assert_eq!(wrap("a\nb\u{1b}c", 8, 0), "a b c");
-    assert_eq!(wrap("abc", 0, 0), "a\nb\nc");
+    assert_eq!(figure::wrap("one two three", 8, 2), "one two\n  three");
+    assert_eq!(figure::wrap("one", 8, 2), "one");
+    assert_eq!(figure::wrap("", 8, 2), "");
+    assert_eq!(figure::wrap("abcdefghij", 4, 1), "abcd\n efg\n hij");
+    assert_eq!(figure::wrap("a\nb\u{1b}c", 8, 0), "a b c");
+    assert_eq!(figure::wrap("abc", 0, 0), "a\nb\nc");
 }
