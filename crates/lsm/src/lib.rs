@@ -57,6 +57,7 @@ mod planted;
 mod reader;
 mod removal;
 mod repair;
+mod resident;
 mod run;
 mod slot;
 mod snapshot;
