@@ -196,11 +196,12 @@ const UPPER: [&str; 3] = ["benches", "kv", "study"];
 const EXERCISE: &str = "exercise-";
 
 /// Which build may stand on which other build.
-const STANDS_ON: [(&str, &str); 6] = [
+const STANDS_ON: [(&str, &str); 7] = [
     ("rate-limiter", "hashmap"),
     ("allocator-preload", "allocator"),
     ("lsm", "wal"),
     ("lsm-tool", "lsm"),
+    ("lsm-async", "lsm"),
     ("raft", "wal"),
     ("raft-net", "raft"),
 ];

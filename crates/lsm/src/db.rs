@@ -1,5 +1,6 @@
 //! The store, as its users see it.
 
+mod attempt;
 mod copy;
 mod core;
 mod garbage;

@@ -100,6 +100,10 @@ pub enum Error {
     #[error("{0} is a store with changes of its own, not a copy; copy into another directory")]
     NotACopy(PathBuf),
 
+    /// The answer lies on the disk, or the write has to wait, and the caller asked not to.
+    #[error("this would wait for a disk or another writer; ask again where waiting does no harm")]
+    WouldWait,
+
     /// The family was dropped.
     #[error("family {0} was dropped; open it again by its name")]
     Dropped(u32),

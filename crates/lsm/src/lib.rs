@@ -59,6 +59,7 @@ mod range;
 mod reader;
 mod removal;
 mod repair;
+mod resident;
 mod run;
 mod slot;
 mod snapshot;

@@ -6,7 +6,7 @@
 //!            log -------------> up to its damage
 //!   write    repair/tables      what could be read of damaged tables, and of a damaged log
 //!            repair/manifest    says everything, in one edit
-//!            repair/plan        which file goes where        <--- from here on there is no way back
+//!            repair/plan        which file goes where <--- from here on there is no way back
 //!   move     damaged files -> lost/1, new ones -> their places, each by one rename
 //! ```
 //!
@@ -18,8 +18,8 @@
 //! more: then all tables that there are, but for those that others replaced, are merged into one
 //! run by the numbers of their entries.
 //!
-//! What this cannot do: tell an entry that is lost from one that never was, or know ranges that
-//! were removed when the manifest that knew them is gone. [`Repaired::lost`] names where that is so.
+//! What this cannot do: tell an entry that is lost from one that never was, or know which ranges
+//! were removed when the manifest that knew it is gone. [`Repaired::lost`] names where that is so.
 
 mod choose;
 mod look;

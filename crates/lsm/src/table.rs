@@ -36,11 +36,11 @@ use self::index::{Extent, Index};
 pub(crate) use self::meta::{Special, TableMeta};
 pub(crate) use self::origin::{Load, Origin};
 pub(crate) use self::survey::{Entries, Entry, Survey, survey};
-use crate::Result;
 use crate::cache::{Cache, Slots};
 use crate::codec::Taker;
 use crate::stamp::{Kind, Sequence, Stamp};
 use crate::values::{Pointer, ValueFile, Values};
+use crate::{Result, resident};
 
 /// The hash of a key in filters and blocks. It is on disk.
 #[inline]
@@ -195,6 +195,7 @@ impl Table {
 
     #[cold]
     fn read(&self, at: usize) -> Result<Block> {
+        resident::may_read_disk()?;
         let extent = self.index.extent(at);
         let bytes = file::read(&*self.file, self.meta.number, extent, "block")?;
         Block::parse(bytes).map_err(|what| damaged(&*self.file, extent.offset, what))

@@ -29,7 +29,7 @@ use wal::{Fate, Position};
 use crate::codec::{Put, Taker};
 use crate::planted::planted;
 use crate::table::TableMeta;
-use crate::{Error, Result};
+use crate::{Error, Result, resident};
 
 /// Set in the numbers of files that merges write.
 const BY_MERGE: u64 = 1 << 63;
@@ -177,6 +177,7 @@ impl Values {
             let path = self.folder.clone();
             return Err(Error::Corrupt { path, offset: 0, what: "pointer to a value" });
         };
+        resident::may_read_disk()?;
         self.open(pointer.file)?.read(pointer)
     }
 

@@ -166,6 +166,14 @@ impl Log {
         })
     }
 
+    /// Whether a record of so many bytes goes into the present segment, so that an append needs no
+    /// other. Another thread may be faster.
+    pub fn has_room(&self, len: usize) -> bool {
+        let end = self.end().offset;
+        let span = format::span(len).and_then(|span| end.checked_add(span));
+        span.is_some_and(|it| it <= self.options.segment_len)
+    }
+
     /// Where the next record will begin, unless it needs a new segment.
     pub fn end(&self) -> Position {
         lock(&self.tail).end

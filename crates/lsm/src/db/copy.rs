@@ -45,6 +45,8 @@ pub(crate) enum By {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Copied {
+    /// The number that tells the store from others.
+    pub store: u64,
     /// Tables that were copied or linked.
     pub tables: usize,
     /// Their size in bytes.
@@ -87,7 +89,7 @@ impl Core {
         let moment = self.moment()?;
         let known = manifest.facts().clone();
         let is_ours = known.copy_of == Some(identity);
-        let mut copied = Copied::default();
+        let mut copied = Copied { store: identity, ..Copied::default() };
         for (family, version) in &moment.families {
             for (_, table) in version.tables() {
                 let meta = &table.meta;

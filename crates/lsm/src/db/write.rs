@@ -73,7 +73,11 @@ impl Core {
         }
     }
 
-    fn apply(&self, writer: &mut MutexGuard<'_, Writer>, batch: &mut Batch) -> Result<()> {
+    pub(super) fn apply(
+        &self,
+        writer: &mut MutexGuard<'_, Writer>,
+        batch: &mut Batch,
+    ) -> Result<()> {
         let mut seen: Option<FamilyId> = None;
         for change in batch.changes() {
             if seen.replace(change.family) != Some(change.family) {
@@ -107,12 +111,8 @@ impl Core {
 
     /// Sees to it that the family's memtable takes `bytes` more. The writer's lock is held.
     fn make_room(&self, family: &FamilyCore, bytes: usize) -> Result<()> {
-        {
-            let guard = epoch::pin();
-            let state = family.state(&guard);
-            if state.memtable.has_room(bytes) && !self.holds_up_the_log(state) {
-                return Ok(());
-            }
+        if self.has_room(family, bytes) {
+            return Ok(());
         }
         while family.share().immutables.len() + 1 >= self.options.memtables.get() {
             self.wait_for_flush(family)?;
@@ -126,6 +126,14 @@ impl Core {
             Background::Inline => self.work_off()?,
         }
         Ok(())
+    }
+
+    /// Whether the family's memtable takes `bytes` more, and should.
+    #[inline]
+    pub(super) fn has_room(&self, family: &FamilyCore, bytes: usize) -> bool {
+        let guard = epoch::pin();
+        let state = family.state(&guard);
+        state.memtable.has_room(bytes) && !self.holds_up_the_log(state)
     }
 
     /// Whether a family that is seldom written keeps old segments of the log alive.
