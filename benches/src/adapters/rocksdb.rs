@@ -37,7 +37,11 @@ impl OrderedStore for Store {
         options.set_block_based_table_factory(&table);
         options.set_write_buffer_size(memtable);
         options.set_max_background_jobs(2);
-        options.set_compression_type(DBCompressionType::None);
+        options.set_compression_type(if spec.compressed {
+            DBCompressionType::Lz4
+        } else {
+            DBCompressionType::None
+        });
         let mut write = WriteOptions::default();
         write.set_sync(spec.durability == Durability::Sync);
         Ok(Self { database: DB::open(&options, directory)?, write })

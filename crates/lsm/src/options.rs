@@ -43,13 +43,14 @@ pub enum Shape {
     /// Each level collects so many runs, which then become one of the next level. An entry is
     /// written once a level. Reads ask every run, and space may be several times that of the data.
     Tiered {
-        /// Runs of a level below the first; for that one [`Options::level0_tables`] counts.
+        /// Runs of a level below the first, two or more; for that one [`Options::level0_tables`]
+        /// counts.
         runs: NonZeroUsize,
     },
     /// Tiered, but for the lowest level, which is one run: space and scans nearly as leveled,
     /// writes nearly as tiered (Dayan, Idreos, "Dostoevsky", SIGMOD 2018).
     LazyLeveled {
-        /// Runs of a level between the first and the lowest.
+        /// Runs of a level between the first and the lowest, two or more.
         runs: NonZeroUsize,
     },
     /// Nothing is merged; **what is oldest is removed** when it is too much or too old. What was
@@ -171,7 +172,13 @@ impl Options {
 
     /// Whether all values make sense.
     pub fn check(&self) -> Result<()> {
+        let runs = match self.shape {
+            Shape::Tiered { runs } | Shape::LazyLeveled { runs } => runs.get() as u64,
+            Shape::Leveled | Shape::Fifo { .. } => 2,
+        };
         let rules = [
+            ("runs", runs, 2, 1_000),
+            ("merge_threads", self.merge_threads.get() as u64, 1, 256),
             ("memtable_size", self.memtable_size as u64, 4 << 10, 1 << 31),
             ("memtables", self.memtables.get() as u64, 2, 64),
             ("block_size", self.block_size as u64, 64, 16 << 20),
