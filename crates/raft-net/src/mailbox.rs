@@ -12,6 +12,7 @@ use bytes::Bytes;
 use raft::{Body, Change, DiskStorage, GroupId, Index, NodeId, SnapshotFile, SnapshotMeta, Way};
 use tokio::sync::oneshot;
 
+use crate::node::engine::Engine;
 use crate::stats::Counters;
 use crate::{Envelope, Error, GroupStatus, Packet, Pulse, StateMachine};
 
@@ -93,6 +94,8 @@ pub(crate) enum Event {
     Synced(u64),
     /// A machine has applied everything up to an entry.
     Applied(GroupId, Index),
+    /// The bytes of a snapshot that a machine on the node thread is to take over.
+    SnapshotRead(GroupId, SnapshotMeta, Bytes),
     SnapshotMade(GroupId, SnapshotMeta, SnapshotFile),
     /// A snapshot was not made, and nothing is lost by it.
     SnapshotFailed(GroupId, String),
@@ -134,6 +137,24 @@ pub struct Inbox {
     waiting: Arc<AtomicUsize>,
     limit: usize,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) engine: Arc<Engine>,
+}
+
+/// An event that was put in, and that somebody must see to. Dropped, it is seen to.
+#[derive(Debug)]
+pub(crate) struct Put<'a> {
+    inbox: &'a Inbox,
+    /// How many events were put in, with this one.
+    count: u64,
+}
+
+impl Drop for Put<'_> {
+    fn drop(&mut self) {
+        // Somebody else may have seen to it, and be better left to gather a batch.
+        if !self.inbox.engine.has_taken(self.count) {
+            self.inbox.engine.help();
+        }
+    }
 }
 
 /// What has come in: made together with its [`Inbox`], and given to [`Node::start`].
@@ -152,7 +173,8 @@ const EVENT_WEIGHT: usize = 128;
 pub fn mailbox(limit: usize) -> Mailbox {
     let (sender, receiver) = channel();
     let counters = Arc::new(Counters::default());
-    let inbox = Inbox { sender, waiting: Arc::default(), limit, counters };
+    let engine = Arc::default();
+    let inbox = Inbox { sender, waiting: Arc::default(), limit, counters, engine };
     Mailbox { receiver, inbox }
 }
 
@@ -177,6 +199,11 @@ impl Inbox {
 
     /// Passes on what may be refused.
     pub(crate) fn offer(&self, event: Event) -> Result<(), Error> {
+        self.put(event).map(drop)
+    }
+
+    /// The same, and leaves to the caller when it is seen to.
+    pub(crate) fn put(&self, event: Event) -> Result<Put<'_>, Error> {
         let weight = event.weight();
         // Relaxed: as above.
         if self.waiting.fetch_add(weight, Ordering::Relaxed) >= self.limit {
@@ -184,11 +211,16 @@ impl Inbox {
             self.counters.refused.add(1);
             return Err(Error::Busy);
         }
-        self.sender.send(event).map_err(|_| Error::Stopped)
+        self.enqueue(event)
     }
 
     /// Passes on what may not.
     pub(crate) fn tell(&self, event: Event) -> Result<(), Error> {
-        self.sender.send(event).map_err(|_| Error::Stopped)
+        self.enqueue(event).map(drop)
+    }
+
+    fn enqueue(&self, event: Event) -> Result<Put<'_>, Error> {
+        self.sender.send(event).map_err(|_| Error::Stopped)?;
+        Ok(Put { inbox: self, count: self.engine.note() })
     }
 }

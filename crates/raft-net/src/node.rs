@@ -5,6 +5,7 @@
 //! It decides nothing: a call becomes an event for the node thread, and its answer comes back.
 
 mod apply;
+pub(crate) mod engine;
 mod group;
 mod peer;
 mod quiet;
@@ -12,7 +13,9 @@ mod shard;
 mod threads;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -90,6 +93,19 @@ pub struct Node {
     running: Arc<Running>,
 }
 
+/// Lets other tasks of the thread run, where there are any.
+async fn yield_once() {
+    let mut has_yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// What the last handle ends.
 struct Running {
     inbox: Inbox,
@@ -119,8 +135,9 @@ impl Node {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let inbox = mailbox.inbox();
+        let engine = Arc::clone(&inbox.engine);
         let shard = Shard::new(options, log, Box::new(transport), mailbox, clock);
-        let thread = threads::spawn("raft-node", move || shard.run());
+        let thread = threads::spawn("raft-node", move || engine.run(shard));
         let running = Running { inbox: inbox.clone(), thread: Mutex::new(Some(thread)) };
         Self { inbox, running: Arc::new(running) }
     }
@@ -239,7 +256,10 @@ impl Node {
         call: impl FnOnce(Reply<T>) -> Call,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.inbox.offer(Event::Call(group, call(reply)))?;
+        let put = self.inbox.put(Event::Call(group, call(reply)))?;
+        // Whoever else is about to ask goes first: all that is asked by then is one batch.
+        yield_once().await;
+        drop(put);
         answer.await.map_err(|_| Error::Stopped)?
     }
 

@@ -32,10 +32,14 @@ pub(super) enum Job {
     Query(GroupId, Bytes, Reply<Bytes>),
     Snapshot(GroupId, SnapshotMeta),
     Close(GroupId),
+    /// Bytes of a snapshot are to be made, of a machine that is not here.
+    Make(Snapshot),
+    /// The file of a snapshot is to be read, for a machine that is not here.
+    Read(GroupId, SnapshotMeta, SnapshotFile),
 }
 
 /// One group's machine.
-struct Applier {
+pub(super) struct Applier {
     machine: Box<dyn StateMachine>,
     sessions: Sessions,
 }
@@ -64,6 +68,8 @@ impl Job {
             | Self::Restore(group, ..)
             | Self::Query(group, ..)
             | Self::Snapshot(group, ..)
+            | Self::Read(group, ..)
+            | Self::Make(Snapshot { group, .. })
             | Self::Close(group) => *group,
         }
     }
@@ -76,10 +82,21 @@ fn perform(
     inbox: &Inbox,
 ) -> Result<(), MachineError> {
     let group = job.group();
-    if let Job::Open(_, machine, sessions) = job {
-        appliers.insert(group, Applier { machine, sessions });
-        return Ok(());
-    }
+    let job = match job {
+        Job::Open(_, machine, sessions) => {
+            appliers.insert(group, Applier::new(machine, sessions));
+            return Ok(());
+        }
+        Job::Make(snapshot) => {
+            snapshots.send(snapshot).ok();
+            return Ok(());
+        }
+        Job::Read(_, meta, file) => {
+            inbox.tell(Event::SnapshotRead(group, meta, file.read()?)).ok();
+            return Ok(());
+        }
+        job => job,
+    };
     // A job for a group that has ended; who waits for it is told by the node thread.
     let Some(applier) = appliers.get_mut(&group) else { return Ok(()) };
     match job {
@@ -89,29 +106,53 @@ fn perform(
             inbox.tell(Event::Applied(group, last)).ok();
         }
         Job::Restore(_, meta, file) => {
-            let (rows, data) = split(file.read()?).ok_or("the snapshot's sessions are damaged")?;
-            applier.machine.restore(meta.last.index, &data, &rows)?;
-            applier.sessions = Sessions::from_rows(&rows).ok_or("a session's row is damaged")?;
+            applier.restore(&meta, file.read()?)?;
             inbox.counters.restores.add(1);
             inbox.tell(Event::Applied(group, meta.last.index)).ok();
         }
-        Job::Query(_, query, reply) => {
-            reply.send(Ok(applier.machine.query(&query)?)).ok();
-        }
-        Job::Snapshot(_, meta) => {
-            let head = join(&applier.sessions.rows());
-            let make = applier.machine.snapshot()?;
-            snapshots.send(Snapshot { group, meta, head, make }).ok();
-        }
+        Job::Query(_, query, reply) => applier.answer(&query, reply)?,
+        Job::Snapshot(_, meta) => drop(snapshots.send(applier.snapshot(group, meta)?)),
         Job::Close(_) => drop(appliers.remove(&group)),
-        Job::Open(..) => {}
+        Job::Open(..) | Job::Make(_) | Job::Read(..) => {}
     }
     Ok(())
 }
 
 impl Applier {
+    pub(super) fn new(machine: Box<dyn StateMachine>, sessions: Sessions) -> Self {
+        Self { machine, sessions }
+    }
+
+    /// Replaces the state by that of a snapshot.
+    pub(super) fn restore(
+        &mut self,
+        meta: &SnapshotMeta,
+        bytes: Bytes,
+    ) -> Result<(), MachineError> {
+        let (rows, data) = split(bytes).ok_or("the snapshot's sessions are damaged")?;
+        self.machine.restore(meta.last.index, &data, &rows)?;
+        self.sessions = Sessions::from_rows(&rows).ok_or("a session's row is damaged")?;
+        Ok(())
+    }
+
+    pub(super) fn answer(&self, query: &Bytes, reply: Reply<Bytes>) -> Result<(), MachineError> {
+        // A client that has gone needs no answer.
+        reply.send(Ok(self.machine.query(query)?)).ok();
+        Ok(())
+    }
+
+    /// Fixes the state, whose bytes are to be made.
+    pub(super) fn snapshot(
+        &self,
+        group: GroupId,
+        meta: SnapshotMeta,
+    ) -> Result<Snapshot, MachineError> {
+        let head = join(&self.sessions.rows());
+        Ok(Snapshot { group, meta, head, make: self.machine.snapshot()? })
+    }
+
     /// Applies entries as one step, then answers those who wait for them.
-    fn apply(
+    pub(super) fn apply(
         &mut self,
         entries: &Entries,
         mut waiting: VecDeque<Waiting>,

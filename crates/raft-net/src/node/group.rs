@@ -8,16 +8,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use raft::{
-    Apply, DiskError, DiskStorage, GroupId, Index, Message, NodeId, Raft, Read, ReadError, ReadId,
-    RoleName, SnapshotFile, SnapshotMeta, Storage, StorageError, Term, Write,
+    Apply, DiskError, DiskStorage, Entries, GroupId, Index, Message, NodeId, Raft, Read, ReadError,
+    ReadId, RoleName, SnapshotFile, SnapshotMeta, Storage, StorageError, Term, Write,
 };
 use thiserror::Error as ThisError;
 
-use super::apply::{Job, Waiting};
+use super::apply::{Applier, Job, Waiting};
 use super::{GroupStatus, Options};
 use crate::mailbox::{Applied, Call, Reply};
 use crate::stats::Counters;
-use crate::{Envelope, Error};
+use crate::{Envelope, Error, MachineError};
 
 /// Entries after which a witness shortens its log, which has a few bytes for each.
 const WITNESS_ENTRIES: u64 = 100_000;
@@ -41,6 +41,8 @@ pub(super) enum GroupError {
     Disk(#[from] DiskError),
     #[error(transparent)]
     Storage(#[from] StorageError),
+    #[error(transparent)]
+    Machine(#[from] MachineError),
     #[error("it finds no end of work to do")]
     Endless,
 }
@@ -64,6 +66,10 @@ pub(super) struct Group {
     pub(super) raft: Raft<DiskStorage>,
     /// Written and not synced, each with the round whose sync it waits for.
     writes: VecDeque<(u64, Write)>,
+    /// Its machine, where that is instant; else the apply thread has it.
+    pub(super) applier: Option<Applier>,
+    /// Whether a write is done when it is made.
+    is_volatile: bool,
     /// In the order of the log.
     waiting: VecDeque<Waiting>,
     reads: BTreeMap<ReadId, WaitingRead>,
@@ -71,6 +77,8 @@ pub(super) struct Group {
     handed: Index,
     /// The end of a snapshot that is being restored.
     restoring: Option<Index>,
+    /// What is to be applied behind it, where the machine is here.
+    held: Vec<(Entries, VecDeque<Waiting>)>,
     /// Bytes of entries that were applied since the last snapshot.
     applied_bytes: u64,
     making: Making,
@@ -87,16 +95,19 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(id: GroupId, raft: Raft<DiskStorage>, as_of: u64) -> Self {
+    pub(super) fn new(id: GroupId, raft: Raft<DiskStorage>, as_of: u64, is_volatile: bool) -> Self {
         let handed = raft.status().applied;
         Self {
             id,
             raft,
             writes: VecDeque::new(),
+            applier: None,
+            is_volatile,
             waiting: VecDeque::new(),
             reads: BTreeMap::new(),
             handed,
             restoring: None,
+            held: Vec::new(),
             applied_bytes: 0,
             making: Making::default(),
             shorten_at: Index::ZERO,
@@ -108,13 +119,18 @@ impl Group {
     }
 
     /// Does what a client asks. Answers that cannot come are given at once.
-    pub(super) fn call(&mut self, call: Call, options: &Options, round: &mut Round) {
+    pub(super) fn call(
+        &mut self,
+        call: Call,
+        options: &Options,
+        round: &mut Round,
+    ) -> Result<(), GroupError> {
         match call {
             Call::Propose { command, reply } => {
                 let unapplied = self.raft.status().commit.since(self.raft.status().applied);
                 if unapplied > options.apply_waiting_max {
                     reply.send(Err(Error::Busy)).ok();
-                    return;
+                    return Ok(());
                 }
                 let proposed = self.raft.propose(command).map_err(Error::from);
                 self.wait(proposed, reply);
@@ -131,7 +147,7 @@ impl Group {
             Call::ReadStale { reply, .. } if self.is_witness() => {
                 reply.send(Err(Error::Witness)).ok();
             }
-            Call::ReadStale { query, reply } => round.jobs.push(Job::Query(self.id, query, reply)),
+            Call::ReadStale { query, reply } => self.query(query, reply, round)?,
             Call::Transfer { to, reply } => {
                 reply.send(self.raft.transfer(to).map_err(Error::from)).ok();
             }
@@ -139,10 +155,24 @@ impl Group {
             Call::Snapshot { reply } => {
                 self.making.waiting.push(reply);
                 self.shorten_at = Index::ZERO;
-                self.make_snapshot(round);
+                self.make_snapshot(round)?;
             }
             Call::Status { reply } => drop(reply.send(Ok(self.status()))),
         }
+        Ok(())
+    }
+
+    fn query(
+        &self,
+        query: Bytes,
+        reply: Reply<Bytes>,
+        round: &mut Round,
+    ) -> Result<(), GroupError> {
+        match &self.applier {
+            Some(applier) => applier.answer(&query, reply)?,
+            None => round.jobs.push(Job::Query(self.id, query, reply)),
+        }
+        Ok(())
     }
 
     fn wait(&mut self, proposed: Result<Index, Error>, reply: Reply<Applied>) {
@@ -172,14 +202,19 @@ impl Group {
             if let Some(write) = ready.write {
                 self.raft.storage_mut().write(&write)?;
                 counters.writes.add(1);
-                self.writes.push_back((number, write));
-                round.written.push(self.id);
+                if self.is_volatile {
+                    let promises = self.raft.persisted(write);
+                    self.send(promises, round);
+                } else {
+                    self.writes.push_back((number, write));
+                    round.written.push(self.id);
+                }
             }
             if let Some(apply) = ready.apply {
-                self.hand_out(apply, round);
+                self.hand_out(apply, round, counters)?;
             }
             for read in ready.reads {
-                self.serve(read, round, counters);
+                self.serve(read, round, counters)?;
             }
         }
         Err(GroupError::Endless)
@@ -198,19 +233,31 @@ impl Group {
         }
     }
 
-    fn hand_out(&mut self, apply: Apply, round: &mut Round) {
+    fn hand_out(
+        &mut self,
+        apply: Apply,
+        round: &mut Round,
+        counters: &Counters,
+    ) -> Result<(), GroupError> {
         match apply {
             Apply::Snapshot => {
                 let meta = self.raft.storage().snapshot_meta().clone();
                 self.handed = meta.last.index;
                 self.restoring = Some(self.handed);
+                // A later snapshot has all of it.
+                for lost in self.held.drain(..).flat_map(|(_, waiting)| waiting) {
+                    lost.reply.send(Err(Error::Uncertain)).ok();
+                }
                 // Whoever waits for an entry in it will not be told what became of it.
                 let handed = self.handed;
                 while let Some(lost) = self.waiting.pop_front_if(|it| it.index <= handed) {
                     lost.reply.send(Err(Error::Uncertain)).ok();
                 }
                 let file = self.raft.storage().snapshot_file();
-                round.jobs.push(Job::Restore(self.id, meta, file));
+                round.jobs.push(match &self.applier {
+                    Some(_) => Job::Read(self.id, meta, file),
+                    None => Job::Restore(self.id, meta, file),
+                });
             }
             Apply::Entries(entries) => {
                 let last = entries.last().map_or(self.handed, |entry| entry.index);
@@ -218,56 +265,119 @@ impl Group {
                 let waiting = self.waiting.drain(..of).collect();
                 self.handed = last;
                 self.applied_bytes += entries.bytes();
-                round.jobs.push(Job::Apply(self.id, entries, waiting));
+                if self.applier.is_none() {
+                    round.jobs.push(Job::Apply(self.id, entries, waiting));
+                } else if self.restoring.is_some() {
+                    self.held.push((entries, waiting));
+                } else {
+                    self.apply(&entries, waiting, counters)?;
+                }
             }
         }
+        Ok(())
     }
 
-    fn serve(&mut self, read: Read, round: &mut Round, counters: &Counters) {
+    fn apply(
+        &mut self,
+        entries: &Entries,
+        waiting: VecDeque<Waiting>,
+        counters: &Counters,
+    ) -> Result<(), GroupError> {
+        if let Some(applier) = &mut self.applier {
+            let applied = applier.apply(entries, waiting)?;
+            counters.applied.add(entries.len() as u64);
+            self.raft.applied(applied);
+        }
+        Ok(())
+    }
+
+    /// Takes over the state of a snapshot that was read, and applies what came behind it.
+    pub(super) fn restore(
+        &mut self,
+        meta: &SnapshotMeta,
+        bytes: Bytes,
+        counters: &Counters,
+    ) -> Result<(), GroupError> {
+        // Another one may have come meanwhile, which is being read.
+        let is_current = self.restoring == Some(meta.last.index);
+        let Some(applier) = self.applier.as_mut().filter(|_| is_current) else { return Ok(()) };
+        applier.restore(meta, bytes)?;
+        counters.restores.add(1);
+        self.restoring = None;
+        self.raft.applied(meta.last.index);
+        for (entries, waiting) in std::mem::take(&mut self.held) {
+            self.apply(&entries, waiting, counters)?;
+        }
+        Ok(())
+    }
+
+    fn serve(
+        &mut self,
+        read: Read,
+        round: &mut Round,
+        counters: &Counters,
+    ) -> Result<(), GroupError> {
         let (Read::Serve(id) | Read::Lost(id)) = read;
-        let Some(WaitingRead { query, reply }) = self.reads.remove(&id) else { return };
+        let Some(WaitingRead { query, reply }) = self.reads.remove(&id) else { return Ok(()) };
         match (read, query) {
             (Read::Lost(_), _) => drop(reply.send(Err(Error::ReadLost))),
             (Read::Serve(_), Some(query)) => {
                 counters.reads.add(1);
-                round.jobs.push(Job::Query(self.id, query, reply));
+                self.query(query, reply, round)?;
             }
             (Read::Serve(_), None) => {
                 counters.reads.add(1);
                 reply.send(Ok(Bytes::new())).ok();
             }
         }
+        Ok(())
     }
 
     /// The apply thread has applied everything up to `index`.
-    pub(super) fn applied(&mut self, index: Index, options: &Options, round: &mut Round) {
+    pub(super) fn applied(
+        &mut self,
+        index: Index,
+        options: &Options,
+        round: &mut Round,
+    ) -> Result<(), GroupError> {
         self.raft.applied(index);
         if self.restoring.is_some_and(|end| end <= index) {
             self.restoring = None;
         }
-        if self.applied_bytes >= options.compact_bytes {
-            self.make_snapshot(round);
-        }
+        self.compact_if_due(options, round)
+    }
+
+    /// Makes a snapshot where much was applied since the last one.
+    pub(super) fn compact_if_due(
+        &mut self,
+        options: &Options,
+        round: &mut Round,
+    ) -> Result<(), GroupError> {
+        if self.applied_bytes >= options.compact_bytes { self.make_snapshot(round) } else { Ok(()) }
     }
 
     /// Begins a snapshot of the state behind what was handed out last, unless one is under way.
-    fn make_snapshot(&mut self, round: &mut Round) {
+    fn make_snapshot(&mut self, round: &mut Round) -> Result<(), GroupError> {
         if self.making.is_under_way || self.restoring.is_some() || self.is_witness() {
-            return;
+            return Ok(());
         }
         if self.handed <= self.raft.storage().snapshot_meta().last.index {
             // There is nothing that the last one does not have.
             self.answer_snapshots(&Ok(self.handed));
-            return;
+            return Ok(());
         }
         match self.raft.snapshot_meta(self.handed) {
             Ok(meta) => {
                 self.making.is_under_way = true;
                 self.applied_bytes = 0;
-                round.jobs.push(Job::Snapshot(self.id, meta));
+                round.jobs.push(match &self.applier {
+                    Some(applier) => Job::Make(applier.snapshot(self.id, meta)?),
+                    None => Job::Snapshot(self.id, meta),
+                });
             }
             Err(cause) => self.snapshot_failed(cause.to_string()),
         }
+        Ok(())
     }
 
     /// A snapshot is in its file: the log can be compacted.
@@ -385,6 +495,9 @@ impl Group {
     /// The group ends: everybody who waits is told.
     pub(super) fn end(self, failed: &Error) {
         for waiting in self.waiting {
+            waiting.reply.send(Err(failed.clone())).ok();
+        }
+        for waiting in self.held.into_iter().flat_map(|(_, waiting)| waiting) {
             waiting.reply.send(Err(failed.clone())).ok();
         }
         for (_, read) in self.reads {

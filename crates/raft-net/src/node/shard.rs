@@ -1,4 +1,4 @@
-//! The node thread: it owns all groups, and turns events into rounds.
+//! All groups of a node: events are turned into rounds, by whoever runs them; see `engine`.
 //!
 //! A group that cannot go on ends, and the others go on: its disk failed, its machine failed, or
 //! its core found a contradiction, which it shows by a panic. What it held back stays unsaid. Where
@@ -6,19 +6,20 @@
 //!
 //! # What this module does not do
 //!
-//! It never waits but for the next event or tick; see `threads` for who does.
+//! It never waits; see `threads` for who does.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use env::clock::{Clock, Timestamp};
 use env::random::{Random, SeededRandom};
 use raft::{Config, DiskLog, DiskStorage, GroupId, NodeId, Raft, Storage};
 
-use super::apply::{self, Job};
+use super::apply::{self, Applier, Job};
 use super::group::{Group, GroupError, Round};
 use super::quiet::Peers;
 use super::{Options, threads};
@@ -27,7 +28,7 @@ use crate::session::Sessions;
 use crate::{Envelope, Error, Mailbox, Packet, StateMachine, Transport};
 
 /// Events in one round, so that ticks come in time.
-const EVENTS_MAX: usize = 4_096;
+const EVENTS_MAX: u64 = 4_096;
 
 /// Ticks between two looks at what holds the log back.
 const UNBURDEN_TICKS: u64 = 64;
@@ -52,7 +53,10 @@ pub(super) struct Shard {
     /// The number of this round; syncs are asked for by it.
     number: u64,
     next_tick: Timestamp,
+    /// Until when the node's own thread rests.
+    rests_until: Timestamp,
     pub(super) ticks: u64,
+    log: DiskLog,
     syncs: Sender<u64>,
     jobs: Sender<Job>,
     workers: Vec<JoinHandle<()>>,
@@ -72,6 +76,7 @@ impl Shard {
         let (jobs, of_apply) = channel();
         let (snapshots, of_snapshots) = channel();
         let inbox = mailbox.inbox();
+        let own_log = log.clone();
         let (log_of_snapshots, inbox_of_snapshots) = (log.clone(), inbox.clone());
         let (inbox_of_apply, clock_of_log) = (inbox.clone(), Arc::clone(&clock));
         let workers = vec![
@@ -88,6 +93,7 @@ impl Shard {
             peers: Peers::new(&options.config, random.next_u64()),
             random,
             next_tick: clock.now() + options.tick,
+            rests_until: clock.now(),
             options,
             transport,
             mailbox,
@@ -100,6 +106,7 @@ impl Shard {
             round: Round::default(),
             number: 1,
             ticks: 0,
+            log: own_log,
             syncs,
             jobs,
             workers,
@@ -107,29 +114,31 @@ impl Shard {
         }
     }
 
-    /// Runs until the node is stopped, or nobody is left who could speak to it.
-    pub(super) fn run(mut self) {
-        loop {
-            let wait = self.next_look().saturating_since(self.clock.now());
-            match self.mailbox.receiver.recv_timeout(wait) {
-                Ok(event) => {
-                    self.catch_up();
-                    self.take(event);
-                    for _ in 0..EVENTS_MAX {
-                        let Ok(event) = self.mailbox.receiver.try_recv() else { break };
-                        self.take(event);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            self.tick();
-            self.finish_round();
-            if self.is_over() {
-                break;
-            }
+    /// Takes what is in the mailbox, and has all of it done. True where the node's own thread rests
+    /// for longer than it may now.
+    pub(super) fn round(&mut self) -> bool {
+        self.catch_up();
+        let mut taken = 0;
+        while taken < EVENTS_MAX
+            && let Ok(event) = self.mailbox.receiver.try_recv()
+        {
+            self.take(event);
+            taken += 1;
         }
-        self.end();
+        self.mailbox.inbox.engine.note_taken(taken);
+        self.tick();
+        self.finish_round();
+        let is_missed = self.next_look() < self.rests_until || self.is_over();
+        if is_missed {
+            self.rests_until = self.clock.now();
+        }
+        is_missed
+    }
+
+    /// How long the node's own thread may rest where nothing comes.
+    pub(super) fn rest(&mut self) -> Duration {
+        self.rests_until = self.next_look();
+        self.rests_until.saturating_since(self.clock.now())
     }
 
     /// When there is something to do though nothing comes.
@@ -176,10 +185,13 @@ impl Shard {
                     });
                 }
             }
-            Event::Applied(group, index) => self.with(group, |group, options, round| {
-                group.applied(index, options, round);
-                Ok(())
-            }),
+            Event::Applied(group, index) => {
+                self.with(group, |group, options, round| group.applied(index, options, round));
+            }
+            Event::SnapshotRead(group, meta, bytes) => {
+                let inbox = self.mailbox.inbox();
+                self.with(group, |group, _, _| group.restore(&meta, bytes, &inbox.counters));
+            }
             Event::SnapshotMade(group, meta, file) => {
                 self.mailbox.inbox.counters.snapshots.add(1);
                 self.with(group, |group, options, _| group.snapshot_made(meta, &file, options));
@@ -230,10 +242,7 @@ impl Shard {
             _ => {}
         }
         if self.groups.contains_key(&id) {
-            self.with(id, |group, options, round| {
-                group.call(call, options, round);
-                Ok(())
-            });
+            self.with(id, |group, options, round| group.call(call, options, round));
         } else {
             call.refuse(match self.ended.get(&id) {
                 Some(reason) => Error::Failed { group: id, reason: reason.clone() },
@@ -264,9 +273,15 @@ impl Shard {
             ..self.options.config.clone()
         };
         let raft = Raft::new(config, storage, applied)?;
-        self.jobs.send(Job::Open(id, machine, sessions)).map_err(|_| Error::Stopped)?;
+        let is_volatile = self.log.is_volatile();
+        let mut group = Group::new(id, raft, self.ticks, is_volatile);
+        if machine.is_instant() {
+            group.applier = Some(Applier::new(machine, sessions));
+        } else {
+            self.jobs.send(Job::Open(id, machine, sessions)).map_err(|_| Error::Stopped)?;
+        }
         self.ended.remove(&id);
-        self.groups.insert(id, Group::new(id, raft, self.ticks));
+        self.groups.insert(id, group);
         self.touched.insert(id);
         Ok(())
     }
@@ -316,7 +331,10 @@ impl Shard {
         let (number, inbox) = (self.number, self.mailbox.inbox());
         while let Some(id) = self.touched.pop_first() {
             inbox.counters.touched.add(1);
-            self.with(id, |group, _, round| group.pump(number, round, &inbox.counters));
+            self.with(id, |group, options, round| {
+                group.pump(number, round, &inbox.counters)?;
+                group.compact_if_due(options, round)
+            });
             self.touched.remove(&id);
             let Some(group) = self.groups.get_mut(&id) else { continue };
             if group.settle(self.ticks, &mut self.peers) {
@@ -387,13 +405,13 @@ impl Shard {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         let Some((_, deadline)) = &self.stopping else { return false };
         let leads = |group: &Group| group.raft.is_leader() && group.heir().is_some();
         self.ticks >= *deadline || !self.groups.values().any(leads)
     }
 
-    fn end(mut self) {
+    pub(super) fn end(mut self) {
         for (_, group) in std::mem::take(&mut self.groups) {
             group.end(&Error::Stopped);
         }

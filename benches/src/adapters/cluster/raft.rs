@@ -1,0 +1,139 @@
+//! Ours, by `raft-net`: nodes on a hub.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use env::clock::{Clock, MonotonicClock};
+use env::fs::OsFs;
+use harness::contract::{StoreError, Unsupported};
+use raft::{Config, Configuration, DiskLog, GroupId, Incarnation, Index, NodeId, RoleName};
+use raft_net::{Hub, MachineError, Make, Node, Options, Row, StateMachine, mailbox};
+use tempfile::TempDir;
+
+use super::{Cluster, ELECTION_TICKS, HEARTBEAT_TICKS, Log, Shared, TICK, client_runtime};
+use crate::adapters::replica::{LOG_KEPT, Machine, Stuck};
+
+const GROUP: GroupId = GroupId(1);
+
+/// Bytes of entries between two snapshots, about as many entries as the others compact at once.
+const COMPACT_BYTES: u64 = 1 << 20;
+
+/// A cluster.
+#[derive(Debug)]
+pub struct Ours<M> {
+    machines: Vec<Shared<M>>,
+    nodes: Vec<Node>,
+    is_durable: bool,
+    _folder: TempDir,
+}
+
+impl<M: Machine + 'static> Cluster<M> for Ours<M> {
+    const NAME: &'static str = "raft";
+
+    fn start(nodes: usize, log: Log) -> Result<Self, Unsupported> {
+        let failed = |cause: StoreError| Unsupported(cause.to_string());
+        let is_durable = match log {
+            Log::Memory => false,
+            Log::Wal => true,
+            Log::File => return Err(Unsupported("it has a log of its own".to_owned())),
+        };
+        let folder = tempfile::tempdir().map_err(|cause| failed(cause.into()))?;
+        let machines = (0..nodes).map(|_| Arc::default()).collect();
+        let mut cluster = Self { machines, nodes: Vec::new(), is_durable, _folder: folder };
+        client_runtime().block_on(cluster.begin()).map_err(failed)?;
+        Ok(cluster)
+    }
+
+    async fn submit(&self, command: Bytes) -> Result<(), StoreError> {
+        self.nodes[0].propose(GROUP, command).await?;
+        Ok(())
+    }
+
+    fn machines(&self) -> &[Shared<M>] {
+        &self.machines
+    }
+
+    fn syncs(&self) -> Option<u64> {
+        self.is_durable.then(|| self.nodes[0].stats().syncs)
+    }
+}
+
+impl<M: Machine + 'static> Ours<M> {
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        let hub = Hub::new();
+        let ids: Vec<_> = (1..=self.machines.len() as u64).map(NodeId).collect();
+        for (id, machine) in ids.iter().zip(&self.machines) {
+            let log = if self.is_durable {
+                let folder = self._folder.path().join(id.to_string());
+                DiskLog::open(Arc::new(OsFs), &folder, wal::Options::default())?
+            } else {
+                DiskLog::volatile()
+            };
+            let founders = Configuration::founding(ids.clone());
+            let storage = log.create(GROUP, Incarnation(0), founders)?;
+            let plain = Options::new(*id, id.0);
+            let config = Config {
+                election_ticks: ELECTION_TICKS,
+                heartbeat_ticks: HEARTBEAT_TICKS,
+                ..plain.config.clone()
+            };
+            let (compact_bytes, keep_entries) = (COMPACT_BYTES, LOG_KEPT);
+            let options = Options { config, tick: TICK, compact_bytes, keep_entries, ..plain };
+            let mailbox = mailbox(1 << 28);
+            let transport = hub.attach(*id, mailbox.inbox());
+            let clock = Arc::new(MonotonicClock::new());
+            let node = Node::start(options, log, transport, mailbox, clock);
+            node.open(storage, Applied(Arc::clone(machine))).await?;
+            self.nodes.push(node);
+        }
+        self.nodes[0].campaign(GROUP)?;
+        let clock = MonotonicClock::new();
+        let end = clock.now() + super::PATIENCE;
+        while clock.now() < end {
+            let status = self.nodes[0].status(GROUP).await?;
+            if status.status.role == RoleName::Leader && self.nodes[0].barrier(GROUP).await.is_ok() {
+                return Ok(());
+            }
+        }
+        Err(Stuck.into())
+    }
+}
+
+/// The machine as `raft-net` wants it.
+struct Applied<M>(Shared<M>);
+
+impl<M: Machine + 'static> StateMachine for Applied<M> {
+    fn is_instant(&self) -> bool {
+        true
+    }
+
+    fn applied(&self) -> Index {
+        Index::ZERO
+    }
+
+    fn rows(&self) -> Result<Vec<(u64, Bytes)>, MachineError> {
+        Ok(Vec::new())
+    }
+
+    fn apply(&mut self, _: Index, command: &Bytes) -> Result<Bytes, MachineError> {
+        self.0.lock().apply(command);
+        Ok(Bytes::new())
+    }
+
+    fn commit(&mut self, _: Index, _: &[Row]) -> Result<(), MachineError> {
+        Ok(())
+    }
+
+    fn query(&self, _: &Bytes) -> Result<Bytes, MachineError> {
+        Ok(Bytes::new())
+    }
+
+    fn snapshot(&self) -> Result<Make, MachineError> {
+        // Nobody falls behind what the log keeps.
+        Ok(Box::new(|| Ok(Vec::new())))
+    }
+
+    fn restore(&mut self, _: Index, _: &Bytes, _: &[(u64, Bytes)]) -> Result<(), MachineError> {
+        Err("nobody falls behind here".into())
+    }
+}

@@ -1,0 +1,125 @@
+//! Whoever has something for a node runs it.
+//!
+//! ```text
+//!   client, peer, log ---> queue ---> is somebody at work on the groups?
+//!                                        no: run them here and now, on this thread
+//!                                        yes: they look at the queue again before they leave
+//! ```
+//!
+//! To hand an event to another thread costs a wake-up, and a command that is committed by three
+//! nodes would wait for four of them, each many times as long as the work itself. So the groups are
+//! behind a lock that is only ever *tried* for, and the thread of the node does what nobody is there
+//! for: ticks, and what the others leave to it.
+//!
+//! Nothing is lost between an event that finds the lock taken and the holder that leaves: who puts
+//! in first counts and then tries, who leaves first lets go and then looks at the count; in every
+//! order of the four one of them sees the other.
+//!
+//! # What this module does not do
+//!
+//! It waits for nothing. What a round calls does not either: see `shard`.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::thread::{self, Thread};
+
+use parking_lot::Mutex;
+
+use super::shard::Shard;
+
+/// Rounds that a thread runs which came for one of its own.
+const ROUNDS_MAX: u32 = 16;
+
+/// The groups of a node, and who may run them.
+#[derive(Default)]
+pub(crate) struct Engine {
+    /// `None` before the node starts and after it has ended.
+    shard: Mutex<Option<Shard>>,
+    /// Events that were put in; those that were taken out are counted by the shard.
+    put: AtomicU64,
+    taken: AtomicU64,
+    /// The node's own thread.
+    thread: OnceLock<Thread>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("put", &self.put).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An event is in the queue; returns how many were put in until now.
+    pub(crate) fn note(&self) -> u64 {
+        // Relaxed: the fence in `help` orders it before the lock is tried.
+        self.put.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Whether so many events have been taken out. Where two threads put in at once, one may see
+    /// the other's event; then the other one still sees one that is not taken.
+    pub(crate) fn has_taken(&self, count: u64) -> bool {
+        // Acquire: what was done with them has been done.
+        self.taken.load(Ordering::Acquire) >= count
+    }
+
+    /// So many events were taken out.
+    pub(super) fn note_taken(&self, count: u64) {
+        // Release: pairs with the Acquire in `has_taken`. Only who holds the lock writes it.
+        self.taken.fetch_add(count, Ordering::Release);
+    }
+
+    /// Whether events wait that nobody may have seen.
+    fn has_events(&self) -> bool {
+        // SeqCst: see the module's header; pairs with the fence in `help`.
+        fence(Ordering::SeqCst);
+        self.taken.load(Ordering::Relaxed) < self.put.load(Ordering::Relaxed)
+    }
+
+    /// Runs the groups for as long as there are events, unless somebody else does.
+    pub(crate) fn help(&self) {
+        // SeqCst: what was put in is counted before the lock is found taken.
+        fence(Ordering::SeqCst);
+        for _ in 0..ROUNDS_MAX {
+            let Some(mut shard) = self.shard.try_lock() else { return };
+            let Some(it) = shard.as_mut() else { return };
+            let is_missed = it.round();
+            drop(shard);
+            if is_missed {
+                self.wake();
+            }
+            if !self.has_events() {
+                return;
+            }
+        }
+        self.wake();
+    }
+
+    /// The node's own thread is to look.
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Runs a node until it is stopped, on its own thread.
+    pub(super) fn run(&self, shard: Shard) {
+        self.thread.set(thread::current()).expect("a node starts once");
+        *self.shard.lock() = Some(shard);
+        loop {
+            let mut shard = self.shard.lock();
+            let it = shard.as_mut().expect("only its own thread ends it");
+            it.round();
+            if it.is_over() {
+                let ended = shard.take();
+                // Whoever tries now finds nothing, and is told so by the queue's end.
+                drop(shard);
+                return ended.expect("it was there").end();
+            }
+            let patience = it.rest();
+            drop(shard);
+            if !self.has_events() {
+                thread::park_timeout(patience);
+            }
+        }
+    }
+}
