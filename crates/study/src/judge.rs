@@ -78,7 +78,7 @@ pub(crate) fn judge(
     let explored = Build::begin(root, exercise, source, Explorer::Shuttle)?;
     let first = judge_under(root, exercise, module, source, Explorer::Machine)?;
     let Verdict::Passed(tests) = first else { return Ok(first) };
-    Ok(match explored.judge(module)? {
+    Ok(match explored.judge(module, None)? {
         Verdict::Passed(more) => Verdict::Passed(tests + more),
         other => other,
     })
@@ -92,7 +92,20 @@ pub(crate) fn judge_under(
     source: Source<'_>,
     explorer: Explorer,
 ) -> Result<Verdict, Error> {
-    Build::begin(root, exercise, source, explorer)?.judge(module)
+    Build::begin(root, exercise, source, explorer)?.judge(module, None)
+}
+
+/// The same with other seeds than usual: `1000..1200`.
+#[cfg(test)]
+pub(crate) fn judge_with(
+    root: &Path,
+    exercise: &Exercise,
+    module: &str,
+    source: Source<'_>,
+    explorer: Explorer,
+    seeds: &str,
+) -> Result<Verdict, Error> {
+    Build::begin(root, exercise, source, explorer)?.judge(module, Some(seeds))
 }
 
 /// Cargo at work on the program of an exercise's tests. Where nobody waits for it, it is stopped.
@@ -134,7 +147,7 @@ impl Build {
     }
 
     /// Waits for the program and runs its tests whose names begin with `module`.
-    fn judge(mut self, module: &str) -> Result<Verdict, Error> {
+    fn judge(mut self, module: &str, seeds: Option<&str>) -> Result<Verdict, Error> {
         let reader = self.reader.take().expect("it is waited for once");
         let output = reader.join().expect("a reader does not panic").map_err(|it| of_cargo(&it))?;
         if !output.status.success() {
@@ -148,7 +161,9 @@ impl Build {
         // One test at a time, so that one that hangs is the one that was begun last.
         let tests = format!("{module}::");
         let arguments = [&tests, "--color=never", "--test-threads=1"].map(str::to_owned);
-        let command: Vec<_> = std::iter::once(program).chain(arguments).collect();
+        let seeds = seeds.map(|it| ["env".to_owned(), format!("SEEDS={it}")]);
+        let seeds = seeds.into_iter().flatten();
+        let command: Vec<_> = seeds.chain([program]).chain(arguments).collect();
         Ok(read(&confine::run(&command, LIMITS)?))
     }
 }
