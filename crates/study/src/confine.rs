@@ -98,15 +98,20 @@ fn wait(child: &mut Child, time: Duration) -> std::io::Result<How> {
             });
         }
         if clock.now() >= end {
-            let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-            if let Some(group) = group {
-                // Failure: it has just ended.
-                let _ended = kill_process_group(group, Signal::KILL);
-            }
+            kill_group(child.id());
             child.wait()?;
             return Ok(How::OutOfTime);
         }
         clock.sleep(PERIOD);
+    }
+}
+
+/// Kills a child that leads a group of processes, and the group. It was not waited for yet.
+pub(crate) fn kill_group(child: u32) {
+    let group = i32::try_from(child).ok().and_then(Pid::from_raw);
+    if let Some(group) = group {
+        // Failure: it has just ended.
+        let _ended = kill_process_group(group, Signal::KILL);
     }
 }
 

@@ -4,8 +4,11 @@
 //! built for shuttle, which switches threads at every access. The second run is not made where the
 //! first one failed.
 
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::catalogue::Exercise;
@@ -71,10 +74,11 @@ pub(crate) fn judge(
     module: &str,
     source: Source<'_>,
 ) -> Result<Verdict, Error> {
+    // Both are built at once: what one of them does on one processor leaves the others idle.
+    let explored = Build::begin(root, exercise, source, Explorer::Shuttle)?;
     let first = judge_under(root, exercise, module, source, Explorer::Machine)?;
     let Verdict::Passed(tests) = first else { return Ok(first) };
-    let second = judge_under(root, exercise, module, source, Explorer::Shuttle)?;
-    Ok(match second {
+    Ok(match explored.judge(module, None)? {
         Verdict::Passed(more) => Verdict::Passed(tests + more),
         other => other,
     })
@@ -88,48 +92,94 @@ pub(crate) fn judge_under(
     source: Source<'_>,
     explorer: Explorer,
 ) -> Result<Verdict, Error> {
-    let program = match build(root, exercise, source, explorer)? {
-        Ok(program) => program,
-        Err(complaints) => return Ok(Verdict::NoProgram(complaints)),
-    };
-    // One test at a time, so that one that hangs is the one that was begun last.
-    let arguments = [&format!("{module}::"), "--color=never", "--test-threads=1"];
-    let command = std::iter::once(program).chain(arguments.map(str::to_owned)).collect::<Vec<_>>();
-    Ok(read(&confine::run(&command, LIMITS)?))
+    Build::begin(root, exercise, source, explorer)?.judge(module, None)
 }
 
-/// The program of an exercise's tests, or what the compiler has against it.
-fn build(
+/// The same with other seeds than usual: `1000..1200`.
+#[cfg(test)]
+pub(crate) fn judge_with(
     root: &Path,
     exercise: &Exercise,
+    module: &str,
     source: Source<'_>,
     explorer: Explorer,
-) -> Result<Result<String, String>, Error> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(root).stdin(Stdio::null());
-    command.args(["test", "--quiet", "--no-run", "--message-format=json-render-diagnostics"]);
-    command.args(["--test", "stages", "--package", &exercise.package()]);
-    if explorer == Explorer::Shuttle {
-        // In a folder of its own, so that the two builds do not push each other out.
-        command.env("RUSTFLAGS", "--cfg shuttle").args(["--target-dir", "target/study-shuttle"]);
+    seeds: &str,
+) -> Result<Verdict, Error> {
+    Build::begin(root, exercise, source, explorer)?.judge(module, Some(seeds))
+}
+
+/// Cargo at work on the program of an exercise's tests. Where nobody waits for it, it is stopped.
+struct Build {
+    /// The process, which leads a group.
+    cargo: u32,
+    /// Reads what cargo says, which would wait for a reader, and waits for its end.
+    reader: Option<JoinHandle<io::Result<Output>>>,
+}
+
+impl Build {
+    fn begin(
+        root: &Path,
+        exercise: &Exercise,
+        source: Source<'_>,
+        explorer: Explorer,
+    ) -> Result<Self, Error> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.current_dir(root).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(["test", "--quiet", "--no-run", "--message-format=json-render-diagnostics"]);
+        command.args(["--test", "stages", "--package", &exercise.package()]);
+        if explorer == Explorer::Shuttle {
+            // In a folder of its own, so that the two builds do not push each other out.
+            let folder = ["--target-dir", "target/study-shuttle"];
+            command.env("RUSTFLAGS", "--cfg shuttle").args(folder);
+        }
+        match source {
+            Source::Learner => {}
+            Source::Solution => drop(command.args(["--features", "solution"])),
+            Source::Mutant(path) => {
+                command.args(["--features", "mutant"]).env("EXERCISE_SOURCE", path);
+            }
+        }
+        let child = command.spawn().map_err(|it| of_cargo(&it))?;
+        let cargo = child.id();
+        Ok(Self { cargo, reader: Some(thread::spawn(|| child.wait_with_output())) })
     }
-    match source {
-        Source::Learner => {}
-        Source::Solution => drop(command.args(["--features", "solution"])),
-        Source::Mutant(path) => {
-            command.args(["--features", "mutant"]).env("EXERCISE_SOURCE", path);
+
+    /// Waits for the program and runs its tests whose names begin with `module`.
+    fn judge(mut self, module: &str, seeds: Option<&str>) -> Result<Verdict, Error> {
+        let reader = self.reader.take().expect("it is waited for once");
+        let output = reader.join().expect("a reader does not panic").map_err(|it| of_cargo(&it))?;
+        if !output.status.success() {
+            let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Ok(Verdict::NoProgram(complaints));
+        }
+        let Some(program) = executable(&String::from_utf8_lossy(&output.stdout)) else {
+            let complaint = "cargo built the tests and does not say where they are";
+            return Ok(Verdict::NoProgram(complaint.to_owned()));
+        };
+        // One test at a time, so that one that hangs is the one that was begun last.
+        let tests = format!("{module}::");
+        let arguments = [&tests, "--color=never", "--test-threads=1"].map(str::to_owned);
+        let seeds = seeds.map(|it| ["env".to_owned(), format!("SEEDS={it}")]);
+        let seeds = seeds.into_iter().flatten();
+        let command: Vec<_> = seeds.chain([program]).chain(arguments).collect();
+        Ok(read(&confine::run(&command, LIMITS)?))
+    }
+}
+
+impl Drop for Build {
+    fn drop(&mut self) {
+        if let Some(reader) = self.reader.take().filter(|it| !it.is_finished()) {
+            confine::kill_group(self.cargo);
+            // What it said is of no interest any more.
+            drop(reader.join());
         }
     }
-    let output = command.output().map_err(|error| Error::Program {
-        program: "cargo".to_owned(),
-        reason: error.to_string(),
-    })?;
-    if !output.status.success() {
-        return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
-    }
-    let program = executable(&String::from_utf8_lossy(&output.stdout));
-    Ok(program.ok_or_else(|| "cargo built the tests and does not say where they are".to_owned()))
+}
+
+fn of_cargo(error: &io::Error) -> Error {
+    Error::Program { program: "cargo".to_owned(), reason: error.to_string() }
 }
 
 /// The program in cargo's messages, of which there is one.

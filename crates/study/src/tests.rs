@@ -5,15 +5,15 @@ use std::path::Path;
 
 use env::fs::{Fs, FsExt, OsFs};
 
-use crate::catalogue::{Exercise, Mutant};
+use crate::catalogue::{Catalogue, Exercise, Mutant};
 use crate::citation;
 use crate::command::is_due;
 use crate::confine::{Ended, How};
-use crate::judge::{Verdict, read};
+use crate::judge::{Explorer, Source, Verdict, judge_with, read};
 use crate::prose::{PARTS, of_document, of_walkthrough, refreshed, words};
 use crate::questions::{as_anki, parse, problems};
 use crate::screen::{Screen, Tone};
-use crate::verify::{items, lines_to_write, of_readings, traits};
+use crate::verify::{items, lines_to_write, of_readings, planted, traits};
 
 fn ended(how: How, output: &str) -> Ended {
     Ended { how, output: output.to_owned() }
@@ -318,4 +318,46 @@ fn another_record_makes_an_estimate_stale() {
     assert_eq!(of_document(folder.path(), "docs/x.md", &fresh), Vec::<String>::new());
     publish(33.0);
     assert_eq!(of_document(folder.path(), "docs/x.md", &fresh).len(), 1);
+}
+
+/// Runs of a race, of which one may miss it.
+const RUNS: u64 = 100;
+
+/// The two races that a stress test alone misses, each judged a hundred times with other seeds: as
+/// `check` does it, by real threads first and then under the explorer.
+///
+/// ```text
+/// cargo test -p study races -- --ignored --nocapture
+/// ```
+#[test]
+#[ignore = "takes minutes"]
+fn races_are_found_in_nearly_every_run() {
+    let catalogue = Catalogue::read(root()).expect("the catalogue can be read");
+    for (build, bug) in [("hashmap", "get-then-put"), ("lsm", "unlocked-freeze")] {
+        let exercise = catalogue.exercise(build).expect("there is one");
+        let mutant = exercise.mutants.iter().find(|it| it.name == bug).expect("it is planted");
+        let path = planted(root(), exercise, mutant).expect("it can be written");
+        let path = path.expect("its place is there once");
+        let module = format!("stage_{}", mutant.stage);
+        let found = |explorer, seeds: &str| {
+            let source = Source::Mutant(&path);
+            let verdict = judge_with(root(), exercise, &module, source, explorer, seeds);
+            let verdict = verdict.expect("it can be judged");
+            assert!(!matches!(verdict, Verdict::NoProgram(_)), "{verdict:?}");
+            u64::from(!verdict.is_passed())
+        };
+        let [mut by_machine, mut by_shuttle, mut by_either] = [0; 3];
+        for run in 0..RUNS {
+            let seeds = format!("{}..{}", run * 200, run * 200 + 200);
+            let machine = found(Explorer::Machine, &seeds);
+            let shuttle = found(Explorer::Shuttle, &seeds);
+            by_machine += machine;
+            by_shuttle += shuttle;
+            by_either += machine.max(shuttle);
+        }
+        println!(
+            "{bug}: {by_either} of {RUNS}, {by_machine} by threads, {by_shuttle} by schedules"
+        );
+        assert!(by_either + 1 >= RUNS, "{bug} was found in {by_either} runs of {RUNS}");
+    }
 }

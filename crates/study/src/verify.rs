@@ -12,7 +12,7 @@
 //! That stubs compile without warnings is clippy's to say, since they are members of the workspace.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use env::fs::{Fs, FsExt, OsFs};
 
@@ -84,14 +84,9 @@ fn of_solution(study: &Study, exercise: &Exercise) -> Result<Vec<String>, Error>
 
 fn of_mutant(study: &Study, exercise: &Exercise, mutant: &Mutant) -> Result<Option<String>, Error> {
     let name = format!("{}, planted bug {}", exercise.build, mutant.name);
-    let solution = OsFs.read_to_string(&study.root.join(exercise.solution()))?;
-    let Some(source) = mutant.plant(&solution) else {
+    let Some(path) = planted(&study.root, exercise, mutant)? else {
         return Ok(Some(format!("{name}: what it replaces is not in the solution once")));
     };
-    let folder = study.root.join("target/study");
-    OsFs.create_dir_all(&folder)?;
-    let path = folder.join(format!("{}-{}.rs", exercise.build, mutant.name));
-    OsFs.write_atomic(&path, source.as_bytes())?;
     let module = format!("stage_{}", mutant.stage);
     let verdict = judge(&study.root, exercise, &module, Source::Mutant(&path))?;
     Ok(match verdict {
@@ -102,6 +97,21 @@ fn of_mutant(study: &Study, exercise: &Exercise, mutant: &Mutant) -> Result<Opti
             None
         }
     })
+}
+
+/// A file of the solution with this mistake; `None` where its place is not there exactly once.
+pub(crate) fn planted(
+    root: &Path,
+    exercise: &Exercise,
+    mutant: &Mutant,
+) -> Result<Option<PathBuf>, Error> {
+    let solution = OsFs.read_to_string(&root.join(exercise.solution()))?;
+    let Some(source) = mutant.plant(&solution) else { return Ok(None) };
+    let folder = root.join("target/study");
+    OsFs.create_dir_all(&folder)?;
+    let path = folder.join(format!("{}-{}.rs", exercise.build, mutant.name));
+    OsFs.write_atomic(&path, source.as_bytes())?;
+    Ok(Some(path))
 }
 
 /// Complaints about what an exercise tells to read.

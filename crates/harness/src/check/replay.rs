@@ -3,6 +3,7 @@
 //! ```text
 //!   cargo test                          each test runs its usual number of seeds: 0, 1, 2, ...
 //!   SEEDS=10000 cargo test              more of them, at night
+//!   SEEDS=10000..10200 cargo test       others
 //!   SEED=17 cargo test -p lsm crash     exactly one: what a failure asks for
 //! ```
 //!
@@ -109,7 +110,10 @@ fn seed_range(seed: Option<&str>, seeds: Option<&str>, count: u64) -> Range<u64>
             assert!(seed < u64::MAX, "SEED is {seed}, which is the one number that is no seed");
             seed..seed + 1
         }
-        (None, Some(seeds)) => 0..number("SEEDS", seeds),
+        (None, Some(seeds)) => match seeds.split_once("..") {
+            Some((first, end)) => number("SEEDS", first)..number("SEEDS", end),
+            None => 0..number("SEEDS", seeds),
+        },
         (None, None) => 0..count,
     }
 }

@@ -40,6 +40,7 @@ fn panic_goes_on_unchanged_after_the_report() {
 fn environment_chooses_the_seeds() {
     assert_eq!(seed_range(None, None, 32), 0..32);
     assert_eq!(seed_range(None, Some("10000"), 32), 0..10_000);
+    assert_eq!(seed_range(None, Some("1000..1200"), 32), 1_000..1_200);
     assert_eq!(seed_range(Some("17"), None, 32), 17..18);
     assert_eq!(seed_range(Some("0x11"), Some("10000"), 32), 17..18, "one seed wins over many");
     assert_eq!(seed_range(Some(" 5 "), None, 32), 5..6);
