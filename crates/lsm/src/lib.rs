@@ -63,6 +63,7 @@ mod slot;
 mod snapshot;
 mod stamp;
 mod stats;
+mod sync;
 mod table;
 mod transaction;
 mod values;
