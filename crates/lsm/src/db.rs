@@ -33,6 +33,7 @@ pub(crate) use self::write::insert;
 use crate::batch::{Change, FamilyId};
 use crate::iter::Iter;
 use crate::options::Background;
+use crate::planted::planted;
 use crate::range::Range;
 use crate::stamp::{Kind, Sequence};
 use crate::stats::{Stats, TableInfo};
@@ -248,8 +249,8 @@ impl Db {
     pub fn settle(&self) -> Result<()> {
         let core = self.core();
         {
-            let writer = core.writer.lock();
-            for family in &writer.families {
+            let _writer = (!planted!(FrozenUnlocked)).then(|| core.writer.lock());
+            for family in &core.all_families() {
                 if !family.share().memtable.is_empty() {
                     core.switch(family, 0);
                 }

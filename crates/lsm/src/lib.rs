@@ -65,6 +65,7 @@ mod slot;
 mod snapshot;
 mod stamp;
 mod stats;
+mod sync;
 mod table;
 mod transaction;
 mod values;

@@ -34,6 +34,12 @@ pub(crate) enum Bug {
     ValuesNotSynced,
     /// Ingested entries go below older ones that are in memory.
     IngestedBelow,
+    /// A memtable is frozen while somebody may be writing into it.
+    FrozenUnlocked,
+    /// A flush takes its memtable away before it shows the table.
+    SwappedInTwo,
+    /// Readers may see the changes of a batch before all are made.
+    VisibleEarly,
     /// An iterator walks backward past the newest version of a key.
     OldestVersionBackward,
 }

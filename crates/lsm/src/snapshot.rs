@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::removal::Removals;
 use crate::stamp::{Kind, SEQUENCE_MAX, Sequence, Stamp};
+use crate::sync::Mutex;
 
 /// The snapshots that are held.
 #[derive(Debug, Default)]

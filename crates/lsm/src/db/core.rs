@@ -7,7 +7,6 @@ use std::sync::{Arc, Weak};
 use crossbeam_epoch as epoch;
 use crossbeam_epoch::Guard;
 use env::fs::{Fs, Lock};
-use parking_lot::{Condvar, Mutex, RwLock};
 use wal::{Log, Position};
 
 use super::removals::Fences;
@@ -17,10 +16,12 @@ use crate::head::Prefix;
 use crate::manifest::Manifest;
 use crate::meaning::Meaning;
 use crate::memtable::Memtable;
+use crate::planted::planted;
 use crate::slot::Slot;
 use crate::snapshot::Snapshots;
 use crate::stamp::Sequence;
 use crate::stats::Counters;
+use crate::sync::{Condvar, Mutex, RwLock, point};
 use crate::version::Version;
 use crate::{Error, Options, Result};
 
@@ -139,11 +140,15 @@ impl FamilyCore {
     /// The present state, for as long as the guard pins it.
     #[inline]
     pub(crate) fn state<'g>(&self, guard: &'g Guard) -> &'g State {
-        self.state.load(guard).expect("a family always has a state")
+        point();
+        let state = self.state.load(guard).expect("a family always has a state");
+        point();
+        state
     }
 
     /// The present state for longer use.
     pub(crate) fn share(&self) -> Arc<State> {
+        point();
         self.state.share(&epoch::pin()).expect("a family always has a state")
     }
 
@@ -151,7 +156,13 @@ impl FamilyCore {
     pub(crate) fn change(&self, change: impl FnOnce(&State) -> State) {
         let guard = epoch::pin();
         let _one_at_a_time = self.install.lock();
-        let new = change(self.state(&guard));
+        let old = self.state(&guard);
+        let new = change(old);
+        if planted!(SwappedInTwo) {
+            let half = State { version: Arc::clone(&old.version), ..new.clone() };
+            self.state.replace(Some(Arc::new(half)), &guard);
+            point();
+        }
         self.state.replace(Some(Arc::new(new)), &guard);
         // A state may hold a memtable; it should not wait for this thread's next garbage.
         guard.flush();
@@ -182,6 +193,7 @@ impl Core {
     /// The number of the last finished write.
     #[inline]
     pub(crate) fn visible(&self) -> Sequence {
+        point();
         // Acquire: pairs with the release of the commit; its changes are in the memtables.
         self.visible.load(Ordering::Acquire)
     }

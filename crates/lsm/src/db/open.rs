@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_epoch as epoch;
 use env::fs::Fs;
-use parking_lot::{Condvar, Mutex, RwLock};
 use wal::{Log, Position};
 
 use super::core::{Core, FamilyCore, State, Work, Writer};
@@ -22,6 +21,7 @@ use crate::memtable::Memtable;
 use crate::planted::planted;
 use crate::snapshot::Snapshots;
 use crate::stats::Counters;
+use crate::sync::{Condvar, Mutex, RwLock};
 use crate::table::Table;
 use crate::values::{self, Values};
 use crate::version::Version;

@@ -12,6 +12,8 @@ mod planted;
 mod reader;
 mod removals;
 mod repair;
+#[cfg(not(loom))]
+mod schedules;
 mod shape;
 mod transaction;
 mod values;

@@ -15,15 +15,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_epoch as epoch;
-use parking_lot::MutexGuard;
 use wal::Position;
 
 use super::core::{Core, FamilyCore, State, Writer};
 use crate::batch::{Change, FamilyId};
 use crate::memtable::Memtable;
 use crate::options::{Background, Durability};
+use crate::planted::planted;
 use crate::removal::Removal;
 use crate::stamp::{Kind, SEQUENCE_MAX, Sequence, Stamp};
+use crate::sync::{MutexGuard, point};
 use crate::values::Pointer;
 use crate::{Batch, Error, Options, Result};
 
@@ -91,6 +92,9 @@ impl Core {
         let first = writer.last + 1;
         let at = self.log.append(batch.seal(first))?;
         let record = batch.record();
+        if planted!(VisibleEarly) {
+            self.visible.store(first + count - 1, Ordering::Release);
+        }
         let guard = epoch::pin();
         for (sequence, change) in (first..).zip(batch.changes()) {
             let family = writer.family(change.family).ok_or(Error::Dropped(change.family))?;
@@ -103,6 +107,7 @@ impl Core {
             self.wake_workers();
         }
         writer.last += count;
+        point();
         // Release: who reads the number finds the changes.
         self.visible.store(writer.last, Ordering::Release);
         self.counters.written(count, batch.span());

@@ -1,0 +1,22 @@
+//! Locks, or the schedule explorer's, and the places where it may change threads.
+//!
+//! Built with `--cfg shuttle`, the locks of commits and version swaps are those of `harness::sync`,
+//! and at each [`point`] another thread may go on: before and after a reader loads the state of a
+//! family or the number of the last write, and before and after these change. Locks of single
+//! structures stay as they are, because nobody stops while holding one.
+
+#[cfg(shuttle)]
+mod under_shuttle;
+
+#[cfg(not(shuttle))]
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+
+#[cfg(shuttle)]
+pub(crate) use self::under_shuttle::{Condvar, Mutex, MutexGuard, RwLock};
+
+/// Here the explorer may let another thread go on. Nothing in a plain build.
+#[inline]
+pub(crate) fn point() {
+    #[cfg(shuttle)]
+    harness::sync::thread::yield_now();
+}
