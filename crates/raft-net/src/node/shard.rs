@@ -186,7 +186,7 @@ impl Shard {
                 }
             }
             Event::Applied(group, index) => {
-                self.with(group, |group, options, round| group.applied(index, options, round))
+                self.with(group, |group, options, round| group.applied(index, options, round));
             }
             Event::SnapshotRead(group, meta, bytes) => {
                 let inbox = self.mailbox.inbox();
