@@ -2,6 +2,7 @@
 
 pub mod allocator;
 mod allocators;
+pub mod cluster;
 pub mod dashmap;
 pub mod fjall;
 pub mod flurry;

@@ -6,6 +6,10 @@
 //! costs anything there; what is measured is what the protocol costs.
 //!
 //! raft-rs takes part as it comes, and with `batch_append` turned on.
+//!
+//! The lines of `cluster` are whole clusters; see there.
+
+mod cluster;
 
 use harness::contract::{ClusterSpec, Consensus, Unsupported};
 use harness::duel::{Contender, Line, Make, Subject};
@@ -22,14 +26,16 @@ const RAFT_RS: &str = "0.7.0";
 /// The lines.
 pub(super) fn lines() -> Vec<Line> {
     let line = |workload, contenders| Line::new(BUILD, workload, 1, contenders);
-    vec![
+    let mut lines = vec![
         line("step/batch-1/64/3", steps::<1, 64, 3>()),
         line("step/batch-64/64/3", steps::<64, 64, 3>()),
         line("step/batch-1/1k/3", steps::<1, 1024, 3>()),
         line("step/batch-64/1k/3", steps::<64, 1024, 3>()),
         line("step/batch-1/64/5", steps::<1, 64, 5>()),
         line("step/batch-64/64/5", steps::<64, 64, 5>()),
-    ]
+    ];
+    lines.extend(cluster::lines());
+    lines
 }
 
 fn steps<const BATCH: u64, const LEN: usize, const NODES: usize>() -> Vec<Contender> {

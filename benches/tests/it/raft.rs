@@ -1,5 +1,6 @@
 //! Replicated logs under `check::suite::consensus`.
 
+use benches::adapters::cluster::{Conforming, openraft, raft as ours, raft_rs as theirs};
 use benches::adapters::replica::Kept;
 use benches::adapters::{raft, raft_rs};
 use harness::check::suite::Report;
@@ -21,4 +22,14 @@ fn peers_fail_what_is_written_down_and_ours_nothing() {
         examined::<raft_rs::Cluster<Kept, true>>("0.7.0"),
     ];
     require("raft", &peers);
+}
+
+/// All of them agree, and lose and repeat nothing, whatever drives them.
+#[test]
+fn clusters_pass() {
+    assert_eq!(examine::<Conforming<ours::Ours<Kept>, Kept>>().findings, []);
+    assert_eq!(examine::<Conforming<theirs::RaftRs<Kept, false>, Kept>>().findings, []);
+    assert_eq!(examine::<Conforming<theirs::RaftRs<Kept, true>, Kept>>().findings, []);
+    assert_eq!(examine::<Conforming<openraft::OpenRaft<Kept, false>, Kept>>().findings, []);
+    assert_eq!(examine::<Conforming<openraft::OpenRaft<Kept, true>, Kept>>().findings, []);
 }

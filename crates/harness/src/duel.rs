@@ -55,10 +55,11 @@ mod subject;
 
 pub use command::main;
 pub use machine::{BUSY_LOAD, LoadWatch, inspect};
+pub use pass::{Latency, LatencyLog};
 pub use plan::Plan;
 pub use rounds::Outcome;
 pub use statistics::{Estimate, median, median_of_episodes};
-pub use subject::{Contender, Isolation, Line, Make, Subject};
+pub use subject::{Contender, Isolation, Line, Make, OwnFigures, Subject};
 
 /// Measures one line in this very process: for tests, and for callers that trust the contenders.
 ///

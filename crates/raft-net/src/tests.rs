@@ -21,9 +21,14 @@ use crate::{MachineError, Make, Row, StateMachine};
 #[derive(Clone, Debug, Default)]
 struct Journal {
     lines: Arc<Mutex<Vec<Bytes>>>,
+    is_instant: bool,
 }
 
 impl StateMachine for Journal {
+    fn is_instant(&self) -> bool {
+        self.is_instant
+    }
+
     fn applied(&self) -> Index {
         Index::ZERO
     }

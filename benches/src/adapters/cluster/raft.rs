@@ -91,7 +91,8 @@ impl<M: Machine + 'static> Ours<M> {
         let end = clock.now() + super::PATIENCE;
         while clock.now() < end {
             let status = self.nodes[0].status(GROUP).await?;
-            if status.status.role == RoleName::Leader && self.nodes[0].barrier(GROUP).await.is_ok() {
+            if status.status.role == RoleName::Leader && self.nodes[0].barrier(GROUP).await.is_ok()
+            {
                 return Ok(());
             }
         }

@@ -33,7 +33,7 @@ use tempfile::TempDir;
 
 use super::machine::memory;
 use super::pass::{Charge, Latency, Sample, paced, timed};
-use super::subject::{Isolation, Line, Subject};
+use super::subject::{Isolation, Line, OwnFigures, Subject};
 use crate::workload::Size;
 
 /// The hidden argument that turns this program into the host of a line.
@@ -48,6 +48,8 @@ pub(super) enum Request {
     Run { contender: String, round: u64, operations: u64 },
     /// One paced pass.
     Pace { contender: String, rate: u64, length_ns: u64 },
+    /// What the subject has measured of itself.
+    OwnFigures { contender: String },
     /// What the process weighs; only meaningful where it holds one subject.
     Weigh { contender: String },
 }
@@ -58,6 +60,7 @@ pub(super) enum Response {
     Ready,
     Ran(Sample),
     Paced(Latency),
+    Measured(OwnFigures),
     Weighs(Weight),
     /// The contender cannot go on, and whether that is a fault.
     Out {
@@ -128,6 +131,9 @@ impl Local {
                 self.with(contender, |subject| {
                     Response::Paced(paced(subject, threads, *rate, length))
                 })
+            }
+            Request::OwnFigures { contender } => {
+                self.with(contender, |subject| Response::Measured(subject.own_figures()))
             }
             Request::Weigh { contender } => {
                 let before = self.rss_before;

@@ -8,7 +8,7 @@
 //! Gil Tene named).
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Barrier;
+use std::sync::{Barrier, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -44,12 +44,38 @@ impl Sample {
 
 /// Latencies of a paced pass, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Latency {
+pub struct Latency {
     pub(super) p50: f64,
     pub(super) p90: f64,
     pub(super) p99: f64,
     pub(super) p999: f64,
     pub(super) max: f64,
+}
+
+/// Latencies as a subject collects them itself.
+#[derive(Debug)]
+pub struct LatencyLog(Mutex<Histogram<u64>>);
+
+impl Default for LatencyLog {
+    fn default() -> Self {
+        Self(Mutex::new(histogram()))
+    }
+}
+
+impl LatencyLog {
+    /// Adds latencies in nanoseconds.
+    pub fn add(&self, latencies: impl IntoIterator<Item = u64>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        latencies.into_iter().for_each(|ns| all.saturating_record(ns.max(1)));
+    }
+
+    /// What was added since this was last called; nothing where nothing was.
+    pub fn take(&self) -> Option<Latency> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let latency = (!all.is_empty()).then(|| Latency::of(&all));
+        all.reset();
+        latency
+    }
 }
 
 /// Whose processor time a pass is charged.

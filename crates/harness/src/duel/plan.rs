@@ -71,7 +71,9 @@ impl Plan {
         let more = if line.contended && self.measures() { CONTENDED } else { 1 };
         let rounds = self.episodes * self.rounds * more;
         let episodes = if line.costly { self.episodes.div_ceil(COSTLY) } else { self.episodes };
-        Self { episodes, rounds: rounds.div_ceil(episodes), ..self }
+        let longer = if self.measures() { line.part_factor } else { 1 };
+        let part_ns = self.part_ns * longer;
+        Self { episodes, rounds: rounds.div_ceil(episodes), part_ns, ..self }
     }
 
     /// Whether its figures mean something.
@@ -103,6 +105,14 @@ mod tests {
         let plan = Plan::QUICK.for_line(&line.costly());
         assert_eq!((plan.episodes, plan.rounds), (4, 15));
         assert_eq!(Plan::SMOKE.for_line(&Line::new("test", "x", 1, vec![]).costly()), Plan::SMOKE);
+    }
+
+    #[test]
+    fn long_parts_are_longer_where_they_are_measured() {
+        let line = || Line::new("test", "handed", 1, Vec::new()).long_parts();
+        let plan = Plan::QUICK.for_line(&line());
+        assert_eq!(plan, Plan { part_ns: 10 * Plan::QUICK.part_ns, ..Plan::QUICK });
+        assert_eq!(Plan::SMOKE.for_line(&line()), Plan::SMOKE);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::host::{Host, Hosting, Request, Response, Weight};
 use super::metric;
 use super::pass::{Latency, Sample};
 use super::plan::Plan;
-use super::subject::{Contender, Isolation, Line};
+use super::subject::{Contender, Isolation, Line, OwnFigures};
 use crate::record::{FailedLine, Ratio, Row};
 use crate::rng::SplitMix64;
 
@@ -46,6 +46,7 @@ pub(super) struct Entrant {
     /// One sample a round, both passes together, by episode.
     pub(super) samples: Vec<Vec<Sample>>,
     pub(super) latencies: Vec<Latency>,
+    pub(super) syncs_per_op: Vec<f64>,
     pub(super) weights: Vec<Weight>,
     /// Why it is out.
     pub(super) out: Option<Out>,
@@ -65,6 +66,7 @@ impl Entrant {
             ready: false,
             samples: Vec::new(),
             latencies: Vec::new(),
+            syncs_per_op: Vec::new(),
             weights: Vec::new(),
             out: None,
         }
@@ -131,6 +133,7 @@ impl<'a> Bout<'a> {
             self.make_ready();
             self.play();
         }
+        self.ask_figures();
         if let Some(rate) = self.line.offered {
             self.pace(rate);
         }
@@ -290,6 +293,21 @@ impl<'a> Bout<'a> {
             match self.ask(index, &request) {
                 Some(Response::Paced(latency)) => self.entrants[index].latencies.push(latency),
                 Some(other) => unreachable!("a paced pass was answered by {other:?}"),
+                None => {}
+            }
+        }
+    }
+
+    /// What each entrant has measured of itself in this episode.
+    fn ask_figures(&mut self) {
+        for index in self.standing() {
+            let contender = self.entrants[index].contender.name.to_owned();
+            match self.ask(index, &Request::OwnFigures { contender }) {
+                Some(Response::Measured(OwnFigures { latency, syncs_per_op })) => {
+                    self.entrants[index].latencies.extend(latency);
+                    self.entrants[index].syncs_per_op.extend(syncs_per_op);
+                }
+                Some(other) => unreachable!("own figures were answered by {other:?}"),
                 None => {}
             }
         }

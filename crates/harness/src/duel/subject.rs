@@ -1,5 +1,8 @@
 //! What takes part in a duel.
 
+use serde::{Deserialize, Serialize};
+
+use super::pass::Latency;
 use crate::contract::Unsupported;
 use crate::workload::Size;
 
@@ -12,10 +15,28 @@ pub trait Subject: Sync {
     /// measured, each call asks for one operation, and `round` counts them.
     fn run(&self, thread: usize, round: u64, operations: u64) -> u64;
 
+    /// What the subject has measured of itself since it was last asked, which is once an episode:
+    /// where operations overlap only it knows how long each one took.
+    fn own_figures(&self) -> OwnFigures {
+        OwnFigures::default()
+    }
+
     /// Entries that the subject holds, where bytes per entry mean something.
     fn entries(&self) -> Option<u64> {
         None
     }
+}
+
+/// See [`Line::long_parts`].
+const LONG_PART: u64 = 10;
+
+/// Figures that a subject measures itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OwnFigures {
+    /// How long operations took, of a closed loop that keeps some of them in flight.
+    pub latency: Option<Latency>,
+    /// Syncs of a log for each operation.
+    pub syncs_per_op: Option<f64>,
 }
 
 /// A contender of a line: what to call it, and how to make its subject.
@@ -64,6 +85,9 @@ pub struct Line {
     pub costly: bool,
     /// Whether all threads write the same word, so that rounds differ far more than elsewhere.
     pub contended: bool,
+    /// How many times longer a part is than elsewhere: more than once where threads hand
+    /// operations to each other, which needs a while to become steady.
+    pub part_factor: u64,
     /// Whether the line takes so long that only `--full`, or asking for it, measures it.
     pub full_only: bool,
     /// Who takes part.
@@ -86,6 +110,7 @@ impl Line {
             offered: None,
             costly: false,
             contended: false,
+            part_factor: 1,
             full_only: false,
             contenders,
         }
@@ -117,6 +142,12 @@ impl Line {
     #[must_use]
     pub fn contended(self) -> Self {
         Self { contended: true, ..self }
+    }
+
+    /// The same line with longer parts.
+    #[must_use]
+    pub fn long_parts(self) -> Self {
+        Self { part_factor: LONG_PART, ..self }
     }
 
     /// The same line, left out of a quick run that does not ask for it.

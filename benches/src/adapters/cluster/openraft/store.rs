@@ -49,11 +49,7 @@ impl LogStore {
 }
 
 /// Writes what is there, syncs once, and says so to all who wait.
-fn keep(
-    mut journal: Journal,
-    orders: &Receiver<(Vec<u8>, LogFlushed<Types>)>,
-    syncs: &AtomicU64,
-) {
+fn keep(mut journal: Journal, orders: &Receiver<(Vec<u8>, LogFlushed<Types>)>, syncs: &AtomicU64) {
     let mut flushed = Vec::new();
     while let Ok(first) = orders.recv() {
         let mut done = Ok(());

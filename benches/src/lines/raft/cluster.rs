@@ -1,0 +1,175 @@
+//! Whole clusters under a closed load.
+//!
+//! Workloads are `cluster/inflight-<count>/<bytes>/<nodes>` with logs in memory, and `durable/...`
+//! with logs that are synced: `cluster/inflight-64/64/3` keeps 64 commands of 64 bytes on their way
+//! to the leader of three nodes, by as many tasks on one thread, each of which sends its next
+//! command when the last one was answered. A command is answered when the leader has applied it.
+//!
+//! In a durable line ours, raft-rs and openraft have the same write-ahead log, that of this
+//! workspace, so that what remains is what drives it; the contenders with `-file` have a growing
+//! file instead, as one would write it first. The floor commits nothing: it is the client, and one
+//! thread that applies. Each contender has a process of its own, and is charged for all of it.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use env::clock::{Clock, MonotonicClock};
+use harness::contract::Unsupported;
+use harness::duel::{Contender, LatencyLog, Line, Make, OwnFigures, Subject};
+use harness::workload::Size;
+use parking_lot::Mutex;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+use super::{BUILD, OURS, RAFT_RS};
+use crate::adapters::cluster::floor::Floor;
+use crate::adapters::cluster::openraft::OpenRaft;
+use crate::adapters::cluster::raft::Ours;
+use crate::adapters::cluster::raft_rs::RaftRs;
+use crate::adapters::cluster::{Cluster, Log, client_runtime};
+use crate::adapters::replica::{Machine, Summed};
+
+const OPENRAFT: &str = "0.9.25";
+
+/// The lines.
+pub(super) fn lines() -> Vec<Line> {
+    let line = |workload, contenders| {
+        Line::new(BUILD, workload, 1, contenders).separate().costly().long_parts()
+    };
+    vec![
+        line("cluster/inflight-1/64/3", memory::<1, 64, 3>()),
+        line("cluster/inflight-64/64/3", memory::<64, 64, 3>()),
+        line("cluster/inflight-1024/64/3", memory::<1_024, 64, 3>()),
+        line("durable/inflight-1/64/3", durable::<1, 64, 3>()),
+        line("durable/inflight-64/64/3", durable::<64, 64, 3>()),
+        line("durable/inflight-1024/64/3", durable::<1_024, 64, 3>()),
+        line("cluster/inflight-1/64/5", memory::<1, 64, 5>()).full_only(),
+        line("cluster/inflight-64/64/5", memory::<64, 64, 5>()).full_only(),
+        line("cluster/inflight-1024/64/5", memory::<1_024, 64, 5>()).full_only(),
+        line("cluster/inflight-64/1k/3", memory::<64, 1_024, 3>()).full_only(),
+        line("durable/inflight-64/1k/3", durable::<64, 1_024, 3>()).full_only(),
+        line("durable/inflight-64/64/5", durable::<64, 64, 5>()).full_only(),
+    ]
+}
+
+fn memory<const IN_FLIGHT: u64, const LEN: usize, const NODES: usize>() -> Vec<Contender> {
+    vec![
+        contender::<Ours<Summed>, IN_FLIGHT, LEN, NODES, false>(OURS),
+        contender::<RaftRs<Summed, false>, IN_FLIGHT, LEN, NODES, false>(RAFT_RS),
+        contender::<OpenRaft<Summed, false>, IN_FLIGHT, LEN, NODES, false>(OPENRAFT),
+        contender::<Floor<Summed>, IN_FLIGHT, LEN, NODES, false>(OURS),
+    ]
+}
+
+fn durable<const IN_FLIGHT: u64, const LEN: usize, const NODES: usize>() -> Vec<Contender> {
+    vec![
+        contender::<Ours<Summed>, IN_FLIGHT, LEN, NODES, true>(OURS),
+        contender::<RaftRs<Summed, false>, IN_FLIGHT, LEN, NODES, true>(RAFT_RS),
+        contender::<OpenRaft<Summed, false>, IN_FLIGHT, LEN, NODES, true>(OPENRAFT),
+        contender::<RaftRs<Summed, true>, IN_FLIGHT, LEN, NODES, true>(RAFT_RS),
+        contender::<OpenRaft<Summed, true>, IN_FLIGHT, LEN, NODES, true>(OPENRAFT),
+    ]
+}
+
+fn contender<
+    C: Cluster<Summed>,
+    const IN_FLIGHT: u64,
+    const LEN: usize,
+    const NODES: usize,
+    const DURABLE: bool,
+>(
+    version: &'static str,
+) -> Contender {
+    let make: Make = Served::<C, IN_FLIGHT, LEN>::make::<NODES, DURABLE>;
+    Contender { name: C::NAME, version, ours: C::NAME == BUILD, make }
+}
+
+/// A cluster and its client.
+struct Served<C, const IN_FLIGHT: u64, const LEN: usize> {
+    cluster: Arc<C>,
+    runtime: Mutex<Runtime>,
+    latencies: LatencyLog,
+    /// Operations and syncs that were counted in figures already.
+    counted: Mutex<(u64, u64)>,
+    operations: AtomicU64,
+    _machine: PhantomData<Summed>,
+}
+
+impl<C: Cluster<Summed>, const IN_FLIGHT: u64, const LEN: usize> Served<C, IN_FLIGHT, LEN> {
+    fn make<const NODES: usize, const DURABLE: bool>(
+        _: Size,
+    ) -> Result<Box<dyn Subject>, Unsupported> {
+        let log = if DURABLE { Log::Wal } else { Log::Memory };
+        Ok(Box::new(Self {
+            cluster: Arc::new(C::start(NODES, log)?),
+            runtime: Mutex::new(client_runtime()),
+            latencies: LatencyLog::default(),
+            counted: Mutex::default(),
+            operations: AtomicU64::new(0),
+            _machine: PhantomData,
+        }))
+    }
+
+    /// What the leader's machine sums up to.
+    fn sum(&self) -> u64 {
+        let payloads = self.cluster.machines()[0].lock().payloads();
+        payloads[0].first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
+    }
+}
+
+/// One client: command after command, until all are sent. Returns how long each one took.
+async fn send_all<C: Cluster<Summed>, const LEN: usize>(
+    cluster: Arc<C>,
+    round: u64,
+    next: Arc<AtomicU64>,
+    end: u64,
+) -> Vec<u64> {
+    let clock = MonotonicClock::new();
+    let mut latencies = Vec::new();
+    let mut payload = [0; LEN];
+    loop {
+        // Relaxed: each number goes to one client, whichever.
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        if at >= end {
+            return latencies;
+        }
+        payload[..8].copy_from_slice(&(round << 32 | at).to_le_bytes());
+        let sent = clock.now();
+        cluster.submit(Bytes::copy_from_slice(&payload)).await.expect("the leader stays");
+        let took = clock.now().saturating_since(sent).as_nanos();
+        latencies.push(u64::try_from(took).unwrap_or(u64::MAX));
+    }
+}
+
+impl<C: Cluster<Summed>, const IN_FLIGHT: u64, const LEN: usize> Subject
+    for Served<C, IN_FLIGHT, LEN>
+{
+    fn run(&self, _: usize, round: u64, operations: u64) -> u64 {
+        let before = self.sum();
+        self.runtime.lock().block_on(async {
+            let (mut clients, next) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
+            for _ in 0..IN_FLIGHT.min(operations) {
+                let (cluster, next) = (Arc::clone(&self.cluster), Arc::clone(&next));
+                clients.spawn(send_all::<C, LEN>(cluster, round, next, operations));
+            }
+            while let Some(client) = clients.join_next().await {
+                self.latencies.add(client.expect("a client does not fail"));
+            }
+        });
+        // Relaxed: one thread runs.
+        self.operations.fetch_add(operations, Ordering::Relaxed);
+        self.sum().wrapping_sub(before)
+    }
+
+    fn own_figures(&self) -> OwnFigures {
+        let mut counted = self.counted.lock();
+        let operations = self.operations.load(Ordering::Relaxed);
+        let syncs = self.cluster.syncs();
+        let more = operations.saturating_sub(counted.0).max(1) as f64;
+        let syncs_per_op = syncs.map(|syncs| (syncs - counted.1) as f64 / more);
+        *counted = (operations, syncs.unwrap_or(0));
+        OwnFigures { latency: self.latencies.take(), syncs_per_op }
+    }
+}
