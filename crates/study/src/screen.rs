@@ -23,8 +23,9 @@ pub(crate) fn utter(text: fmt::Arguments<'_>) {
 
 /// Says what went wrong, where complaints are said.
 pub(crate) fn complain(what: &dyn fmt::Display) {
+    let lines: Vec<_> = what.to_string().lines().map(|it| Screen::wrap(it, 0)).collect();
     // Failure: nobody reads it.
-    let _unheard = writeln!(stderr(), "{what}");
+    let _unheard = writeln!(stderr(), "{}", lines.join("\n"));
 }
 
 /// Columns of running text.
@@ -87,6 +88,58 @@ impl Screen {
         }
         let indented = lines.iter().map(|line| format!("{margin}{line}"));
         indented.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Markdown: its paragraphs and the points of its lists are broken anew, code and tables stay.
+    pub(crate) fn prose(text: &str) -> String {
+        let is_fixed = |it: &str| it.contains("```") || it.starts_with('|') || it.starts_with('<');
+        let is_point = |it: &str| it.starts_with("- ") || it.starts_with("* ");
+        let paragraph = |paragraph: &str| {
+            if is_fixed(paragraph) {
+                return paragraph.to_owned();
+            }
+            let mut points: Vec<String> = Vec::new();
+            for line in paragraph.lines() {
+                match points.last_mut() {
+                    Some(point) if !is_point(line) => {
+                        point.push(' ');
+                        point.push_str(line);
+                    }
+                    _ => points.push(line.to_owned()),
+                }
+            }
+            let wrapped = points.iter().map(|point| Self::wrap(point, 0));
+            wrapped.collect::<Vec<_>>().join("\n")
+        };
+        text.split("\n\n").map(paragraph).collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// Lines of code with their numbers, moved left as far as all of them can be. A line that is
+    /// still too long goes on below, where a space allows it.
+    pub(crate) fn code<'t>(lines: impl Iterator<Item = &'t str> + Clone, first: usize) -> String {
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let full = lines.clone().filter(|line| !line.trim().is_empty());
+        let shift = full.map(indent).min().unwrap_or(0);
+        let mut shown = String::new();
+        for (line, number) in lines.zip(first..) {
+            let mut rest = line.get(shift..).unwrap_or_default();
+            let mut margin = format!("{number:>5}  ");
+            loop {
+                let room = WIDTH - margin.chars().count();
+                let end = rest.char_indices().nth(room).map_or(rest.len(), |(end, _)| end);
+                let head = &rest[..end];
+                let space = head.trim_start().rfind(' ').map(|it| it + indent(head));
+                let cut = if end == rest.len() { end } else { space.unwrap_or(end) };
+                shown.push_str(format!("{margin}{}", &rest[..cut]).trim_end());
+                shown.push('\n');
+                rest = rest[cut..].trim_start();
+                if rest.is_empty() {
+                    break;
+                }
+                margin = " ".repeat(7 + indent(line) - shift.min(indent(line)) + 4);
+            }
+        }
+        shown
     }
 
     /// `[####----] 4 of 8`.

@@ -199,6 +199,19 @@ fn what_was_known_comes_back_later() {
 }
 
 #[test]
+fn prose_and_code_fit_the_screen() {
+    let prose = "a b\nc\n\n- one\n  more\n- two\n\n```text\nx  y\n```";
+    assert_eq!(Screen::prose(prose), "a b c\n\n- one more\n- two\n\n```text\nx  y\n```");
+    let long = format!("        let x = {}1;", "some + ".repeat(12));
+    let code = ["    fn f() {", "", long.as_str(), &"x".repeat(200)];
+    let shown = Screen::code(code[..3].iter().copied(), 9);
+    assert!(shown.starts_with("    9  fn f() {\n   10\n   11      let x = some"), "{shown}");
+    let wide = Screen::code(code.into_iter(), 1);
+    assert!(shown.lines().chain(wide.lines()).all(|it| it.chars().count() <= 80), "{shown}{wide}");
+    assert_eq!(shown.matches("some").count() + wide.matches('x').count(), 12 + 201, "all is shown");
+}
+
+#[test]
 fn text_fits_the_screen() {
     let text = Screen::wrap(&"word ".repeat(100), 4);
     assert!(text.lines().all(|line| line.len() <= 80 && line.starts_with("    word")), "{text}");

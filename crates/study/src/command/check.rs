@@ -72,13 +72,15 @@ pub(crate) fn show(screen: Screen, exercise: &Exercise, verdict: &Verdict) {
             say!("{}", screen.paint(Tone::Good, &format!("passed: {tests} tests")));
         }
         Verdict::NotWritten(what) => {
-            say!("{}\nin {}", what, exercise.source().display());
+            say!("{}\nin {}", Screen::wrap(what, 0), exercise.source().display());
         }
         Verdict::NoProgram(complaints) => {
             bad("it does not compile");
             say!("{}", complaints.trim_end());
         }
-        Verdict::Stopped { how, test } => bad(&stopped(*how, test.as_deref())),
+        Verdict::Stopped { how, test } => {
+            bad(&Screen::wrap(&stopped(*how, test.as_deref()), 0));
+        }
         Verdict::Failed(failures) => {
             failures.iter().take(SHOWN).for_each(|failure| show_failure(screen, failure));
             if failures.len() > SHOWN {

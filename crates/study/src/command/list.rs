@@ -24,7 +24,7 @@ pub(crate) fn list(study: &Study) -> Result<bool, Error> {
             say!("  {sign}  {}  {} ({} minutes)", stage.number, stage.name, stage.minutes);
         }
     }
-    say!("\n`cargo study next` says what to do; `cargo study next <build>` changes the build.");
+    say!("\n`cargo study next` says what to do; `cargo study next <build>` changes builds.");
     Ok(true)
 }
 

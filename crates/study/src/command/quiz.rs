@@ -8,7 +8,7 @@ use std::io::{BufRead, Write, stdin, stdout};
 use crate::Study;
 use crate::error::Error;
 use crate::questions::{self, Question};
-use crate::screen::{Tone, utter};
+use crate::screen::{Screen, Tone, utter};
 
 /// Questions of one quiz.
 const ASKED: usize = 5;
@@ -31,7 +31,7 @@ pub(crate) fn quiz(study: &mut Study, build: Option<&str>) -> Result<bool, Error
         if ask("Answer aloud, then press Enter. ").is_none() {
             break;
         }
-        say!("\n{}\n", question.answer);
+        say!("\n{}\n", Screen::prose(&question.answer));
         let Some(answer) = ask("Did you know it? [y/n, q ends] ") else { break };
         match answer.trim() {
             "q" => break,

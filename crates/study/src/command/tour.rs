@@ -31,12 +31,9 @@ pub(crate) fn tour(study: &Study, build: &str) -> Result<bool, Error> {
         let line = line_of(&text, symbol).unwrap_or(1);
         let head = format!("stop {number} of {}: {path}:{line}", stops.len());
         say!("{}", study.screen.paint(Tone::Head, &head));
-        say!("{}\n", Screen::wrap(&stop.note, 0));
+        say!("{}\n", Screen::prose(&stop.note));
         let start = start_of(&text, line);
-        for (code, number) in text.lines().skip(start - 1).zip(start..).take(LINES) {
-            say!("{number:>5}  {code}");
-        }
-        say!();
+        say!("{}", Screen::code(text.lines().skip(start - 1).take(LINES), start));
         if study.screen.is_terminal && number < stops.len() && !go_on() {
             break;
         }
