@@ -39,8 +39,8 @@ pub struct Ingest {
     current: Option<TableBuilder>,
     metas: Vec<TableMeta>,
     entries: u64,
-    /// The number of the first table.
-    first: Option<u64>,
+    /// The numbers of all tables that were begun.
+    begun: Vec<u64>,
     last: Vec<u8>,
     is_finished: bool,
 }
@@ -48,7 +48,7 @@ pub struct Ingest {
 impl Ingest {
     pub(super) fn new(family: Family) -> Self {
         let (current, metas, last) = (None, Vec::new(), Vec::new());
-        Self { family, current, metas, entries: 0, first: None, last, is_finished: false }
+        Self { family, current, metas, entries: 0, begun: Vec::new(), last, is_finished: false }
     }
 
     /// Adds an entry. Its key must be above all before it.
@@ -63,8 +63,9 @@ impl Ingest {
             self.end_table()?;
         }
         if self.current.is_none() {
-            self.current = Some(core.ingest_builder(&self.family.core, self.first)?);
-            self.first = self.first.or(self.current.as_ref().map(TableBuilder::number));
+            let number = core.new_table_number();
+            self.begun.push(number);
+            self.current = Some(core.ingest_builder(&self.family.core, number, self.begun[0])?);
         }
         let builder = self.current.as_mut().expect("it was just made");
         builder.add(key, Stamp::new(0, Kind::Value), value)?;
@@ -98,20 +99,17 @@ impl Ingest {
 impl Drop for Ingest {
     fn drop(&mut self) {
         if !self.is_finished {
-            let unfinished = self.current.take().map(|it| it.number());
-            let numbers = self.metas.iter().map(|it| it.number).chain(unfinished);
-            output::discard(self.family.shared_core(), numbers);
+            output::discard(self.family.shared_core(), self.begun.drain(..));
         }
     }
 }
 
 impl Core {
-    fn ingest_builder(&self, family: &FamilyCore, first: Option<u64>) -> Result<TableBuilder> {
+    fn ingest_builder(&self, family: &FamilyCore, number: u64, first: u64) -> Result<TableBuilder> {
         let version = Arc::clone(&family.share().version);
         let level = if self.is_fifo() { 0 } else { version.lowest().max(1) };
         let options = self.table_options(level, &version, self.birth());
-        let number = self.new_table_number();
-        let load = Load { first: first.unwrap_or(number), after: 0 };
+        let load = Load { first, after: 0 };
         let flushed = Position { segment: 0, offset: 0 };
         let origin = Origin::of_flush(family.id, &family.name, flushed);
         let origin = Origin { level, load: Some(load), ..origin };

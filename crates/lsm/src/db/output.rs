@@ -61,6 +61,7 @@ impl Core {
             given_up: self.given_up(),
             values: None,
             current: None,
+            begun: Vec::new(),
             metas: Vec::new(),
         };
         let outcome = output.fill(merge, range, retain);
@@ -78,13 +79,18 @@ impl Core {
         Ok(metas)
     }
 
+    /// Opens tables that were just written; where that fails they go.
     pub(super) fn open_tables(&self, metas: &[TableMeta]) -> Result<Vec<Arc<Table>>> {
         let folder = self.tables_folder();
         let open = |meta: &TableMeta| {
             let (fs, values) = (&*self.fs, &self.meaning.values);
             Table::open(fs, &folder, meta.clone(), &self.cache, values).map(Arc::new)
         };
-        metas.iter().map(open).collect()
+        let outcome: Result<_> = metas.iter().map(open).collect();
+        if outcome.is_err() {
+            discard(self, metas.iter().map(|it| it.number));
+        }
+        outcome
     }
 }
 
@@ -98,6 +104,8 @@ struct Output<'a> {
     /// Where it goes.
     values: Option<ValueBuilder>,
     current: Option<TableBuilder>,
+    /// The numbers of all tables that were begun, also of one that failed.
+    begun: Vec<u64>,
     metas: Vec<TableMeta>,
 }
 
@@ -174,6 +182,7 @@ impl Output<'_> {
         }
         if self.current.is_none() {
             let number = self.core.new_table_number();
+            self.begun.push(number);
             let folder = self.core.tables_folder();
             let (fs, origin) = (&*self.core.fs, self.origin.clone());
             self.current = Some(TableBuilder::new(fs, &folder, number, self.options, origin)?);
@@ -193,8 +202,7 @@ impl Output<'_> {
 
     /// After a failure: half a merge is of no use, and the disk may be full.
     fn discard(&mut self) {
-        let unfinished = self.current.take().map(|it| it.number());
-        discard(self.core, self.metas.iter().map(|it| it.number).chain(unfinished));
+        discard(self.core, self.begun.drain(..));
     }
 }
 

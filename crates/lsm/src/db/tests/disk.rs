@@ -10,7 +10,8 @@ use crate::Error;
 fn writes_resume_by_themselves_once_there_is_room() {
     for room in [2_000, 9_000, 20_000, 33_000] {
         let disk = SimDisk::new(room);
-        let db = open(&disk.mount(), &tiny()).expect("the disk is well");
+        let fs = disk.mount();
+        let db = open(&fs, &tiny()).expect("the disk is well");
         let batches = batches(room, 300, 150);
         let mut model = Model::new();
         disk.inject(&DiskFault::Full { room });
@@ -22,6 +23,10 @@ fn writes_resume_by_themselves_once_there_is_room() {
                     assert!(cause.is_no_space(), "room {room}, batch {number}: {cause}");
                     refused += 1;
                     assert_eq!(contents(&db).expect("reads go on"), model);
+                    // Each attempt would leave more, and there would never be room again.
+                    let files = env::fs::Fs::list(&*fs, &folder().join("tables"));
+                    let named = db.default_family().tables().len();
+                    assert_eq!(files.expect("it is there").len(), named, "files of nobody");
                 }
             }
             if refused == 3 {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use harness::sim::{SimDisk, crash_at_every_io};
+use harness::sim::{DiskFault, SimDisk, crash_at_every_io};
 
 use super::*;
 use crate::{Error, Isolation, Shape};
@@ -211,4 +211,45 @@ fn readers_see_a_load_whole_while_others_write() {
     });
     db.compact().expect("the disk is well");
     db.verify().expect("the disk is well");
+}
+
+/// The disk is full after so many bytes: the load fails whole and leaves nothing, and can be made
+/// again once there is room.
+#[test]
+fn a_full_disk_takes_a_load_later() {
+    let load = entries(0, 200, 1, 7);
+    let mut failed = 0;
+    for room in (0..40).map(|it| it * 500) {
+        let disk = SimDisk::new(1);
+        let fs = disk.mount();
+        let db = open(&fs, &tiny()).expect("the disk is well");
+        db.put(&key(3), b"before").expect("the disk is well");
+        db.put(&key(900), b"before").expect("the disk is well");
+        let tables = || {
+            let files = env::fs::Fs::list(&*fs, &folder().join("tables"));
+            files.expect("it is there").len()
+        };
+        disk.inject(&DiskFault::Full { room });
+        match ingest(&db, &load) {
+            Ok(count) => assert_eq!(count, 200),
+            Err(cause) => {
+                assert!(cause.is_no_space(), "room {room}: {cause}");
+                failed += 1;
+                let named = db.default_family().tables().len();
+                assert_eq!(tables(), named, "room {room}: files of nobody are left");
+                let found = db.get(&key(3)).expect("reads go on");
+                assert_eq!(found.as_deref(), Some(&b"before"[..]), "room {room}");
+                disk.heal();
+                assert_eq!(ingest(&db, &load).expect("there is room"), 200);
+            }
+        }
+        disk.heal();
+        assert_eq!(db.get(&key(3)).expect("the disk is well"), Some(vec![7; 30]));
+        db.put(&key(901), b"after").expect("there is room");
+        drop(db);
+        let db = open(&fs, &tiny()).expect("the disk is well");
+        assert_eq!(db.iter().count(), 202);
+        db.verify().expect("the disk is well");
+    }
+    assert!(failed > 5, "the disk was full {failed} times");
 }
