@@ -6,6 +6,7 @@
 
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -54,8 +55,7 @@ pub(crate) fn run(command: &[String], limits: Limits) -> Result<Ended, Error> {
         program: command[0].clone(),
         reason: reason.to_string(),
     };
-    let this = std::env::current_exe().map_err(failed)?;
-    let mut child = Command::new(this)
+    let mut child = Command::new(this_tool().map_err(failed)?)
         .arg("confined")
         .arg(limits.memory.to_string())
         .args(command)
@@ -70,6 +70,13 @@ pub(crate) fn run(command: &[String], limits: Limits) -> Result<Ended, Error> {
     let how = wait(&mut child, limits.time).map_err(failed)?;
     let texts = outputs.map(|reader| reader.join().expect("a reader does not panic"));
     Ok(Ended { how, output: texts.concat() })
+}
+
+/// The program of this tool. Its tests are another one, in a folder beneath.
+fn this_tool() -> std::io::Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let folder = this.ancestors().nth(2).unwrap_or(Path::new(""));
+    Ok(if cfg!(test) { folder.join("study") } else { this })
 }
 
 /// Reads in a thread, so that a child that says much is not held up.

@@ -190,16 +190,21 @@ fn executable(messages: &str) -> Option<String> {
 
 /// What the output of a test program comes to.
 pub(crate) fn read(ended: &Ended) -> Verdict {
+    let stopped = |how| Verdict::Stopped { how, test: running(&ended.output) };
     match ended.how {
-        How::Success => Verdict::Passed(names(&ended.output, "ok").count()),
+        How::Success if ended.output.contains("test result: ok.") => {
+            Verdict::Passed(names(&ended.output, "ok").count())
+        }
         How::Failure => {
             let failures = failures(&ended.output);
             match failures.iter().find(|failure| failure.is_stub) {
                 Some(stub) => Verdict::NotWritten(stub_of(&stub.message)),
+                None if failures.is_empty() => stopped(How::Failure),
                 None => Verdict::Failed(failures),
             }
         }
-        how => Verdict::Stopped { how, test: running(&ended.output) },
+        // Whatever it was that ended a process in the middle of its tests, they did not pass.
+        how => stopped(how),
     }
 }
 

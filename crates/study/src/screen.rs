@@ -31,6 +31,9 @@ pub(crate) fn complain(what: &dyn fmt::Display) {
 /// Columns of running text.
 const WIDTH: usize = 80;
 
+/// What is moved to the right farther than this is not.
+const INDENT_MAX: usize = 40;
+
 /// Whether and how to show.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen {
@@ -72,6 +75,7 @@ impl Screen {
 
     /// A paragraph, broken at spaces and indented.
     pub(crate) fn wrap(text: &str, indent: usize) -> String {
+        let indent = indent.min(INDENT_MAX);
         let room = WIDTH - indent;
         let margin = " ".repeat(indent);
         let mut lines = vec![String::new()];
@@ -136,7 +140,8 @@ impl Screen {
                 if rest.is_empty() {
                     break;
                 }
-                margin = " ".repeat(7 + indent(line) - shift.min(indent(line)) + 4);
+                let depth = indent(line).saturating_sub(shift);
+                margin = " ".repeat((7 + depth + 4).min(INDENT_MAX));
             }
         }
         shown

@@ -1,19 +1,20 @@
 //! Tests of the tool: what it makes of outputs, of mistakes in the catalogue, and of programs that
 //! do not end.
 
+mod estimates;
+mod slow;
+
 use std::path::Path;
 
-use env::fs::{Fs, FsExt, OsFs};
-
-use crate::catalogue::{Catalogue, Exercise, Mutant};
+use crate::catalogue::{Exercise, Mutant};
 use crate::citation;
 use crate::command::is_due;
 use crate::confine::{Ended, How};
-use crate::judge::{Explorer, Source, Verdict, judge_with, read};
+use crate::judge::{Verdict, read};
 use crate::prose::{PARTS, of_document, of_walkthrough, refreshed, words};
 use crate::questions::{as_anki, parse, problems};
 use crate::screen::{Screen, Tone};
-use crate::verify::{items, lines_to_write, of_readings, planted, traits};
+use crate::verify::{items, lines_to_write, of_readings, traits};
 
 fn ended(how: How, output: &str) -> Ended {
     Ended { how, output: output.to_owned() }
@@ -73,8 +74,15 @@ fn a_stub_is_no_failure() {
 
 #[test]
 fn passes_and_stops_are_told_apart() {
-    let passed = "test stage_1::a ... ok\ntest stage_1::b - should panic ... ok\n";
+    let passed = "test stage_1::a ... ok\ntest stage_1::b - should panic ... ok\n\
+                  test result: ok. 2 passed; 0 failed; 0 ignored\n";
     assert_eq!(read(&ended(How::Success, passed)), Verdict::Passed(2));
+    // It called `exit` in a test.
+    let early = "test stage_1::a ... ok\ntest stage_1::b ... ";
+    for how in [How::Success, How::Failure] {
+        let test = Some("stage_1::b".to_owned());
+        assert_eq!(read(&ended(how, early)), Verdict::Stopped { how, test });
+    }
     let hanging = "running 2 tests\ntest stage_1::a ... ok\ntest stage_1::b ... ";
     assert_eq!(
         read(&ended(How::OutOfTime, hanging)),
@@ -273,104 +281,4 @@ fn an_answer_has_three_depths_and_cites_code() {
     assert_eq!(found(text), 0);
     assert_eq!(found(&text.replace("**3 minutes.**", "")), 1);
     assert_eq!(found(&text.replace("a/b.rs#c", "a")), 1);
-}
-
-const ESTIMATE: &str = "\
-```estimate
-# a slot
-slot    = 8 + 8 -> 16 B
-wide    = 2 * -slot ^ 2 + 4 * (100 + 32) -> 16
-was     = measured(hashmap memory/u64/1M 1 hashmap-word bytes_per_entry) -> 9 B
-ratio   = was / slot in 1..4 -> 9.99
-```
-of **9 B**<!-- = slot --> a slot
-";
-
-/// What a document says must follow from its formulas and the record: a number that was changed, a
-/// record that has, a name that is gone, and an estimate that is off are each noticed.
-#[test]
-fn estimates_are_recomputed() {
-    let fresh = refreshed(root(), ESTIMATE).expect("it can be computed");
-    assert!(fresh.contains("of **16 B**<!-- = slot --> a slot"), "{fresh}");
-    assert_eq!(refreshed(root(), &fresh), Ok(fresh.clone()), "it is computed");
-    let complaints = |text: &str| of_document(root(), "docs/x.md", text);
-    assert_eq!(complaints(&fresh), Vec::<String>::new());
-    for (text, other, told) in [
-        ("-> 16 B", "-> 17 B", "stale"),
-        ("8 + 8 ", "8 + 9 ", "stale"),
-        ("**16 B**", "**17 B**", "stale"),
-        ("1M 1", "1M 7", "no row"),
-        ("in 1..4", "in 3..4", "think again"),
-        ("was / slot", "was / place", "nothing is called place"),
-        ("= slot -->", "= place -->", "nothing is called place"),
-        ("(100 + 32)", "(100 + 32", "not closed"),
-        ("8 + 8", "8 / 0", "no finite number"),
-        ("wide ", "slot ", "another one"),
-    ] {
-        assert!(fresh.contains(text), "{text}");
-        let found = complaints(&fresh.replacen(text, other, 1));
-        assert!(found.len() == 1 && found[0].contains(told), "{text} to {other}: {found:?}");
-    }
-}
-
-#[test]
-fn another_record_makes_an_estimate_stale() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let place = folder.path().join("docs/results");
-    OsFs.create_dir_all(&place).expect("a folder can be made");
-    let publish = |median: f64| {
-        let row = format!(
-            r#"{{"rows":[{{"build":"hashmap","workload":"memory/u64/1M","threads":1,
-            "contender":"hashmap-word","metric":"bytes_per_entry","median":{median}}}]}}"#
-        );
-        let record = place.join("results.json");
-        OsFs.write_atomic(&record, row.as_bytes()).expect("it can be written");
-    };
-    publish(32.0);
-    let fresh = refreshed(folder.path(), ESTIMATE).expect("it can be computed");
-    assert_eq!(of_document(folder.path(), "docs/x.md", &fresh), Vec::<String>::new());
-    publish(33.0);
-    assert_eq!(of_document(folder.path(), "docs/x.md", &fresh).len(), 1);
-}
-
-/// Runs of a race, of which one may miss it.
-const RUNS: u64 = 100;
-
-/// The two races that a stress test alone misses, each judged a hundred times with other seeds: as
-/// `check` does it, by real threads first and then under the explorer.
-///
-/// ```text
-/// cargo test -p study races -- --ignored --nocapture
-/// ```
-#[test]
-#[ignore = "takes minutes"]
-fn races_are_found_in_nearly_every_run() {
-    let catalogue = Catalogue::read(root()).expect("the catalogue can be read");
-    for (build, bug) in [("hashmap", "get-then-put"), ("lsm", "unlocked-freeze")] {
-        let exercise = catalogue.exercise(build).expect("there is one");
-        let mutant = exercise.mutants.iter().find(|it| it.name == bug).expect("it is planted");
-        let path = planted(root(), exercise, mutant).expect("it can be written");
-        let path = path.expect("its place is there once");
-        let module = format!("stage_{}", mutant.stage);
-        let found = |explorer, seeds: &str| {
-            let source = Source::Mutant(&path);
-            let verdict = judge_with(root(), exercise, &module, source, explorer, seeds);
-            let verdict = verdict.expect("it can be judged");
-            assert!(!matches!(verdict, Verdict::NoProgram(_)), "{verdict:?}");
-            u64::from(!verdict.is_passed())
-        };
-        let [mut by_machine, mut by_shuttle, mut by_either] = [0; 3];
-        for run in 0..RUNS {
-            let seeds = format!("{}..{}", run * 200, run * 200 + 200);
-            let machine = found(Explorer::Machine, &seeds);
-            let shuttle = found(Explorer::Shuttle, &seeds);
-            by_machine += machine;
-            by_shuttle += shuttle;
-            by_either += machine.max(shuttle);
-        }
-        println!(
-            "{bug}: {by_either} of {RUNS}, {by_machine} by threads, {by_shuttle} by schedules"
-        );
-        assert!(by_either + 1 >= RUNS, "{bug} was found in {by_either} runs of {RUNS}");
-    }
 }

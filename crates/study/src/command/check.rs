@@ -94,7 +94,11 @@ fn show_failure(screen: Screen, failure: &Failure) {
     say!("{}", screen.paint(Tone::Bad, &format!("failed: {}", failure.test)));
     let lines: Vec<&str> = failure.message.lines().collect();
     for line in lines.iter().take(LINES) {
-        say!("  {line}");
+        let indent = 2 + line.len() - line.trim_start().len();
+        // A command is there to be copied, in one piece.
+        let is_command = line.trim_start().starts_with("replay:");
+        let shown = if is_command { format!("  {line}") } else { Screen::wrap(line, indent) };
+        say!("{shown}");
     }
     if lines.len() > LINES {
         // The last line says how to see it again.
