@@ -28,6 +28,7 @@ pub mod rpmalloc;
 pub mod rusty_alloc;
 pub mod rwlock;
 pub mod scc;
+pub mod sled;
 pub mod yours_cluster;
 pub mod yours_limiter;
 pub mod yours_map;
