@@ -29,6 +29,7 @@ pub mod rpmalloc;
 pub mod rusty_alloc;
 pub mod rwlock;
 pub mod scc;
+pub mod sled;
 pub mod yours_allocator;
 pub mod yours_cluster;
 pub mod yours_limiter;

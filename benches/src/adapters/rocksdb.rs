@@ -1,5 +1,9 @@
 //! `RocksDB`, by its usual binding. `Os`: one `write` a put, its default. `Sync`: fdatasync, shared
 //! by the writers that wait.
+//!
+//! Two variants: [`BLOB`] keeps large values apart from their keys, as ours does. [`USER_LOG`]
+//! leaves the log in the process until a buffer is full, which saves the `write` and survives
+//! *less*: a kill takes what is in the buffer. It shows how much of a ratio that call is.
 
 use std::fmt;
 use std::path::Path;
@@ -10,20 +14,37 @@ use rocksdb::{
     WriteOptions,
 };
 
-/// The store.
-pub struct Store {
+/// The store as it comes.
+pub const PLAIN: u8 = 0;
+/// Values of a kilobyte and more are in files of their own.
+pub const BLOB: u8 = 1;
+/// The log stays in the process; weaker than any durability that is asked for.
+pub const USER_LOG: u8 = 2;
+/// What the store is called with values apart.
+pub const BLOB_NAME: &str = "rocksdb-blob";
+/// What it is called with its log in the process.
+pub const USER_LOG_NAME: &str = "rocksdb-user-log";
+/// Values of this size and more lie apart, where they do: as for ours.
+const THRESHOLD: u64 = 1 << 10;
+
+/// The store, as one of its variants.
+pub struct Store<const VARIANT: u8 = PLAIN> {
     database: DB,
     write: WriteOptions,
 }
 
-impl fmt::Debug for Store {
+impl<const VARIANT: u8> fmt::Debug for Store<VARIANT> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Store")
     }
 }
 
-impl OrderedStore for Store {
-    const NAME: &'static str = "rocksdb";
+impl<const VARIANT: u8> OrderedStore for Store<VARIANT> {
+    const NAME: &'static str = match VARIANT {
+        BLOB => BLOB_NAME,
+        USER_LOG => USER_LOG_NAME,
+        _ => "rocksdb",
+    };
 
     fn open(directory: &Path, spec: &StoreSpec) -> Result<Self, StoreError> {
         let memtable = usize::try_from(spec.memory_budget / 5)?;
@@ -42,6 +63,12 @@ impl OrderedStore for Store {
         } else {
             DBCompressionType::None
         });
+        if VARIANT == BLOB {
+            options.set_enable_blob_files(true);
+            options.set_min_blob_size(THRESHOLD);
+            options.set_enable_blob_gc(true);
+        }
+        options.set_manual_wal_flush(VARIANT == USER_LOG);
         let mut write = WriteOptions::default();
         write.set_sync(spec.durability == Durability::Sync);
         Ok(Self { database: DB::open(&options, directory)?, write })

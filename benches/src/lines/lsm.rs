@@ -8,7 +8,10 @@
 //! | `readrandom/...`     | keys that are there, each as likely as any other                        |
 //! | `readmissing/...`    | keys that are not there, between those that are                         |
 //! | `scan100/...`        | a hundred entries from a key on; a scan counts as an operation          |
-//! | `ycsb-a` to `ycsb-f` | YCSB's mixes over scrambled Zipfian keys                                |
+//! | `scan100-hot/...`    | scans from hot keys on, right after as many changes as there are keys   |
+//! | `queue/...`          | a key behind all, and the first of all found and removed: one operation |
+//! | `settled/...`        | ten thousand new keys, then all work behind them done; a key counts     |
+//! | `ycsb-a` to `ycsb-f` | YCSB's mixes over scrambled Zipfian keys, `d` over the latest           |
 //!
 //! What follows is the size of values and what an acknowledged write survives: `os` a kill of the
 //! process, `sync` a loss of power as well. Each contender has a process of its own, the same
@@ -17,7 +20,8 @@
 //! that was loaded and has settled; all data has been through its files and was read once.
 //!
 //! `lsm, apart` is ours with values of a kilobyte and more kept apart from their keys, on lines
-//! that have such values.
+//! that have such values, and `rocksdb-blob` is the same of `RocksDB`. `rocksdb-user-log` leaves
+//! its log in the process and `sled` its writes: on `os` lines both survive less than the others.
 //!
 //! Keys are 16 bytes: a scattered number of eight, and eight that all share. The data of a reading
 //! line is four times the memtable and about fits the cache. Values are half compressible.
@@ -36,15 +40,20 @@ use tempfile::TempDir;
 
 #[cfg(feature = "rocksdb")]
 use crate::adapters::rocksdb;
-use crate::adapters::{fjall, lsm, redb, yours_store as yours};
+use crate::adapters::{fjall, lsm, redb, sled, yours_store as yours};
+
+mod works;
+
+use self::works::{
+    Ascending, Batches, HotScans, Misses, Queue, Reads, Scans, Scattered, Settled, YcsbA, YcsbB,
+    YcsbC, YcsbD, YcsbE, YcsbF,
+};
 
 const BUILD: &str = "lsm";
 const OURS: &str = env!("CARGO_PKG_VERSION");
 const KEY_LEN: usize = 16;
 /// Keys of a batch.
 const BATCH: usize = 100;
-/// Entries of a scan.
-const SCAN: usize = 100;
 /// Most threads of a line.
 const THREADS: u64 = 4;
 
@@ -71,9 +80,13 @@ pub(super) fn lines() -> Vec<Line> {
         "readrandom/100/os", 2: Reads, 100, Os;
         "readmissing/100/os", 1: Misses, 100, Os;
         "scan100/100/os", 1: Scans, 100, Os;
+        "scan100-hot/100/os", 1: HotScans, 100, Os;
+        "queue/100/os", 1: Queue, 100, Os;
+        "settled/100/os", 1: Settled, 100, Os;
         "ycsb-a/100/os", 1: YcsbA, 100, Os;
         "ycsb-b/100/os", 1: YcsbB, 100, Os;
         "ycsb-c/100/os", 1: YcsbC, 100, Os;
+        "ycsb-d/100/os", 1: YcsbD, 100, Os;
         "ycsb-e/100/os", 1: YcsbE, 100, Os;
         "ycsb-f/100/os", 1: YcsbF, 100, Os;
         "fillrandom/4k/os", 1: Scattered, 4096, Os;
@@ -88,6 +101,12 @@ fn line(workload: &'static str, threads: usize, mut contenders: Vec<Contender>) 
     contenders.retain(|it| it.name != yours::Store::NAME || yours::is_judged());
     // Small values lie beside their keys either way.
     contenders.retain(|it| it.name != lsm::APART_NAME || workload.contains("4k"));
+    #[cfg(feature = "rocksdb")]
+    contenders.retain(|it| match it.name {
+        rocksdb::BLOB_NAME => workload.contains("4k"),
+        rocksdb::USER_LOG_NAME => workload.ends_with("/os"),
+        _ => true,
+    });
     let line = Line::new(BUILD, workload, threads, contenders).separate().costly();
     if threads > 2 { line.full_only() } else { line }
 }
@@ -121,10 +140,26 @@ macro_rules! for_each {
                 "4.4.0",
                 make::<redb::Store, $work, $value>(Durability::$durability),
             ),
+            contender::<sled::Store>(
+                "0.34.7",
+                make::<sled::Store, $work, $value>(Durability::$durability),
+            ),
             #[cfg(feature = "rocksdb")]
             contender::<rocksdb::Store>(
                 "0.25.0",
                 make::<rocksdb::Store, $work, $value>(Durability::$durability),
+            ),
+            #[cfg(feature = "rocksdb")]
+            contender::<rocksdb::Store<{ rocksdb::BLOB }>>(
+                "0.25.0",
+                make::<rocksdb::Store<{ rocksdb::BLOB }>, $work, $value>(Durability::$durability),
+            ),
+            #[cfg(feature = "rocksdb")]
+            contender::<rocksdb::Store<{ rocksdb::USER_LOG }>>(
+                "0.25.0",
+                make::<rocksdb::Store<{ rocksdb::USER_LOG }>, $work, $value>(
+                    Durability::$durability,
+                ),
             ),
         ]
     };
@@ -137,6 +172,10 @@ trait Work: Send + Sync + 'static {
     const LOADED: bool = true;
     /// The mix of a YCSB line, and whether there is one.
     const MIX: Mix = Mix::READ_ONLY;
+    /// Which keys the mix is over.
+    const KEYS: KeyDistribution = KeyDistribution::ScrambledZipfian;
+    /// How many operations of the mix are done before the first round, for each entry.
+    const BEFORE: u64 = 0;
 
     /// One operation on the `number`th turn of a thread.
     fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64
@@ -210,7 +249,7 @@ fn made<S: OrderedStore + 'static, W: Work, const VALUE: usize, const SYNC: bool
         name: "store",
         seed: 11,
         mix: W::MIX,
-        keys: KeyDistribution::ScrambledZipfian,
+        keys: W::KEYS,
         inserts: Inserts::New,
         records: Sizes { smoke: entries, quick: entries, full: entries },
         operations: ENTRIES,
@@ -228,6 +267,7 @@ fn made<S: OrderedStore + 'static, W: Work, const VALUE: usize, const SYNC: bool
     if W::LOADED {
         loaded.load(VALUE);
     }
+    loaded.warm_up(W::BEFORE * entries);
     Ok(Box::new(loaded))
 }
 
@@ -251,9 +291,27 @@ impl<S: OrderedStore, W> Loaded<S, W> {
         }
     }
 
+    /// Does some operations of the first thread's mix, and settles nothing.
+    fn warm_up(&self, operations: u64) {
+        let mut turn = self.turns[0].lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..operations {
+            let operation = turn.operations.next_operation();
+            self.operate(operation, &mut turn);
+        }
+    }
+
     fn put(&self, key: &[u8], value: &[u8]) -> u64 {
         self.store.put(key, value).expect("there is room on the disk");
         1
+    }
+
+    /// New keys in one batch.
+    fn put_batch(&self, turn: &mut Turn) -> u64 {
+        let keys: [_; BATCH] = std::array::from_fn(|_| scattered(turn.next_fresh()));
+        let value = turn.next_value();
+        let changes = keys.each_ref().map(|key| (&key[..], Some(value)));
+        self.store.write_batch(&changes).expect("there is room on the disk");
+        BATCH as u64
     }
 
     fn get(&self, key: &[u8]) -> u64 {
@@ -285,86 +343,4 @@ impl<S: OrderedStore, W: Work> Subject for Loaded<S, W> {
         let turns = operations.div_ceil(W::WEIGHT);
         (0..turns).fold(0, |sum, _| sum.wrapping_add(W::turn(self, &mut turn)))
     }
-}
-
-struct Ascending;
-struct Scattered;
-struct Batches;
-struct Reads;
-struct Misses;
-struct Scans;
-
-impl Work for Ascending {
-    const LOADED: bool = false;
-
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
-        let key = key(turn.next_fresh());
-        store.put(&key, turn.next_value())
-    }
-}
-
-impl Work for Scattered {
-    const LOADED: bool = false;
-
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
-        let key = scattered(turn.next_fresh());
-        store.put(&key, turn.next_value())
-    }
-}
-
-impl Work for Batches {
-    const LOADED: bool = false;
-    const WEIGHT: u64 = BATCH as u64;
-
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
-        let keys: [_; BATCH] = std::array::from_fn(|_| scattered(turn.next_fresh()));
-        let value = turn.next_value();
-        let changes = keys.each_ref().map(|key| (&key[..], Some(value)));
-        store.store.write_batch(&changes).expect("there is room on the disk");
-        BATCH as u64
-    }
-}
-
-impl Work for Reads {
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
-        let number = scatter(turn.next_fresh()) % store.entries;
-        store.get(&scattered(number))
-    }
-}
-
-impl Work for Misses {
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
-        let number = store.entries + turn.next_fresh();
-        1 + store.get(&scattered(number))
-    }
-}
-
-impl Work for Scans {
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
-        let number = scatter(turn.next_fresh()) % store.entries;
-        store.scan(&scattered(number), SCAN)
-    }
-}
-
-macro_rules! ycsb {
-    ($($name:ident: $mix:ident;)+) => {$(
-        struct $name;
-
-        impl Work for $name {
-            const MIX: Mix = Mix::$mix;
-
-            fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
-                let operation = turn.operations.next_operation();
-                store.operate(operation, turn)
-            }
-        }
-    )+};
-}
-
-ycsb! {
-    YcsbA: YCSB_A;
-    YcsbB: YCSB_B;
-    YcsbC: YCSB_C;
-    YcsbE: YCSB_E;
-    YcsbF: YCSB_F;
 }

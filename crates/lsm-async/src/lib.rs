@@ -4,7 +4,7 @@
 //!   get      all in memory? --yes--> answer at once, on this thread
 //!                 | no
 //!                 `--> a thread for blocking work --> answer
-//!   write    memtable and log have room, nobody else writes, no sync? --yes--> done, on this thread
+//!   write    memtable and log have room, nobody else writes, no sync? --yes--> done at once
 //!                 | no
 //!                 `--> a thread for blocking work: waits for the disk, or for those before it
 //!   range    pieces of some hundred entries, each read by a thread for blocking work
