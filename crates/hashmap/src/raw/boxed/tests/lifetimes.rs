@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 use std::thread;
 
 use harness::rng::SplitMix64;
@@ -127,6 +127,53 @@ fn every_key_and_value_is_dropped_once() {
     settle(&alive, entries * 2);
     drop(map);
     settle(&alive, 0);
+}
+
+/// Two threads do a few random operations on a map of their own, which grows from nothing, and meet
+/// before each map: as many chances for two operations to fall into each other.
+fn drops_are_accounted_for(schedules: u64) {
+    /// Schedules between two looks at the account.
+    const TOGETHER: usize = 500;
+    const OPERATIONS: u64 = 6;
+    const KEYS: u64 = 12;
+    let alive = Arc::new(AtomicIsize::new(0));
+    let arrived = [AtomicU64::new(0), AtomicU64::new(0)];
+    for first in (1..=schedules).step_by(TOGETHER) {
+        let hashers = [Keeps::All, Keeps::None].into_iter().cycle();
+        let maps: Vec<_> = hashers.map(FragileMap::with_hasher).take(TOGETHER).collect();
+        thread::scope(|scope| {
+            for side in [0, 1] {
+                let (maps, arrived, alive) = (&maps, &arrived, &alive);
+                scope.spawn(move || {
+                    for (schedule, map) in (first..).zip(maps) {
+                        // Relaxed, both: only so that the two begin together.
+                        arrived[side].store(schedule, Ordering::Relaxed);
+                        while arrived[1 - side].load(Ordering::Relaxed) < schedule {
+                            thread::yield_now();
+                        }
+                        let mut rng = SplitMix64::new(2 * schedule + side as u64);
+                        (0..OPERATIONS)
+                            .for_each(|_| operate(map, rng.below(8), rng.below(KEYS), alive));
+                    }
+                });
+            }
+        });
+        let entries: usize = maps.iter().map(|map| map.pin().iter().count()).sum();
+        settle(&alive, isize::try_from(entries).unwrap() * 2);
+        drop(maps);
+        settle(&alive, 0);
+    }
+}
+
+#[test]
+fn drops_are_accounted_for_under_random_schedules() {
+    drops_are_accounted_for(10_000);
+}
+
+#[test]
+#[ignore = "takes a minute; `cargo test -p hashmap million -- --ignored`"]
+fn drops_are_accounted_for_under_a_million_schedules() {
+    drops_are_accounted_for(1_000_000);
 }
 
 /// The n-th call of user code panics, for each n: nothing is lost, nothing is dropped twice, and
