@@ -190,6 +190,16 @@ impl Chain {
         self.runs.partition_point(|run| run.last() < index)
     }
 
+    /// Panics where entries do not follow each other.
+    pub(crate) fn check_invariants(&self) {
+        let mut last = self.base;
+        for entry in self.runs.iter().flat_map(|run| run.iter()) {
+            assert_eq!(entry.index, last + 1, "a log has no gaps");
+            last = entry.index;
+        }
+        assert_eq!(last, self.last, "the last entry is the last one");
+    }
+
     /// Appends entries, which must follow the last one.
     pub(crate) fn push(&mut self, entries: Entries) {
         let Some(first) = entries.first().map(|entry| entry.index) else { return };

@@ -416,10 +416,9 @@ impl<S: Storage> Log<S> {
         assert!(self.applied <= self.applying && self.applying <= self.commit);
         assert!(self.commit <= self.last_index(), "{} is not in the log", self.commit);
         assert!(self.recent.base() <= self.stable, "what is not durable is here");
-        let indices = self.recent.base().0 + 1..=self.last_index().0;
-        for index in indices.map(Index) {
-            let found = self.recent(index).map(|entry| entry.index);
-            assert_eq!(found, Some(index), "a log has no gaps");
+        self.recent.check_invariants();
+        for (entry, index) in self.tail.iter().zip(self.recent.last().0 + 1..) {
+            assert_eq!(entry.index, Index(index), "a log has no gaps");
         }
         let starts = self.configurations.iter().map(|(index, _)| *index);
         assert!(starts.is_sorted(), "configurations stand in the order of the log");

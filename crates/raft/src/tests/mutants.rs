@@ -13,7 +13,8 @@ use std::thread;
 
 use env::fs::{Fs, FsExt, OsFs};
 
-use super::{scripts, simulation, strangers};
+use super::simulation::Mix;
+use super::{scripts, strangers};
 use crate::mutants::{Bug, with};
 
 /// Runs of the simulation that look for each bug.
@@ -73,21 +74,18 @@ fn is_told(bug: Bug) -> bool {
     catch_unwind(run).map_or(true, |now| now != *text)
 }
 
-/// The first seed whose run fails or panics: clusters of three, of five, and with leases.
-fn seed(bug: Bug) -> Option<u64> {
-    let fails = |seed: &u64| {
-        let run = || match seed % 3 {
-            0 => simulation::run(*seed, &simulation::swarm(3).draw(*seed), 3),
-            1 => simulation::run(*seed, &simulation::swarm(5).draw(*seed), 5),
-            _ => simulation::run_with_leases(*seed, &simulation::steady(4).draw(*seed), 4),
-        };
+/// The first seed whose run fails or panics, and its mix.
+fn seed(bug: Bug) -> Option<(u64, Mix)> {
+    let mixes = (0..SEEDS).zip(Mix::ALL.iter().copied().cycle());
+    let fails = |(seed, mix): &(u64, Mix)| {
+        let run = || mix.observe(*seed, &mix.swarm().draw(*seed)).verdict;
         catch_unwind(AssertUnwindSafe(|| with(bug, run))).map_or(true, |verdict| verdict.is_err())
     };
-    (0..SEEDS).find(fails)
+    mixes.into_iter().find(fails)
 }
 
 /// The seed for each bug. Two threads look, since most runs of this test find nothing.
-fn seeds() -> Vec<Option<u64>> {
+fn seeds() -> Vec<Option<(u64, Mix)>> {
     let next = AtomicUsize::new(0);
     let look = || {
         let mut found = Vec::new();
@@ -121,7 +119,8 @@ fn table() -> (String, usize) {
         let story = story(bug).unwrap_or("entries_with_a_gap_are_not_taken");
         assert!(is_told(bug), "{bug:?} is not found by `{story}`");
         by_chance += usize::from(seed.is_some());
-        let seed = seed.map_or_else(|| format!("none of {SEEDS}"), |seed| seed.to_string());
+        let found = |(seed, mix): (u64, Mix)| format!("{seed} ({})", mix.name());
+        let seed = seed.map_or_else(|| format!("none of {SEEDS}"), found);
         writeln!(text, "| {bug:?} | `{story}` | {seed} |").expect("a string takes everything");
     }
     (text, by_chance)

@@ -15,30 +15,31 @@ mod client;
 mod export;
 mod machine;
 mod oracle;
+#[cfg(test)]
 mod recovery;
 mod server;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use env::clock::Timestamp;
-use env::fs::{FsError, FsExt, OsFs};
+use env::fs::FsError;
 use env::random::{Random, SeededRandom};
 use harness::check::history::History;
 use harness::check::linearizable::check;
 use harness::check::model::Register;
 use harness::sim::{
-    Actor, Command, Context, Coverage, Family, Fault, Host, NodeId as Place, Script, Swarm, Trace,
-    World, survive,
+    Actor, Command, Context, Family, Host, NodeId as Place, Script, Swarm, Trace, World,
 };
 
+use crate::storage::Storage;
 use crate::{Config, Configuration, Incarnation, NodeId, ReadMode, RoleName};
 use churn::Churn;
 use client::{Client, Log};
 use export::Export;
+pub(crate) use oracle::Seen;
 use oracle::{Oracle, require_matching};
 use server::{Server, Shared, Wire};
 
@@ -57,12 +58,88 @@ const LOOK: Duration = Duration::from_millis(200);
 
 const CLIENTS: u32 = 2;
 
-/// Requests of each client.
-const OPERATIONS: u32 = 25;
+/// What a run is like, by its size and by what it looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mix {
+    /// Three servers.
+    Three,
+    /// Five of them.
+    Five,
+    /// Seven.
+    Seven,
+    /// Four, with leases, on clocks that run alike.
+    Leases,
+    /// Three with leases, whose leaders are cut off while they give leadership away.
+    Transfers,
+    /// Three, whose leaders are cut off while their clocks run slowly.
+    Clocks,
+}
+
+impl Mix {
+    /// All of them.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Three, Self::Five, Self::Leases, Self::Transfers, Self::Clocks, Self::Seven];
+
+    /// Its name for a command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Three => "three",
+            Self::Five => "five",
+            Self::Seven => "seven",
+            Self::Leases => "leases",
+            Self::Transfers => "transfers",
+            Self::Clocks => "clocks",
+        }
+    }
+
+    const fn servers(self) -> u32 {
+        match self {
+            Self::Three | Self::Transfers | Self::Clocks => 3,
+            Self::Five => 5,
+            Self::Seven => 7,
+            Self::Leases => 4,
+        }
+    }
+
+    /// From where scripts are drawn. Clients live on: what one that forgets its request must do is
+    /// another matter.
+    pub(crate) fn swarm(self) -> Swarm {
+        let servers = self.servers();
+        let mut swarm =
+            Swarm { victims: servers, faults_max: 20, ..Swarm::new(servers + CLIENTS, FAULTS) };
+        if matches!(self, Self::Leases | Self::Transfers) {
+            swarm.families.retain(|family| *family != Family::Clocks);
+        }
+        if matches!(self, Self::Transfers | Self::Clocks) {
+            swarm.faults_max = 4;
+        }
+        swarm
+    }
+
+    fn plan(self, seed: u64) -> Plan {
+        let drawn = Plan::draw(seed, self.servers());
+        let read_mode = match self {
+            Self::Leases | Self::Transfers => ReadMode::Lease { lease_margin_ticks: 3 },
+            Self::Three | Self::Five | Self::Seven | Self::Clocks => ReadMode::Quorum,
+        };
+        match self {
+            Self::Transfers | Self::Clocks => {
+                let churn = Some(Duration::from_millis(4));
+                Plan { witnesses: 0, churn, read_mode, duels: Some(self), ..drawn }
+            }
+            Self::Three | Self::Five | Self::Seven | Self::Leases => Plan { read_mode, ..drawn },
+        }
+    }
+
+    /// One run, and what came of it.
+    pub(crate) fn observe(self, seed: u64, script: &Script) -> Outcome {
+        observe(seed, script, self.plan(seed), World::new)
+    }
+}
 
 /// What a run is like beside its script.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     servers: u32,
     founders: u32,
     /// So many founders, the last ones, are witnesses.
@@ -72,9 +149,21 @@ pub(super) struct Plan {
     read_mode: ReadMode,
     /// How often something is changed, where at all.
     churn: Option<Duration>,
+    /// What an operator does is aimed at leaders, and clients hardly wait; which way.
+    duels: Option<Mix>,
 }
 
 impl Plan {
+    /// Requests of each client.
+    const fn operations(&self) -> u32 {
+        if self.duels.is_some() { 120 } else { 25 }
+    }
+
+    /// All requests.
+    const fn wanted(&self) -> usize {
+        (CLIENTS * self.operations()) as usize
+    }
+
     fn draw(seed: u64, servers: u32) -> Self {
         let mut random = SeededRandom::new(seed ^ 0x0050_4C41_4E00);
         let spares = if servers > 3 { random.below(3) } else { 0 };
@@ -88,7 +177,7 @@ impl Plan {
         };
         let witnesses = u32::try_from(witnesses).expect("it is small");
         let read_mode = ReadMode::Quorum;
-        Self { servers, founders, witnesses, is_lazy, read_mode, churn }
+        Self { servers, founders, witnesses, is_lazy, read_mode, churn, duels: None }
     }
 
     /// The disk of a server that has lost `wipes` of them.
@@ -164,16 +253,22 @@ struct Run {
     shared: Rc<Shared>,
     log: Rc<RefCell<Log>>,
     events: u64,
+    /// Of each server, its life and how much it had done when it was last looked at.
+    looked: Vec<(u64, u64)>,
 }
 
 /// What a run gives: the verdict, and what happened.
-struct Outcome {
-    verdict: Result<(), String>,
-    trace: Trace,
+pub(crate) struct Outcome {
+    pub(crate) verdict: Result<(), String>,
+    pub(crate) trace: Trace,
     /// Of its [`Export`].
+    #[cfg(test)]
     events: String,
-    elections: u64,
-    committed: usize,
+    pub(crate) elections: u64,
+    pub(crate) committed: usize,
+    pub(crate) steps: u64,
+    /// States in which a server was seen.
+    pub(crate) states: BTreeSet<Seen>,
 }
 
 impl Run {
@@ -193,18 +288,15 @@ impl Run {
                 let server = Server::open(host, Rc::clone(&of_servers))?;
                 Ok(Node::Server(Box::new(server)))
             } else {
-                Ok(Node::Client(Client::new(host, servers, Rc::clone(&of_clients))))
+                Ok(Node::Client(Client::new(host, &of_servers.plan, Rc::clone(&of_clients))))
             }
         };
         let world = world(seed, servers + CLIENTS, Box::new(start));
-        Self { world, shared, log, events: 0 }
+        Self { world, shared, log, events: 0, looked: vec![(0, 0); servers as usize] }
     }
 
     fn servers(&self) -> impl Iterator<Item = &Server> {
-        self.world.actors().filter_map(|(_, node)| match node {
-            Node::Server(server) => Some(&**server),
-            Node::Client(_) => None,
-        })
+        servers(&self.world)
     }
 
     /// Lets the world go on, and looks at it after each event.
@@ -217,16 +309,20 @@ impl Run {
     fn look(&mut self) {
         self.events += 1;
         let mut oracle = self.shared.oracle.borrow_mut();
-        for server in self.servers() {
-            if let Some(raft) = &server.raft {
+        for (at, server) in servers(&self.world).enumerate() {
+            let doings = (server.life, server.doings);
+            // Who has done nothing is as it was.
+            let is_news = std::mem::replace(&mut self.looked[at], doings) != doings;
+            if let Some(raft) = server.raft.as_ref().filter(|_| is_news) {
                 oracle.look(raft.status().id, server.life, raft);
                 self.shared.export.state(self.world.now(), server.life, &raft.status());
             }
         }
         if self.events.is_multiple_of(64) {
+            let most = if self.events.is_multiple_of(4_096) { usize::MAX } else { 60 };
             let rafts: Vec<_> = self.servers().filter_map(|server| server.raft.as_ref()).collect();
             for (at, one) in rafts.iter().enumerate() {
-                rafts[at + 1..].iter().for_each(|other| require_matching(one, other));
+                rafts[at + 1..].iter().for_each(|other| require_matching(one, other, most));
             }
         }
     }
@@ -242,7 +338,7 @@ impl Run {
     fn is_well(&self) -> bool {
         let operations = &self.log.borrow().operations;
         let done = operations.iter().filter(|it| it.response.is_some()).count();
-        done == (CLIENTS * OPERATIONS) as usize && self.require_agreement().is_ok()
+        done == self.shared.plan.wanted() && self.require_agreement().is_ok()
     }
 
     /// What is wrong at the end, after the calm.
@@ -253,7 +349,7 @@ impl Run {
         if !verdict.is_linearizable() {
             return Err(verdict.to_string());
         }
-        let wanted = (CLIENTS * OPERATIONS) as usize;
+        let wanted = self.shared.plan.wanted();
         if done < wanted {
             return Err(format!("only {done} of {wanted} requests were answered"));
         }
@@ -277,11 +373,25 @@ impl Run {
             let status = raft.status();
             let is_member = configuration.incarnation(status.id) == Some(server.incarnation);
             if is_member && status.applied < commit {
-                return Err(format!("{} has not got what is committed: {status:?}", status.id));
+                let (stored, writes) = (raft.storage().last_index(), server.writes());
+                return Err(format!(
+                    "{} has not got what is committed, up to {commit}; stored {stored}, {writes} \
+                     writes wait: {status:?}, leader {:?}",
+                    status.id,
+                    leader.status()
+                ));
             }
         }
         Ok(())
     }
+}
+
+/// The servers that are up.
+fn servers(world: &World<Node>) -> impl Iterator<Item = &Server> {
+    world.actors().filter_map(|(_, node)| match node {
+        Node::Server(server) => Some(&**server),
+        Node::Client(_) => None,
+    })
 }
 
 fn observe(
@@ -305,111 +415,21 @@ fn play(seed: u64, script: &Script, churn: Option<Duration>, mut run: Run) -> Ou
     }
     run.world.inject(&Command::Recover);
     run.calm_down();
-    let (elections, committed) = {
-        let oracle = run.shared.oracle.borrow();
-        (oracle.elections, oracle.committed())
+    let (elections, committed, states) = {
+        let mut oracle = run.shared.oracle.borrow_mut();
+        (oracle.elections, oracle.committed(), std::mem::take(&mut oracle.states))
     };
-    let (trace, events) = (run.world.trace().clone(), run.shared.export.text());
-    Outcome { verdict: run.verdict(), trace, events, elections, committed }
-}
-
-/// Clients live on: what one that forgets its request must do is another matter.
-pub(super) fn swarm(servers: u32) -> Swarm {
-    Swarm { victims: servers, faults_max: 20, ..Swarm::new(servers + CLIENTS, FAULTS) }
-}
-
-/// A swarm without clocks that run at different rates, for leases.
-pub(super) fn steady(servers: u32) -> Swarm {
-    let mut swarm = swarm(servers);
-    swarm.families.retain(|family| *family != Family::Clocks);
-    swarm
-}
-
-pub(super) fn run(seed: u64, script: &Script, servers: u32) -> Result<(), String> {
-    observe(seed, script, Plan::draw(seed, servers), World::new).verdict
-}
-
-pub(super) fn run_with_leases(seed: u64, script: &Script, servers: u32) -> Result<(), String> {
-    let read_mode = ReadMode::Lease { lease_margin_ticks: 3 };
-    observe(seed, script, Plan { read_mode, ..Plan::draw(seed, servers) }, World::new).verdict
-}
-
-#[test]
-fn clusters_of_three_survive() {
-    survive("simulation::clusters_of_three", 150, &swarm(3), |seed, script| run(seed, script, 3));
-}
-
-#[test]
-fn clusters_of_five_survive() {
-    survive("simulation::clusters_of_five", 150, &swarm(5), |seed, script| run(seed, script, 5));
-}
-
-#[test]
-fn clusters_of_seven_survive() {
-    survive("simulation::clusters_of_seven", 60, &swarm(7), |seed, script| run(seed, script, 7));
-}
-
-#[test]
-fn clusters_with_leases_survive() {
-    survive("simulation::clusters_with_leases", 150, &steady(4), |seed, script| {
-        run_with_leases(seed, script, 4)
-    });
-}
-
-#[test]
-fn one_seed_is_one_run_byte_for_byte() {
-    let mut hashes = Vec::new();
-    for seed in 0..4 {
-        let script = swarm(5).draw(seed);
-        let traced = || observe(seed, &script, Plan::draw(seed, 5), World::traced).trace;
-        let (first, second) = (traced(), traced());
-        assert!(first.text() == second.text(), "seed {seed} gives two runs");
-        assert_eq!(first.hash(), second.hash());
-        hashes.push(first.hash());
-    }
-    hashes.sort_unstable();
-    hashes.dedup();
-    assert_eq!(hashes.len(), 4, "each seed is a run of its own");
-}
-
-#[test]
-fn faults_and_progress_really_happen() {
-    let (mut coverage, mut elections, mut committed) = (Coverage::default(), 0, 0);
-    for seed in 0..600 {
-        let outcome = observe(seed, &swarm(5).draw(seed), Plan::draw(seed, 5), World::new);
-        coverage.merge(&outcome.trace.coverage());
-        elections += outcome.elections;
-        committed += outcome.committed;
-    }
-    println!("{coverage}{elections} elections, {committed} entries");
-    let mut missing = coverage.missing();
-    // A write rarely spans two sectors. That a sector is torn is the harder case.
-    missing.retain(|fault| *fault != Fault::WriteTorn);
-    // Disks that lie are not borne by servers that believe them.
-    assert_eq!(missing, [Fault::BitFlip, Fault::LostSync], "never happened");
-    assert!(elections > 500 && committed > 10_000);
-}
-
-/// Every line is an event that another program can read; `NDJSON` names a file for them.
-#[test]
-fn a_run_is_exported() {
-    let number = std::env::var("SEED").ok().and_then(|text| text.parse().ok());
-    let seed = number.unwrap_or(7);
-    let plan = Plan::draw(seed, 5);
-    let (script, churn) = (swarm(5).draw(seed), plan.churn);
-    let outcome = play(seed, &script, churn, Run::new(seed, plan, Export::on(), World::new));
-    let mut counts = BTreeMap::<String, u64>::new();
-    for line in outcome.events.lines() {
-        let event: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");
-        assert!(event["at"].is_u64(), "each event has its time: {line}");
-        let kind = event["event"].as_str().expect("each event has its kind").to_owned();
-        *counts.entry(kind).or_default() += 1;
-    }
-    assert_eq!(counts.keys().collect::<Vec<_>>(), ["apply", "send", "state"], "{counts:?}");
-    assert!(counts.values().all(|count| *count > 100), "{counts:?}");
-    let plain = observe(seed, &script, Plan::draw(seed, 5), World::new);
-    assert_eq!(plain.trace.hash(), outcome.trace.hash(), "to look at a run does not change it");
-    if let Some(path) = std::env::var_os("NDJSON") {
-        OsFs.write_atomic(Path::new(&path), outcome.events.as_bytes()).expect("it can be written");
+    Outcome {
+        trace: run.world.trace().clone(),
+        #[cfg(test)]
+        events: run.shared.export.text(),
+        elections,
+        committed,
+        steps: run.events,
+        states,
+        verdict: run.verdict(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use env::random::{Random, SeededRandom};
 use harness::sim::{Command, NodeId as Place};
 
 use super::server::{Server, in_world};
-use super::{CLIENTS, Node, Run};
+use super::{CLIENTS, Mix, Node, Run};
 use crate::{Change, Configuration, NodeId, Way};
 
 pub(super) struct Churn {
@@ -38,6 +38,9 @@ impl Churn {
         if self.pace.is_none() {
             return;
         }
+        if let Some(mix) = run.shared.plan.duels {
+            return self.duel(run, mix);
+        }
         let servers = u64::from(run.shared.plan.servers);
         let any = NodeId(1 + self.random.below(servers));
         match self.random.below(14) {
@@ -54,6 +57,47 @@ impl Churn {
             9..=11 => self.strike_leader(run),
             _ => mend(run),
         }
+    }
+
+    /// Leadership is given away, or a leader's clock runs slowly; and a moment later it is cut off
+    /// with a client.
+    fn duel(&mut self, run: &mut Run, mix: Mix) {
+        let any = NodeId(1 + self.random.below(u64::from(run.shared.plan.servers)));
+        match self.random.below(12) {
+            0..4 if mix == Mix::Transfers => {
+                Self::transfer(run, any);
+                let soon = Duration::from_micros(self.random.below(3_000));
+                run.run_until(run.world.now() + soon);
+                self.isolate_leader(run, any);
+            }
+            0..4 => {
+                let Some(leader) = leader(run).map(in_world) else { return };
+                run.world.inject(&Command::ClockRate(leader, 500_000));
+                self.isolate_leader(run, any);
+            }
+            4..6 => self.strike_leader(run),
+            6 => {
+                call(run, any, |server, _| server.raft.as_mut().map(crate::Raft::campaign));
+            }
+            7 => {
+                call(run, any, |server, context| server.compact(2, context));
+            }
+            8 => {
+                let whole = (1..=run.shared.plan.servers).map(Place);
+                whole.for_each(|it| run.world.inject(&Command::ClockRate(it, 1_000_000)));
+            }
+            _ => mend(run),
+        }
+    }
+
+    /// Cuts off the leader of the earliest term, which may not know of a later one.
+    fn isolate_leader(&mut self, run: &mut Run, other: NodeId) {
+        let rafts = run.servers().filter_map(|server| server.raft.as_ref());
+        let leaders = rafts.filter(|raft| raft.is_leader()).map(crate::Raft::status);
+        let first = leaders.min_by_key(|status| status.term).map(|status| status.id);
+        let place =
+            in_world(if self.random.below(4) == 0 { Some(other) } else { first }.unwrap_or(other));
+        run.world.inject(&Command::Partition(run.groups_around(place)));
     }
 
     /// What goes wrong with a leader shows more than what goes wrong with anybody.
@@ -140,6 +184,7 @@ impl Churn {
             && fs.sync_dir(Path::new("/")).is_ok();
         if is_gone {
             *run.shared.wipes.borrow_mut().entry(id).or_insert(0) += 1;
+            run.shared.oracle.borrow_mut().has_lost_disks = true;
         }
         run.world.inject(&Command::Restart(place));
     }

@@ -9,7 +9,7 @@ use harness::check::history::Operation;
 use harness::check::model::{RegisterOp, RegisterRet};
 use harness::sim::{Context, Host, NodeId};
 
-use super::OPERATIONS;
+use super::Plan;
 use super::machine::RequestId;
 use super::server::Wire;
 
@@ -34,6 +34,10 @@ impl Log {
 pub(super) struct Client {
     id: NodeId,
     servers: u32,
+    operations: u32,
+    /// Most time between two requests, and how long it waits before it asks again.
+    think: u64,
+    patience: Duration,
     random: SeededRandom,
     log: Rc<RefCell<Log>>,
     sent: u32,
@@ -42,13 +46,24 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(host: Host, servers: u32, log: Rc<RefCell<Log>>) -> Self {
-        Self { id: host.id, servers, random: host.random, log, sent: 0, current: None }
+    pub(super) fn new(host: Host, plan: &Plan, log: Rc<RefCell<Log>>) -> Self {
+        let (think, patience) = if plan.duels.is_some() { (1_500, 3) } else { (15_000, 15) };
+        Self {
+            id: host.id,
+            servers: plan.servers,
+            operations: plan.operations(),
+            think,
+            patience: Duration::from_millis(patience),
+            random: host.random,
+            log,
+            sent: 0,
+            current: None,
+        }
     }
 
     pub(super) fn plan(&mut self, context: &mut Context<'_, Wire>) {
-        if self.sent < OPERATIONS {
-            context.set_timer(NEXT, Duration::from_micros(self.random.below(15_000)));
+        if self.sent < self.operations {
+            context.set_timer(NEXT, Duration::from_micros(self.random.below(self.think)));
         }
     }
 
@@ -81,7 +96,7 @@ impl Client {
                 context.send(NodeId(server), Wire::Request { id, op });
             }
         }
-        context.set_timer(RETRY, Duration::from_millis(15));
+        context.set_timer(RETRY, self.patience);
     }
 
     pub(super) fn on_message(&mut self, wire: &Wire, context: &mut Context<'_, Wire>) {

@@ -31,10 +31,12 @@ pub(super) struct Export {
 
 impl Export {
     /// One that keeps lines.
+    #[cfg(test)]
     pub(super) fn on() -> Self {
         Self { lines: Some(RefCell::default()), ..Self::default() }
     }
 
+    #[cfg(test)]
     pub(super) fn text(&self) -> String {
         self.lines.as_ref().map(|lines| lines.borrow().clone()).unwrap_or_default()
     }

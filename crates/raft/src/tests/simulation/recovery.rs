@@ -6,7 +6,7 @@ use env::fs::Fs;
 use harness::sim::{Command, NodeId as Place, World};
 
 use super::server::{GROUP, LOG, in_world};
-use super::{CALM, Export, FAULTS, LOOK, Node, Plan, Run, Timestamp, swarm};
+use super::{CALM, Export, FAULTS, LOOK, Mix, Node, Plan, Run, Timestamp};
 use crate::storage::Storage;
 use crate::{Change, DiskLog, Incarnation, NodeId, Raft, Recovery, Survivor, Way};
 
@@ -66,7 +66,7 @@ fn a_survivor_goes_on_and_takes_others_in_again() {
         let drawn = Plan::draw(seed, SERVERS);
         let plan = Plan { founders: SERVERS, witnesses: 0, churn: None, ..drawn };
         let mut run = Run::new(seed, plan, Export::default(), World::new);
-        run.world.play(&swarm(SERVERS).draw(seed));
+        run.world.play(&Mix::Five.swarm().draw(seed));
         run.run_until(Timestamp::ZERO + FAULTS / 2);
         run.world.inject(&Command::Recover);
         run.run_until(Timestamp::ZERO + FAULTS);

@@ -63,6 +63,8 @@ pub(super) struct Server {
     shared: Rc<Shared>,
     /// Which life of the process this is, counting those that a failed disk ended.
     pub(super) life: u64,
+    /// Rises whenever something happens to it.
+    pub(super) doings: u64,
     /// `None` from the failure of the disk until it is opened again.
     pub(super) raft: Option<Raft<DiskStorage>>,
     pub(super) incarnation: Incarnation,
@@ -70,6 +72,8 @@ pub(super) struct Server {
     log: Option<DiskLog>,
     /// What the last sync has made durable: hard state, and the end of the log.
     durable: (HardState, Index),
+    /// The first entry that was written since; everything after a snapshot.
+    unsynced: Index,
     machine: Machine,
     writes: VecDeque<Write>,
     next_tick: Timestamp,
@@ -98,10 +102,12 @@ impl Server {
             random: host.random,
             shared,
             life: host.incarnation * 1_000,
+            doings: 0,
             raft: None,
             incarnation: recovered.1.incarnation(),
             log: None,
             durable: (HardState::default(), Index::ZERO),
+            unsynced: Index(u64::MAX),
             machine: Machine::default(),
             writes: VecDeque::new(),
             next_tick: Timestamp::ZERO,
@@ -117,6 +123,11 @@ impl Server {
         self.life += 1;
         self.incarnation = storage.incarnation();
         self.durable = (storage.hard_state(), storage.last_index());
+        {
+            let mut oracle = self.shared.oracle.borrow_mut();
+            oracle.synced(self.id, Index::ZERO, &storage);
+            oracle.has_lost_disks |= !self.shared.wipes.borrow().is_empty();
+        }
         self.log = Some(log);
         self.machine = Machine::decode(&snapshot.data);
         let applied = snapshot.meta.last.index;
@@ -124,6 +135,7 @@ impl Server {
         let config =
             Config { incarnation: self.incarnation, ..self.shared.plan.config(self.id, seed) };
         self.raft = Some(Raft::new(config, storage, applied).expect("a valid plan"));
+        self.unsynced = Index(u64::MAX);
         self.writes.clear();
         self.reads.clear();
         self.waiting.clear();
@@ -142,7 +154,10 @@ impl Server {
                 context.set_timer(TICK_TIMER, TICK);
             }
             WRITE_TIMER => {
-                self.finish_write(context);
+                // Some of those that wait, so that a slow server catches up in the end.
+                for _ in 0..=self.random.below(self.writes.len().max(1) as u64) {
+                    self.finish_write(context);
+                }
                 self.plan_write(context);
             }
             _ => self.reopen(context),
@@ -157,6 +172,7 @@ impl Server {
         context: &mut Context<'_, Wire>,
     ) {
         self.catch_up(context.now());
+        self.doings += 1;
         let Some(raft) = &mut self.raft else { return };
         match wire {
             Wire::Raft(message) => raft.step(message),
@@ -191,6 +207,7 @@ impl Server {
     ///
     /// Panics where that never ends.
     pub(super) fn pump(&mut self, context: &mut Context<'_, Wire>) {
+        self.doings += 1;
         for turn in 0.. {
             let Some(raft) = &mut self.raft else { return };
             assert!(turn < TURNS_MAX, "a server never runs out of effects");
@@ -206,6 +223,9 @@ impl Server {
                 if raft.storage_mut().write(&write).is_err() {
                     return self.fail(context);
                 }
+                let first = write.entries().first().map_or(self.unsynced, |entry| entry.index);
+                let first = if write.snapshot().is_some() { Index::ZERO } else { first };
+                self.unsynced = self.unsynced.min(first);
                 let is_first = self.writes.is_empty();
                 self.writes.push_back(write);
                 if !self.shared.plan.is_lazy {
@@ -227,6 +247,11 @@ impl Server {
         context.send(in_world(message.to), Wire::Raft(message));
     }
 
+    /// How many writes are not durable yet.
+    pub(super) fn writes(&self) -> usize {
+        self.writes.len()
+    }
+
     fn plan_write(&mut self, context: &mut Context<'_, Wire>) {
         if !self.writes.is_empty() {
             context.set_timer(WRITE_TIMER, Duration::from_micros(self.random.below(3_000)));
@@ -240,6 +265,10 @@ impl Server {
             return self.fail(context);
         }
         self.durable = (raft.storage().hard_state(), raft.storage().last_index());
+        let from = std::mem::replace(&mut self.unsynced, Index(u64::MAX));
+        if from < Index(u64::MAX) {
+            self.shared.oracle.borrow_mut().synced(self.id, from, raft.storage());
+        }
         let promises = raft.persisted(write);
         self.shared.export.sent(context.now(), &promises);
         for message in promises {
@@ -273,6 +302,7 @@ impl Server {
             }
             Apply::Entries(entries) => {
                 let who = (self.id, raft.status().term);
+                self.shared.oracle.borrow_mut().note_configuration(raft.configuration());
                 for entry in &entries {
                     if let Payload::Command(command) = &entry.payload {
                         let (id, ret) = self.machine.apply(command);
