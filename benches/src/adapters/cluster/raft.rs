@@ -15,8 +15,9 @@ use crate::adapters::replica::{LOG_KEPT, Machine, Stuck};
 
 const GROUP: GroupId = GroupId(1);
 
-/// Bytes of entries between two snapshots, about as many entries as the others compact at once.
-const COMPACT_BYTES: u64 = 1 << 20;
+/// Bytes of entries between two snapshots: about as many entries as the others compact at once,
+/// and where it is on disk about a segment, which is what they give back at once there.
+const COMPACT_BYTES: [u64; 2] = [1 << 20, 16 << 20];
 
 /// A cluster.
 #[derive(Debug)]
@@ -77,7 +78,8 @@ impl<M: Machine + 'static> Ours<M> {
                 heartbeat_ticks: HEARTBEAT_TICKS,
                 ..plain.config.clone()
             };
-            let (compact_bytes, keep_entries) = (COMPACT_BYTES, LOG_KEPT);
+            let compact_bytes = COMPACT_BYTES[usize::from(self.is_durable)];
+            let keep_entries = LOG_KEPT;
             let options = Options { config, tick: TICK, compact_bytes, keep_entries, ..plain };
             let mailbox = mailbox(1 << 28);
             let transport = hub.attach(*id, mailbox.inbox());
