@@ -19,6 +19,9 @@ const GROUP: GroupId = GroupId(1);
 /// and where it is on disk about a segment, which is what they give back at once there.
 const COMPACT_BYTES: [u64; 2] = [1 << 20, 16 << 20];
 
+/// Largest command.
+const ENTRY_BYTES_MAX: u64 = 4 << 20;
+
 /// A cluster.
 #[derive(Debug)]
 pub struct Ours<M> {
@@ -76,6 +79,8 @@ impl<M: Machine + 'static> Ours<M> {
             let config = Config {
                 election_ticks: ELECTION_TICKS,
                 heartbeat_ticks: HEARTBEAT_TICKS,
+                // The others have no limit.
+                entry_bytes_max: ENTRY_BYTES_MAX,
                 ..plain.config.clone()
             };
             let compact_bytes = COMPACT_BYTES[usize::from(self.is_durable)];
