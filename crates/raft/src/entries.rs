@@ -193,7 +193,7 @@ impl Chain {
     /// Panics where entries do not follow each other.
     pub(crate) fn check_invariants(&self) {
         let mut last = self.base;
-        for entry in self.runs.iter().flat_map(|run| run.iter()) {
+        for entry in self.runs.iter().flat_map(|run| run.entries.iter()) {
             assert_eq!(entry.index, last + 1, "a log has no gaps");
             last = entry.index;
         }

@@ -15,8 +15,12 @@ use crate::adapters::replica::{LOG_KEPT, Machine, Stuck};
 
 const GROUP: GroupId = GroupId(1);
 
-/// Bytes of entries between two snapshots, about as many entries as the others compact at once.
-const COMPACT_BYTES: u64 = 1 << 20;
+/// Bytes of entries between two snapshots: about as many entries as the others compact at once,
+/// and where it is on disk about a segment, which is what they give back at once there.
+const COMPACT_BYTES: [u64; 2] = [1 << 20, 16 << 20];
+
+/// Largest command.
+const ENTRY_BYTES_MAX: u64 = 4 << 20;
 
 /// A cluster.
 #[derive(Debug)]
@@ -75,9 +79,12 @@ impl<M: Machine + 'static> Ours<M> {
             let config = Config {
                 election_ticks: ELECTION_TICKS,
                 heartbeat_ticks: HEARTBEAT_TICKS,
+                // The others have no limit.
+                entry_bytes_max: ENTRY_BYTES_MAX,
                 ..plain.config.clone()
             };
-            let (compact_bytes, keep_entries) = (COMPACT_BYTES, LOG_KEPT);
+            let compact_bytes = COMPACT_BYTES[usize::from(self.is_durable)];
+            let keep_entries = LOG_KEPT;
             let options = Options { config, tick: TICK, compact_bytes, keep_entries, ..plain };
             let mailbox = mailbox(1 << 28);
             let transport = hub.attach(*id, mailbox.inbox());

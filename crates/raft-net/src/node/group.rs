@@ -1,15 +1,17 @@
-//! One group on the node thread: its core, what it has handed out, and who waits for it.
+//! One group in a round: its core, what it has handed out, and who waits for it.
 //!
 //! # What this module does not do
 //!
 //! It sends nothing, applies nothing and waits for nothing: it fills a [`Round`].
+
+mod snapshots;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use raft::{
     Apply, DiskError, DiskStorage, Entries, GroupId, Index, Message, NodeId, Raft, Read, ReadError,
-    ReadId, RoleName, SnapshotFile, SnapshotMeta, Storage, StorageError, Term, Write,
+    ReadId, RoleName, Storage, StorageError, Term, Write,
 };
 use thiserror::Error as ThisError;
 
@@ -18,9 +20,7 @@ use super::{GroupStatus, Options};
 use crate::mailbox::{Applied, Call, Reply};
 use crate::stats::Counters;
 use crate::{Envelope, Error, MachineError};
-
-/// Entries after which a witness shortens its log, which has a few bytes for each.
-const WITNESS_ENTRIES: u64 = 100_000;
+use snapshots::Making;
 
 /// Turns of effects in one round, far more than any event has.
 const TURNS_MAX: u32 = 10_000;
@@ -51,14 +51,6 @@ pub(super) enum GroupError {
 struct WaitingRead {
     query: Option<Bytes>,
     reply: Reply<Bytes>,
-}
-
-/// A snapshot that is being made, and who waits for it.
-#[derive(Default)]
-struct Making {
-    is_under_way: bool,
-    waiting: Vec<Reply<Index>>,
-    error: Option<String>,
 }
 
 pub(super) struct Group {
@@ -291,26 +283,6 @@ impl Group {
         Ok(())
     }
 
-    /// Takes over the state of a snapshot that was read, and applies what came behind it.
-    pub(super) fn restore(
-        &mut self,
-        meta: &SnapshotMeta,
-        bytes: Bytes,
-        counters: &Counters,
-    ) -> Result<(), GroupError> {
-        // Another one may have come meanwhile, which is being read.
-        let is_current = self.restoring == Some(meta.last.index);
-        let Some(applier) = self.applier.as_mut().filter(|_| is_current) else { return Ok(()) };
-        applier.restore(meta, bytes)?;
-        counters.restores.add(1);
-        self.restoring = None;
-        self.raft.applied(meta.last.index);
-        for (entries, waiting) in std::mem::take(&mut self.held) {
-            self.apply(&entries, waiting, counters)?;
-        }
-        Ok(())
-    }
-
     fn serve(
         &mut self,
         read: Read,
@@ -345,116 +317,6 @@ impl Group {
             self.restoring = None;
         }
         self.compact_if_due(options, round)
-    }
-
-    /// Makes a snapshot where much was applied since the last one.
-    pub(super) fn compact_if_due(
-        &mut self,
-        options: &Options,
-        round: &mut Round,
-    ) -> Result<(), GroupError> {
-        if self.applied_bytes >= options.compact_bytes { self.make_snapshot(round) } else { Ok(()) }
-    }
-
-    /// Begins a snapshot of the state behind what was handed out last, unless one is under way.
-    fn make_snapshot(&mut self, round: &mut Round) -> Result<(), GroupError> {
-        if self.making.is_under_way || self.restoring.is_some() || self.is_witness() {
-            return Ok(());
-        }
-        if self.handed <= self.raft.storage().snapshot_meta().last.index {
-            // There is nothing that the last one does not have.
-            self.answer_snapshots(&Ok(self.handed));
-            return Ok(());
-        }
-        match self.raft.snapshot_meta(self.handed) {
-            Ok(meta) => {
-                self.making.is_under_way = true;
-                self.applied_bytes = 0;
-                round.jobs.push(match &self.applier {
-                    Some(applier) => Job::Make(applier.snapshot(self.id, meta)?),
-                    None => Job::Snapshot(self.id, meta),
-                });
-            }
-            Err(cause) => self.snapshot_failed(cause.to_string()),
-        }
-        Ok(())
-    }
-
-    /// A snapshot is in its file: the log can be compacted.
-    pub(super) fn snapshot_made(
-        &mut self,
-        meta: SnapshotMeta,
-        file: &SnapshotFile,
-        options: &Options,
-    ) -> Result<(), GroupError> {
-        self.making.is_under_way = false;
-        self.making.error = None;
-        let last = meta.last.index;
-        // Meanwhile a leader may have sent a later one.
-        if last > self.raft.storage().snapshot_meta().last.index && self.restoring.is_none() {
-            let keep_after = Index(last.0.saturating_sub(options.keep_entries));
-            self.raft.storage_mut().compact_to(meta, file, keep_after)?;
-        }
-        self.answer_snapshots(&Ok(last));
-        Ok(())
-    }
-
-    pub(super) fn snapshot_failed(&mut self, reason: String) {
-        self.making.is_under_way = false;
-        let failed = Error::Failed { group: self.id, reason: reason.clone() };
-        self.making.error = Some(reason);
-        self.answer_snapshots(&Err(failed));
-    }
-
-    fn answer_snapshots(&mut self, answer: &Result<Index, Error>) {
-        for reply in std::mem::take(&mut self.making.waiting) {
-            reply.send(answer.clone()).ok();
-        }
-    }
-
-    fn is_witness(&self) -> bool {
-        self.raft.storage().incarnation().is_witness()
-    }
-
-    /// Whether it is a witness whose log has what it can do without.
-    fn is_long(&self) -> bool {
-        self.is_witness() && self.raft.status().applied >= self.shorten_at
-    }
-
-    /// A witness has nothing to put into a snapshot: it says where one would end, and drops what is
-    /// before that.
-    fn shorten(&mut self, options: &Options) -> Result<(), GroupError> {
-        let applied = self.raft.status().applied;
-        if applied > self.raft.storage().snapshot_meta().last.index {
-            let snapshot = self.raft.snapshot(Bytes::new())?;
-            let keep_after = Index(applied.0.saturating_sub(options.keep_entries));
-            self.raft.storage_mut().compact(&snapshot, keep_after)?;
-        }
-        self.shorten_at = applied + WITNESS_ENTRIES.max(options.keep_entries);
-        self.answer_snapshots(&Ok(applied));
-        Ok(())
-    }
-
-    /// Whether it holds back too much of the log, and something can be done about it.
-    pub(super) fn is_burden(&self, options: &Options) -> bool {
-        self.is_long() || self.holds_log_back(options)
-    }
-
-    /// Does what can be done.
-    pub(super) fn unburden(&mut self, options: &Options) -> Result<(), GroupError> {
-        if self.is_long() {
-            self.shorten(options)?;
-        }
-        if self.holds_log_back(options) {
-            self.raft.storage_mut().checkpoint()?;
-        }
-        Ok(())
-    }
-
-    fn holds_log_back(&self, options: &Options) -> bool {
-        let is_burden = self.raft.storage().segments_held() > options.segments_held_max;
-        // The file of a snapshot that is being read must stay.
-        is_burden && self.restoring.is_none()
     }
 
     /// Counts elections; and who leads no more cannot say what becomes of its proposals.
