@@ -221,7 +221,8 @@ fn names<'o>(output: &'o str, ending: &str) -> impl Iterator<Item = &'o str> {
 fn running(output: &str) -> Option<String> {
     let begun =
         output.lines().rev().find(|line| line.starts_with("test ") && !line.contains(" ... o"));
-    begun.map(|line| line.trim_start_matches("test ").trim_end_matches(" ... ").to_owned())
+    let name = |line: &str| line["test ".len()..].split(" ... ").next().map(str::to_owned);
+    begun.and_then(name)
 }
 
 /// The sections of the output that say why tests failed.

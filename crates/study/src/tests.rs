@@ -83,7 +83,8 @@ fn passes_and_stops_are_told_apart() {
         let test = Some("stage_1::b".to_owned());
         assert_eq!(read(&ended(how, early)), Verdict::Stopped { how, test });
     }
-    let hanging = "running 2 tests\ntest stage_1::a ... ok\ntest stage_1::b ... ";
+    // What it says at its end stands on the same line.
+    let hanging = "running 2 tests\ntest stage_1::a ... ok\ntest stage_1::b ... no memory";
     assert_eq!(
         read(&ended(How::OutOfTime, hanging)),
         Verdict::Stopped { how: How::OutOfTime, test: Some("stage_1::b".to_owned()) }
