@@ -99,4 +99,23 @@ mod tests {
         assert!(parse(b"SSH-2.0-OpenSSH\r\n\r\n").is_none());
         assert_eq!(escape("a b/\u{e4}~"), "a%20b%2F%C3%A4~");
     }
+
+    #[test]
+    fn mutated_answers_are_read_or_refused() {
+        use env::random::{Random, SeededRandom};
+        let whole = b"HTTP/1.1 200 OK\r\nLocation: http://a:1/x\r\ncontent-length: 8\r\n\r\n\
+                      {\"a\": 1}";
+        let mut random = SeededRandom::new(3);
+        let mut read = 0;
+        for _ in 0..20_000 {
+            let mut bytes = whole.to_vec();
+            for _ in 0..=random.below(3) {
+                let at = usize::try_from(random.below(bytes.len() as u64)).expect("small");
+                bytes[at] = random.next_u64().to_le_bytes()[0];
+            }
+            bytes.truncate(usize::try_from(random.below(100)).expect("small").max(1));
+            read += u32::from(parse(&bytes).is_some());
+        }
+        assert!(read > 0, "some are whole");
+    }
 }

@@ -1,4 +1,4 @@
-//! A node that speaks the protocol of Maelstrom's `lin-kv` workload: JSON lines on stdin and stdout.
+//! A node of Maelstrom's `lin-kv` workload, which speaks JSON lines on stdin and stdout.
 //!
 //! ```text
 //!   {"src":"c1","dest":"n2","body":{"type":"write","msg_id":7,"key":1,"value":5}}
@@ -17,8 +17,8 @@
 //!
 //! # What this module does not do
 //!
-//! It repeats nothing. A command that is lost on its way to the leader ends in a timeout, which says
-//! truthfully that nobody knows.
+//! It repeats nothing. A command that is lost on its way to the leader ends in a timeout, which
+//! says truthfully that nobody knows.
 
 mod node;
 mod protocol;

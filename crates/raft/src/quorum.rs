@@ -14,6 +14,8 @@
 //! It keeps no state and trusts no increment: each answer is computed from all the numbers. A count
 //! that is adjusted in place has raised a commit index without a majority before.
 
+use std::fmt;
+
 use crate::mutants::{Bug, on};
 use crate::types::NodeId;
 
@@ -31,12 +33,42 @@ pub enum Tally {
     Pending,
 }
 
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Won => "won",
+            Self::Lost => "lost",
+            Self::Pending => "pending",
+        })
+    }
+}
+
 /// How many of `voters` are a majority.
+///
+/// ```
+/// use raft::quorum::majority;
+///
+/// assert_eq!([1, 2, 3, 4, 5].map(majority), [1, 2, 2, 3, 3]);
+/// ```
 pub const fn majority(voters: usize) -> usize {
     voters / 2 + 1
 }
 
-/// The largest number that a majority of `voters` has reached; `u64::MAX` where nobody votes.
+/// The largest number that a majority of `voters` has reached; `u64::MAX` where nobody votes. Of
+/// acknowledged indices that is the committed index, as far as terms allow (§5.4.2).
+///
+/// A voter of whom nothing is known has 0. `O(n log n)`.
+///
+/// ```
+/// use raft::NodeId;
+/// use raft::quorum::reached;
+///
+/// let voters = [1, 2, 3, 4, 5].map(NodeId);
+/// let acknowledged = |id: NodeId| [9, 7, 7, 5, 2][id.0 as usize - 1];
+/// assert_eq!(reached(&voters, acknowledged), 7);
+/// assert_eq!(reached(&voters[..2], acknowledged), 7, "of two, both");
+/// assert_eq!(reached(&[], acknowledged), u64::MAX);
+/// ```
 pub fn reached(voters: &[NodeId], number: impl Fn(NodeId) -> u64) -> u64 {
     let count = voters.len();
     if count == 0 {
@@ -60,6 +92,21 @@ pub fn reached(voters: &[NodeId], number: impl Fn(NodeId) -> u64) -> u64 {
 }
 
 /// What became of an election among `voters`; `None` is a vote that has not come.
+///
+/// ```
+/// use raft::NodeId;
+/// use raft::quorum::{Tally, tally};
+///
+/// let voters = [1, 2, 3].map(NodeId);
+/// let votes = |yes: &[u64], no: &[u64]| {
+///     let of = |id: NodeId| if yes.contains(&id.0) { Some(true) } else { None };
+///     tally(&voters, |id| of(id).or(no.contains(&id.0).then_some(false)))
+/// };
+/// assert_eq!(votes(&[1, 2], &[]), Tally::Won);
+/// assert_eq!(votes(&[1], &[2]), Tally::Pending);
+/// assert_eq!(votes(&[1], &[2, 3]).to_string(), "lost");
+/// assert_eq!(tally(&[], |_| None), Tally::Won, "nobody is against it");
+/// ```
 pub fn tally(voters: &[NodeId], vote: impl Fn(NodeId) -> Option<bool>) -> Tally {
     let count = |wanted| voters.iter().filter(|&&voter| vote(voter) == Some(wanted)).count();
     let (yes, no) = (count(true), count(false));
@@ -72,7 +119,18 @@ pub fn tally(voters: &[NodeId], vote: impl Fn(NodeId) -> Option<bool>) -> Tally 
     }
 }
 
-/// The largest number that majorities of both halves have reached.
+/// The largest number that majorities of both halves have reached (§6). One half may be empty: then
+/// the other one decides alone.
+///
+/// ```
+/// use raft::NodeId;
+/// use raft::quorum::reached_jointly;
+///
+/// let (new, old) = ([1, 2, 3].map(NodeId), [3, 4, 5].map(NodeId));
+/// let acknowledged = |id: NodeId| [12, 5, 6, 11, 10][id.0 as usize - 1];
+/// assert_eq!(reached_jointly(&new, &old, acknowledged), 6, "6 of the new, 10 of the old");
+/// assert_eq!(reached_jointly(&new, &[], acknowledged), 6);
+/// ```
 pub fn reached_jointly(
     voters: &[NodeId],
     outgoing: &[NodeId],
@@ -81,7 +139,7 @@ pub fn reached_jointly(
     reached(voters, &number).min(reached(outgoing, &number))
 }
 
-/// What became of an election that needs both halves.
+/// What became of an election that needs both halves: lost where one is lost, won where both are.
 pub fn tally_jointly(
     voters: &[NodeId],
     outgoing: &[NodeId],

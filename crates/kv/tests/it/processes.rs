@@ -389,3 +389,38 @@ async fn a_survivor_goes_on_where_a_majority_is_lost() {
     let status = alone.call("GET", "/status", None).await.expect("it answers");
     assert_eq!(status["voters"], serde_json::json!([survivor]));
 }
+
+/// Whatever comes in at the port for clients: the server answers or closes, and goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_are_none_do_no_harm() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let cluster = Cluster::new().await;
+    let mut client = cluster.client(30);
+    client.put("before", "it").await.expect("the cluster comes up");
+    let server = cluster.http(&[cluster.leader().await]).remove(0);
+    let good = b"POST /cas/key HTTP/1.1\r\nHost: a\r\nContent-Length: 44\r\n\r\n\
+                 {\"expected\": \"1\", \"value\": [], \"session\": -1}";
+    let mut random = SeededRandom::new(9);
+    for _ in 0..400 {
+        let mut bytes = good.to_vec();
+        for _ in 0..=random.below(6) {
+            let at = usize::try_from(random.below(bytes.len() as u64)).expect("it is small");
+            bytes[at] = random.next_u64().to_le_bytes()[0];
+        }
+        let mut stream = tokio::net::TcpStream::connect(&server).await.expect("it listens");
+        // It may close the connection before it has heard all.
+        stream.write_all(&bytes).await.ok();
+        stream.shutdown().await.ok();
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        tokio::time::timeout(Duration::from_secs(10), read).await.expect("it answers").ok();
+        let text = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || text.starts_with("HTTP/1.1 "), "{text}");
+        assert!(!text.starts_with("HTTP/1.1 500"), "{text}");
+    }
+    let nested = "[".repeat(100_000);
+    let mut other = Client::new(vec![server], Duration::from_secs(5));
+    let body = serde_json::json!({ "value": nested });
+    assert!(other.call("PUT", "/kv/deep", Some(&body)).await.is_ok(), "text is text");
+    assert_eq!(client.get("before", false).await, Ok(Some("it".to_owned())));
+}

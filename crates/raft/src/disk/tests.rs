@@ -1,6 +1,7 @@
 //! Tests of the log on the simulated disk: power cuts, damage, full disks, many groups.
 
 mod damage;
+mod hostile;
 mod power;
 
 use std::path::Path;

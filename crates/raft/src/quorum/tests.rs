@@ -50,7 +50,7 @@ fn votes(yes: u8, no: u8) -> impl Fn(NodeId) -> Option<bool> {
 
 proptest! {
     #[test]
-    fn reached_is_what_some_majority_has(
+    fn committed_index_is_what_some_majority_of_each_half_has(
         new in any::<u8>(), old in any::<u8>(), numbers in prop::array::uniform8(0_u64..9),
     ) {
         let (fast, slow) = (reached(&ids(new), at(numbers)), slow_reached(new, &numbers));
@@ -60,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn tally_is_what_some_majority_says(
+    fn vote_result_is_what_some_majority_of_each_half_says(
         new in any::<u8>(), old in any::<u8>(), yes in any::<u8>(), no in any::<u8>(),
     ) {
         let no = no & !yes;
@@ -89,4 +89,43 @@ fn planted_bugs_are_caught() {
         let found = with(bug, || reached(&ids(0b111), at(numbers)));
         assert_ne!(found, slow_reached(0b111, &numbers), "{bug:?}");
     }
+}
+
+/// By hand: acknowledged indices, 0 where nothing is known, of voters 1 to n.
+#[test]
+fn committed_index_of_majorities() {
+    let of = |acknowledged: &[u64]| {
+        let voters: Vec<_> = (0..acknowledged.len() as u64).map(NodeId).collect();
+        reached(&voters, |id| acknowledged[usize::try_from(id.0).expect("it is small")])
+    };
+    assert_eq!(of(&[12]), 12, "one alone");
+    assert_eq!(of(&[0]), 0);
+    assert_eq!(of(&[12, 5]), 5, "of two, both");
+    assert_eq!(of(&[12, 5, 0]), 5, "two of three");
+    assert_eq!(of(&[12, 0, 0]), 0);
+    assert_eq!(of(&[100, 101, 103, 104]), 101, "three of four");
+    assert_eq!(of(&[103, 104, 100, 101, 102]), 102, "three of five, in any order");
+    assert_eq!(of(&[7; 7]), 7);
+}
+
+#[test]
+fn committed_index_of_joint_quorums() {
+    let all = [100, 101, 99, 98, 50, 200, 1, 0];
+    let of = |new, old| reached_jointly(&ids(new), &ids(old), at(all));
+    assert_eq!(of(0b0000_0111, 0b0000_0111), 100, "the same half twice");
+    assert_eq!(of(0b0000_0111, 0b0011_1000), 98, "halves without a common voter");
+    assert_eq!(of(0b0000_0011, 0b1100_0000), 0, "the slower half decides");
+    assert_eq!(of(0b0000_0111, 0), 100, "an empty half has reached everything");
+    assert_eq!(of(0, 0), u64::MAX);
+}
+
+#[test]
+fn vote_results_of_joint_quorums() {
+    let of = |new, old, yes, no| tally_jointly(&ids(new), &ids(old), votes(yes, no)).to_string();
+    assert_eq!(of(0b111, 0b111, 0b011, 0), "won");
+    assert_eq!(of(0b000_111, 0b111_000, 0b000_011, 0), "pending", "one half says nothing");
+    assert_eq!(of(0b000_111, 0b111_000, 0b011_011, 0), "won");
+    assert_eq!(of(0b000_111, 0b111_000, 0b000_011, 0b011_000), "lost", "one half is against it");
+    assert_eq!(of(0b1, 0, 0, 0b1), "lost");
+    assert_eq!(of(0, 0, 0, 0), "won");
 }

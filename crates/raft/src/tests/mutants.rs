@@ -18,12 +18,24 @@ use super::{scripts, strangers};
 use crate::mutants::{Bug, with};
 
 /// Runs of the simulation that look for each bug.
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 240;
 
 /// Bugs that the simulation must find in so many runs, whatever the stories say. The others need
 /// two or three rare things at once: a transfer under leases, a change of members between two
 /// elections, a write that is replaced while it is on its way.
-const FOUND_BY_CHANCE: usize = 12;
+const FOUND_BY_CHANCE: usize = 17;
+
+/// What stands below the table: bugs of others that are not planted under a number of their own.
+const NOT_PLANTED: &str = "\n\
+The seed is that of the run, and in brackets stands its mix: `cargo run --profile\n\
+release-checked -p raft@0.0.0 --example soak -- --from SEED --seeds 1 --mix MIX` plays it.\n\
+What no seed finds needs two or three rare things at once, or stops a cluster only while a\n\
+fault lasts; the stories are for that.\n\n\
+Three bugs of the list have no line of their own. 5, a holder of a joint configuration that\n\
+does not know it is committed, is `ConfigurationAtApply` here, and so is 4: a configuration\n\
+is in force once it is in the log. 18, a second thread that changes the term, does not\n\
+compile: the core has one owner. 21, a log that an old disk has forgotten, is\n\
+`WipedMemberCounts`.\n";
 
 /// The trace that tells a bug; `None` where it takes a test.
 const fn story(bug: Bug) -> Option<&'static str> {
@@ -123,6 +135,7 @@ fn table() -> (String, usize) {
         let seed = seed.map_or_else(|| format!("none of {SEEDS}"), found);
         writeln!(text, "| {bug:?} | `{story}` | {seed} |").expect("a string takes everything");
     }
+    text.push_str(NOT_PLANTED);
     (text, by_chance)
 }
 
