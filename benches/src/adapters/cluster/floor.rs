@@ -37,7 +37,9 @@ impl<M: Machine + 'static> Cluster<M> for Floor<M> {
                 batch.push(first);
                 batch.extend(orders.try_iter());
                 let mut machine = machine.lock();
-                batch.iter().for_each(|(command, _)| machine.apply(command));
+                for (command, _) in &batch {
+                    machine.apply(command);
+                }
                 drop(machine);
                 for (_, reply) in batch.drain(..) {
                     // A client that has gone needs no answer.

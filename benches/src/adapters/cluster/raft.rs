@@ -28,7 +28,7 @@ pub struct Ours<M> {
     machines: Vec<Shared<M>>,
     nodes: Vec<Node>,
     is_durable: bool,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl<M: Machine + 'static> Cluster<M> for Ours<M> {
@@ -43,7 +43,7 @@ impl<M: Machine + 'static> Cluster<M> for Ours<M> {
         };
         let folder = tempfile::tempdir().map_err(|cause| failed(cause.into()))?;
         let machines = (0..nodes).map(|_| Arc::default()).collect();
-        let mut cluster = Self { machines, nodes: Vec::new(), is_durable, _folder: folder };
+        let mut cluster = Self { machines, nodes: Vec::new(), is_durable, folder };
         client_runtime().block_on(cluster.begin()).map_err(failed)?;
         Ok(cluster)
     }
@@ -68,7 +68,7 @@ impl<M: Machine + 'static> Ours<M> {
         let ids: Vec<_> = (1..=self.machines.len() as u64).map(NodeId).collect();
         for (id, machine) in ids.iter().zip(&self.machines) {
             let log = if self.is_durable {
-                let folder = self._folder.path().join(id.to_string());
+                let folder = self.folder.path().join(id.to_string());
                 DiskLog::open(Arc::new(OsFs), &folder, wal::Options::default())?
             } else {
                 DiskLog::volatile()

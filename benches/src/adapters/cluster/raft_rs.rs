@@ -227,7 +227,9 @@ impl<M: Machine> Node<M> {
         let commands = || entries.iter().filter(is_command);
         {
             let mut machine = self.machine.lock();
-            commands().for_each(|entry| machine.apply(&entry.data));
+            for entry in commands() {
+                machine.apply(&entry.data);
+            }
         }
         let answered = self.waiting.len().min(commands().count());
         for reply in self.waiting.drain(..answered) {

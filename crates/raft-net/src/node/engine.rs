@@ -8,8 +8,8 @@
 //!
 //! To hand an event to another thread costs a wake-up, and a command that is committed by three
 //! nodes would wait for four of them, each many times as long as the work itself. So the groups are
-//! behind a lock that is only ever *tried* for, and the thread of the node does what nobody is there
-//! for: ticks, and what the others leave to it.
+//! behind a lock that others only *try* for, and the node's own thread does what nobody else is
+//! there for: ticks, and what the others leave to it.
 //!
 //! Nothing is lost between an event that finds the lock taken and the holder that leaves: who puts
 //! in first counts and then tries, who leaves first lets go and then looks at the count; in every
