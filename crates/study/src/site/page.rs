@@ -1,4 +1,4 @@
-//! A document as a page: its Markdown rendered, its links turned, its sections noted for the search.
+//! A document as a page: its Markdown rendered, its links turned, its sections noted for search.
 
 use std::path::Path;
 

@@ -66,7 +66,8 @@ fn no_code_of_a_learner_takes_the_tool_down() {
         ),
         (
             "recurses",
-            "fn f(x: u64) -> u64 { std::hint::black_box(f(x + 1)) + 1 } if f(1) == 0 { return None }",
+            "fn f(x: u64) -> u64 { std::hint::black_box(f(x + 1)) + 1 } \
+             if f(1) == 0 { return None }",
             &[How::Signal(6), How::Signal(11)],
         ),
         ("leaves", "std::process::exit(0);", &[How::Success]),
