@@ -25,8 +25,8 @@
 //! the way of a read, `version.rs`, `compact.rs` and `snapshot.rs` for what is merged and what is
 //! kept, `manifest.rs` and `db/open.rs` for what survives. Then, each by itself: `transaction.rs`,
 //! `removal.rs` for removed ranges, `meaning.rs` and `fold.rs` for operands and dates, `values.rs`
-//! for values that lie apart, `db/copy.rs` for copies, `db/ingest.rs` for loads, `reader.rs` for who
-//! only looks, `repair.rs` for what is left of a damaged store.
+//! for values that lie apart, `db/copy.rs` for copies, `db/ingest.rs` for loads, `reader.rs` for
+//! who only looks, `repair.rs` for what is left of a damaged store.
 //!
 //! # What is promised
 //!
@@ -37,8 +37,8 @@
 //!
 //! # What this crate does not do
 //!
-//! [`repair()`] saves what checks; what is gone only a backup brings back. One process opens a store
-//! at a time, and any number look at it.
+//! [`repair()`] saves what checks; what is gone only a backup brings back. One process opens a
+//! store at a time, and any number look at it.
 
 mod batch;
 mod cache;

@@ -37,7 +37,7 @@ pub enum Background {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shape {
     /// Each level is one sorted run and [`Options::level_ratio`] times as large as the one above.
-    /// Least space, fewest places to look; an entry is written about half that ratio for each level.
+    /// Least space, fewest places to look; each level writes an entry about half that ratio times.
     #[default]
     Leveled,
     /// Each level collects so many runs, which then become one of the next level. An entry is

@@ -6,8 +6,8 @@
 //!   nothing is overlapped               the table is moved as it is, and nothing is written
 //! ```
 //!
-//! The level that exceeds its size by most is taken first. Of its tables that goes which drags along
-//! least from the next level, measured against its own size: the cheapest way to shrink the level.
+//! The level that exceeds its size by most is taken first. Of its tables that goes which drags
+//! along least from the next level, measured against its own size: the cheapest way to shrink it.
 
 use super::{Job, divided, into_next, level_size, middle, unite};
 use crate::Options;
