@@ -35,7 +35,7 @@ fn clusters_pass() {
     assert_eq!(examine::<Conforming<theirs::RaftRs<Kept, true>, Kept>>().findings, []);
     assert_eq!(examine::<Conforming<openraft::OpenRaft<Kept, false>, Kept>>().findings, []);
     assert_eq!(examine::<Conforming<openraft::OpenRaft<Kept, true>, Kept>>().findings, []);
-    // Some end their threads without waiting for them, and at the end of the process rpmalloc, which
-    // is linked in as well, takes away what such a thread gives back last.
+    // Some end their threads without waiting for them, and at the end of the process rpmalloc,
+    // which is linked in as well, takes away what such a thread gives back last.
     MonotonicClock::new().sleep(Duration::from_secs(2));
 }
