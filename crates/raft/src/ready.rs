@@ -23,7 +23,6 @@
 use crate::core::{Core, Role};
 use crate::entries::Entries;
 use crate::message::{Message, Read};
-use crate::mutants::{Bug, on};
 use crate::replication;
 use crate::storage::{Storage, StorageError};
 use crate::write::Write;
@@ -128,8 +127,6 @@ pub(crate) fn persisted<S: Storage>(core: &mut Core<S>, write: Write) -> Vec<Mes
     if write.hard_state.term == core.term && write.hard_state.vote == Some(core.id()) {
         crate::election::on_vote_durable(core);
     }
-    if !on(Bug::LeaderCountsUnwritten) {
-        replication::advance_commit(core);
-    }
+    replication::on_durable(core);
     write.promises
 }

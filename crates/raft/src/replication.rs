@@ -122,6 +122,16 @@ pub(crate) fn flush<S: Storage>(core: &mut Core<S>) {
     }
 }
 
+/// More of this server's own log is durable: a leader counts it, and witnesses may be sent it.
+pub(crate) fn on_durable<S: Storage>(core: &mut Core<S>) {
+    if let Role::Leader(leader) = &mut core.role {
+        leader.has_news |= leader.progress.iter().any(|it| it.incarnation.is_witness());
+    }
+    if !on(Bug::LeaderCountsUnwritten) {
+        advance_commit(core);
+    }
+}
+
 /// What a leader needs to write a message.
 struct Outgoing<'a, S> {
     term: Term,

@@ -63,7 +63,7 @@ fn one_seed_is_one_run_byte_for_byte() {
 fn faults_and_progress_really_happen() {
     let (mut coverage, mut states) = (Coverage::default(), BTreeSet::new());
     let (mut elections, mut committed, mut steps) = (0, 0, 0);
-    for seed in 0..600 {
+    for seed in 0..7_000 {
         let outcome =
             observe(seed, &Mix::Five.swarm().draw(seed), Mix::Five.plan(seed), World::new);
         coverage.merge(&outcome.trace.coverage());
