@@ -6,17 +6,12 @@ mod lsm;
 mod raft;
 mod rate_limiter;
 
-use std::path::Path;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
 use env::clock::{Clock, MonotonicClock};
-use env::fs::{Fs, OsFs};
 use harness::duel::{Line, Subject};
 use harness::workload::Size;
-
-/// So long a subject's threads may take to end.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The lines of every build, in the order in which they are shown.
 pub fn all() -> Vec<Line> {
@@ -61,7 +56,6 @@ fn show_lines(criterion: &mut Criterion, build: &str, is_shown: impl Fn(&Line) -
         group.throughput(Throughput::Elements(1));
         for contender in &line.contenders {
             // A contender that does not support a line is named by the duel, with its reason.
-            let before = threads();
             let Ok(subject) = (contender.make)(size) else { continue };
             let mut round = 0;
             group.bench_function(contender.name, |bencher| {
@@ -70,26 +64,8 @@ fn show_lines(criterion: &mut Criterion, build: &str, is_shown: impl Fn(&Line) -
                     elapsed(&*subject, round, operations)
                 });
             });
-            drop(subject);
-            wait_for_threads(before);
         }
         group.finish();
-    }
-}
-
-/// The threads of this process, where that can be seen.
-fn threads() -> usize {
-    OsFs.list(Path::new("/proc/self/task")).map_or(0, |it| it.len())
-}
-
-/// Waits, for a while, until there are no more threads than this. Some subjects end theirs without
-/// waiting for them; the next one is not to pay for it, and when the process ends, rpmalloc takes
-/// away what such a thread gives back last.
-fn wait_for_threads(most: usize) {
-    let clock = MonotonicClock::new();
-    let end = clock.now() + PATIENCE;
-    while threads() > most && clock.now() < end {
-        clock.sleep(Duration::from_millis(1));
     }
 }
 

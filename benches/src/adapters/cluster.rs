@@ -23,6 +23,7 @@ pub mod raft_rs;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -71,6 +72,13 @@ pub trait Cluster<M>: Sized + Send + Sync + 'static {
     fn syncs(&self) -> Option<u64>;
 }
 
+/// Ends what must not be waited for on a runtime, and waits for it: a client's task may be what
+/// drops a cluster.
+fn end_apart(work: impl FnOnce() + Send) {
+    // What panics here has said so, and there is nothing left to lose.
+    thread::scope(|scope| scope.spawn(work).join().ok());
+}
+
 /// A cluster under the family's contract.
 #[derive(Debug)]
 pub struct Conforming<C, M> {
@@ -113,7 +121,7 @@ impl<M: Machine + 'static, C: Cluster<M>> Consensus for Conforming<C, M> {
             if clock.now() > end {
                 return Err(Stuck.into());
             }
-            std::thread::yield_now();
+            thread::yield_now();
         }
         Ok(())
     }

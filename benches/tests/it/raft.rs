@@ -1,11 +1,8 @@
 //! Replicated logs under `check::suite::consensus`.
 
-use std::time::Duration;
-
 use benches::adapters::cluster::{Conforming, openraft, raft as ours, raft_rs as theirs};
 use benches::adapters::replica::Kept;
 use benches::adapters::{raft, raft_rs};
-use env::clock::{Clock, MonotonicClock};
 use harness::check::suite::Report;
 use harness::check::suite::consensus::examine;
 use harness::contract::Consensus;
@@ -35,7 +32,4 @@ fn clusters_pass() {
     assert_eq!(examine::<Conforming<theirs::RaftRs<Kept, true>, Kept>>().findings, []);
     assert_eq!(examine::<Conforming<openraft::OpenRaft<Kept, false>, Kept>>().findings, []);
     assert_eq!(examine::<Conforming<openraft::OpenRaft<Kept, true>, Kept>>().findings, []);
-    // Some end their threads without waiting for them, and at the end of the process rpmalloc,
-    // which is linked in as well, takes away what such a thread gives back last.
-    MonotonicClock::new().sleep(Duration::from_secs(2));
 }

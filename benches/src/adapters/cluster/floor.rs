@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use harness::contract::{StoreError, Unsupported};
@@ -18,7 +18,17 @@ type Job = (Bytes, oneshot::Sender<()>);
 #[derive(Debug)]
 pub struct Floor<M> {
     machines: Vec<Shared<M>>,
-    jobs: Sender<Job>,
+    /// None once it ends.
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<M> Drop for Floor<M> {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // What panicked has said so.
+        self.thread.take().map(JoinHandle::join);
+    }
 }
 
 impl<M: Machine + 'static> Cluster<M> for Floor<M> {
@@ -31,7 +41,7 @@ impl<M: Machine + 'static> Cluster<M> for Floor<M> {
         let (jobs, orders) = channel::<Job>();
         let machine = Arc::new(Mutex::new(M::default()));
         let machines = vec![Arc::clone(&machine)];
-        thread::spawn(move || {
+        let thread = thread::spawn(move || {
             let mut batch = Vec::new();
             while let Ok(first) = orders.recv() {
                 batch.push(first);
@@ -47,12 +57,12 @@ impl<M: Machine + 'static> Cluster<M> for Floor<M> {
                 }
             }
         });
-        Ok(Self { machines, jobs })
+        Ok(Self { machines, jobs: Some(jobs), thread: Some(thread) })
     }
 
     async fn submit(&self, command: Bytes) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send((command, reply))?;
+        self.jobs.as_ref().ok_or("it has ended")?.send((command, reply))?;
         Ok(answer.await?)
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +24,7 @@ use openraft::{BasicNode, Config, Raft, SnapshotPolicy};
 use tokio::runtime::{Builder, Runtime};
 
 use super::journal::Journal;
-use super::{Cluster, ELECTION_TICKS, HEARTBEAT_TICKS, Log, Shared, TICK};
+use super::{Cluster, ELECTION_TICKS, HEARTBEAT_TICKS, Log, Shared, TICK, end_apart};
 use crate::adapters::replica::Machine;
 use store::{LogStore, MachineStore};
 
@@ -42,8 +43,10 @@ pub struct OpenRaft<M, const ON_FILE: bool> {
     machines: Vec<Shared<M>>,
     nodes: Nodes,
     syncs: Option<Arc<AtomicU64>>,
-    /// Ended without waiting: a client's runtime may be what drops this.
+    /// None once it ends.
     runtime: Option<Runtime>,
+    /// The threads that make the nodes' logs durable. They end with what the runtime runs.
+    journals: Vec<JoinHandle<()>>,
 }
 
 /// The handles of all nodes, once they are started.
@@ -57,9 +60,9 @@ impl<M, const ON_FILE: bool> std::fmt::Debug for OpenRaft<M, ON_FILE> {
 
 impl<M, const ON_FILE: bool> Drop for OpenRaft<M, ON_FILE> {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        let runtime = self.runtime.take();
+        end_apart(|| drop(runtime));
+        self.journals.drain(..).for_each(|it| drop(it.join()));
     }
 }
 
@@ -73,9 +76,10 @@ impl<M: Machine + 'static, const ON_FILE: bool> Cluster<M> for OpenRaft<M, ON_FI
         let runtime = runtime.map_err(|cause| failed(cause.into()))?;
         let machines: Vec<Shared<M>> = (0..nodes).map(|_| Arc::default()).collect();
         let syncs = Arc::new(AtomicU64::new(0));
-        let handles = runtime.block_on(begin(&machines, log, &syncs)).map_err(failed)?;
+        let begun = runtime.block_on(begin(&machines, log, &syncs));
+        let (handles, journals) = begun.map_err(failed)?;
         let syncs = (log != Log::Memory).then_some(syncs);
-        Ok(Self { machines, nodes: handles, syncs, runtime: Some(runtime) })
+        Ok(Self { machines, nodes: handles, syncs, runtime: Some(runtime), journals })
     }
 
     async fn submit(&self, command: Bytes) -> Result<(), StoreError> {
@@ -115,12 +119,13 @@ async fn begin<M: Machine + 'static>(
     machines: &[Shared<M>],
     log: Log,
     syncs: &Arc<AtomicU64>,
-) -> Result<Nodes, StoreError> {
-    let nodes = Nodes::default();
+) -> Result<(Nodes, Vec<JoinHandle<()>>), StoreError> {
+    let (nodes, mut journals) = (Nodes::default(), Vec::new());
     let (mut handles, mut members) = (Vec::new(), BTreeMap::new());
     for (id, machine) in (1..).zip(machines) {
         let counted = if id == 1 { Arc::clone(syncs) } else { Arc::default() };
-        let store = LogStore::new(Journal::new(log)?, counted);
+        let (store, journal) = LogStore::new(Journal::new(log)?, counted);
+        journals.extend(journal);
         let network = Network { nodes: Arc::clone(&nodes), target: 0 };
         let machine = MachineStore::new(Arc::clone(machine));
         handles.push(Raft::new(id, config()?, network, store, machine).await?);
@@ -131,7 +136,7 @@ async fn begin<M: Machine + 'static>(
     first.initialize(members).await?;
     let patience = Some(Duration::from_secs(20));
     first.wait(patience).current_leader(1, "the first node leads").await?;
-    Ok(nodes)
+    Ok((nodes, journals))
 }
 
 /// The way to a node, or to all of them.

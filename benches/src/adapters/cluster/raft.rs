@@ -10,7 +10,9 @@ use raft::{Config, Configuration, DiskLog, GroupId, Incarnation, Index, NodeId, 
 use raft_net::{Hub, MachineError, Make, Node, Options, Row, StateMachine, mailbox};
 use tempfile::TempDir;
 
-use super::{Cluster, ELECTION_TICKS, HEARTBEAT_TICKS, Log, Shared, TICK, client_runtime};
+use super::{
+    Cluster, ELECTION_TICKS, HEARTBEAT_TICKS, Log, Shared, TICK, client_runtime, end_apart,
+};
 use crate::adapters::replica::{LOG_KEPT, Machine, Stuck};
 
 const GROUP: GroupId = GroupId(1);
@@ -29,6 +31,20 @@ pub struct Ours<M> {
     nodes: Vec<Node>,
     is_durable: bool,
     folder: TempDir,
+}
+
+impl<M> Drop for Ours<M> {
+    fn drop(&mut self) {
+        let nodes = &self.nodes;
+        end_apart(|| {
+            client_runtime().block_on(async {
+                for node in nodes {
+                    // One that has failed has ended.
+                    node.stop().await.ok();
+                }
+            });
+        });
+    }
 }
 
 impl<M: Machine + 'static> Cluster<M> for Ours<M> {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use env::clock::{Clock, MonotonicClock, Timestamp};
@@ -35,6 +35,7 @@ enum Input {
 pub struct RaftRs<M, const ON_FILE: bool> {
     machines: Vec<Shared<M>>,
     nodes: Vec<Sender<Input>>,
+    threads: Vec<JoinHandle<()>>,
     syncs: Option<Arc<AtomicU64>>,
 }
 
@@ -44,6 +45,7 @@ impl<M, const ON_FILE: bool> Drop for RaftRs<M, ON_FILE> {
             // One that has failed has ended.
             node.send(Input::Stop).ok();
         }
+        self.threads.drain(..).for_each(|it| drop(it.join()));
     }
 }
 
@@ -57,6 +59,7 @@ impl<M: Machine + 'static, const ON_FILE: bool> Cluster<M> for RaftRs<M, ON_FILE
         let syncs = Arc::new(AtomicU64::new(0));
         let (leads, led) = channel();
         let ids: Vec<_> = (1..=nodes as u64).collect();
+        let mut threads = Vec::new();
         for (at, inbox) in inboxes.into_iter().enumerate() {
             let node = Node {
                 raft: raw_node(ids[at], &ids),
@@ -68,10 +71,10 @@ impl<M: Machine + 'static, const ON_FILE: bool> Cluster<M> for RaftRs<M, ON_FILE
                 syncs: (at == 0).then(|| Arc::clone(&syncs)),
             };
             let leads = (at == 0).then(|| leads.clone());
-            thread::spawn(move || node.run(&inbox, leads));
+            threads.push(thread::spawn(move || node.run(&inbox, leads)));
         }
         let syncs = (log != Log::Memory).then_some(syncs);
-        let cluster = Self { machines, nodes: senders, syncs };
+        let cluster = Self { machines, nodes: senders, threads, syncs };
         led.recv().map_err(|cause| Unsupported(cause.to_string()))?;
         Ok(cluster)
     }

@@ -7,7 +7,7 @@ use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use openraft::storage::{LogFlushed, RaftLogStorage, RaftStateMachine, Snapshot};
 use openraft::{
@@ -38,13 +38,16 @@ struct Memory {
 }
 
 impl LogStore {
-    pub(super) fn new(journal: Journal, syncs: Arc<AtomicU64>) -> Self {
-        let journal = journal.is_durable().then(|| {
-            let (sender, orders) = channel();
-            thread::spawn(move || keep(journal, &orders, &syncs));
-            sender
-        });
-        Self { memory: Arc::default(), journal }
+    /// An empty log, and the thread that makes it durable until the last copy of it is gone.
+    pub(super) fn new(journal: Journal, syncs: Arc<AtomicU64>) -> (Self, Option<JoinHandle<()>>) {
+        let (sender, thread) = journal
+            .is_durable()
+            .then(|| {
+                let (sender, orders) = channel();
+                (sender, thread::spawn(move || keep(journal, &orders, &syncs)))
+            })
+            .unzip();
+        (Self { memory: Arc::default(), journal: sender }, thread)
     }
 }
 
