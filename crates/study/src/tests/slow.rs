@@ -11,12 +11,8 @@ const RUNS: u64 = 100;
 
 /// The two races that a stress test alone misses, each judged a hundred times with other seeds: as
 /// `check` does it, by real threads first and then under the explorer.
-///
-/// ```text
-/// cargo test -p study slow::races -- --ignored --nocapture
-/// ```
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes; `cargo test -p study slow::races -- --ignored --nocapture`"]
 fn races_are_found_in_nearly_every_run() {
     let catalogue = Catalogue::read(root()).expect("the catalogue can be read");
     for (build, bug) in [("hashmap", "get-then-put"), ("lsm", "unlocked-freeze")] {
@@ -51,7 +47,7 @@ fn races_are_found_in_nearly_every_run() {
 /// Code that hangs, crashes, eats memory, runs out of stack, or leaves: the tool goes on, and says
 /// what happened and where.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes a minute; `cargo test -p study slow::no_code -- --ignored`"]
 fn no_code_of_a_learner_takes_the_tool_down() {
     let catalogue = Catalogue::read(root()).expect("the catalogue can be read");
     let exercise = catalogue.exercise("allocator").expect("there is one");
@@ -74,12 +70,15 @@ fn no_code_of_a_learner_takes_the_tool_down() {
         ("leaves-badly", "std::process::exit(3);", &[How::Failure]),
     ];
     for (name, code, ends) in cases {
+        // What ends in no value leaves the rest of the function unreachable: a learner's compiler
+        // would warn of it, and go on.
+        let code = format!("        #[allow(unused, unreachable_code)] {{ {code} }}\n{place}");
         let mutant = Mutant {
             name: name.to_owned(),
             stage: 1,
             why: String::new(),
             find: place.to_owned(),
-            replace: format!("        #[allow(unused, unreachable_code)] {{ {code} }}\n{place}"),
+            replace: code,
         };
         let path = planted(root(), exercise, &mutant).expect("it can be written");
         let path = path.expect("its place is there once");
