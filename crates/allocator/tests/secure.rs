@@ -234,6 +234,22 @@ const SCENES: &[Scene] = &[
         last.write_before(1);
         last.free();
     }),
+    ("underrun, beside nobody", Says("before its start"), || {
+        // Slots are drawn at random: sooner or later two lie beside one that nobody had.
+        let mut blocks: Vec<Block> = Vec::new();
+        let last = loop {
+            let next = quietly(2_000);
+            let is_out =
+                |slots: isize| blocks.iter().any(|it| it.start == next.byte(slots * 2_048));
+            if is_out(-2) && !is_out(-1) {
+                break next;
+            }
+            blocks.push(next);
+        };
+        eprintln!("block={:p}", last.start);
+        last.write_before(1);
+        last.free();
+    }),
     ("underrun, large", Says("before its start"), || {
         let block = block(LARGE - 4000);
         block.write_before(1);

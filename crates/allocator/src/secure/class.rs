@@ -233,7 +233,7 @@ impl Class {
         }
         self.expect_whole(number);
         if place.slot > 0 {
-            self.expect_whole_end(number - 1);
+            self.expect_whole_before(number, usize::from(slot.size));
         }
         (number, slot)
     }
@@ -251,15 +251,20 @@ impl Class {
         }
     }
 
-    /// The same for the slot before a block, as far as a write before the block's start reaches.
-    fn expect_whole_end(&self, number: usize) {
-        let quarantined = self.tables().slots[number].get().state == State::Quarantined;
-        match self.bytes_of(number) {
-            Some(bytes) if quarantined && !bytes.from(self.size() - EDGE).is_zero() => {
-                verdict::written_while_free(self.address(number));
+    /// The same for what lies before a block, as far as a write before its start reaches.
+    fn expect_whole_before(&self, number: usize, size: usize) {
+        let (before, start) = (number - 1, self.address(number));
+        let state = self.tables().slots[before].get().state;
+        let is_written =
+            |slot| self.bytes_of(slot).is_some_and(|it| !it.from(self.size() - EDGE).is_zero());
+        match state {
+            State::Out => self.expect_whole(before),
+            // Nobody ever had it: so it was this block that was overrun.
+            State::Free if is_written(before) => verdict::underrun(start, size),
+            State::Quarantined | State::Left if is_written(before) => {
+                verdict::written_while_free(self.address(before));
             }
-            _ if quarantined => {}
-            _ => self.expect_whole(number),
+            _ => {}
         }
     }
 
