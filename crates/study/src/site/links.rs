@@ -46,7 +46,10 @@ impl<'r> Links<'r> {
     pub(super) fn cited(&self, from: &Path, citation: &str) -> Result<Option<String>, Error> {
         let (path, symbol) = citation.split_once('#').unwrap_or((citation, ""));
         let file = self.root.join(path);
-        let is_named = path.contains('/') && !path.contains(|it: char| it.is_whitespace());
+        // What commands write there is not of the repository, and links to what is.
+        let is_written = path.starts_with("target/");
+        let is_named =
+            path.contains('/') && !path.contains(|it: char| it.is_whitespace()) && !is_written;
         if !is_named || !OsFs.exists(&file)? || OsFs.list(&file).is_ok() {
             return Ok(None);
         }

@@ -93,6 +93,21 @@ fn documents_become_pages() {
     assert!(!page("a <script>x</script> b").body.contains("<script>"), "markup is left out");
 }
 
+/// A page that `cargo bench` has written is named in the README, and is no page of the site.
+#[test]
+fn what_commands_write_is_not_cited() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    for folder in ["docs", "target/strata"] {
+        let folder = root.path().join(folder);
+        OsFs.create_dir_all(&folder).expect("it can be made");
+        OsFs.write_atomic(&folder.join("index.html"), b"<a href=\"../x\">").expect("it is written");
+    }
+    let links = Links::new(root.path(), &[]);
+    let cited = |path| links.cited(Path::new("README.md"), path).expect("it can be looked for");
+    assert_eq!(cited("docs/index.html").as_deref(), Some("docs/index.html"));
+    assert_eq!(cited("target/strata/index.html"), None);
+}
+
 #[test]
 fn anchors_are_those_of_forges() {
     assert_eq!(slug("What breaks at ten times?"), "what-breaks-at-ten-times");
