@@ -6,6 +6,7 @@ use bytes::Bytes;
 use harness::contract::{ClusterSpec, Consensus, StoreError, Unsupported};
 use raft::{
     Apply, Config, Configuration, Entry, Index, MemoryStorage, Message, NodeId, Payload, Raft,
+    Ready,
 };
 
 use super::replica::{LOG_KEPT, LOG_MAX, Machine, ROUNDS_MAX, Stuck};
@@ -22,6 +23,7 @@ struct Node<M> {
     raft: Raft<MemoryStorage>,
     machine: M,
     compacted: Index,
+    ready: Ready,
 }
 
 impl<M: Machine> Consensus for Cluster<M> {
@@ -36,7 +38,7 @@ impl<M: Machine> Consensus for Cluster<M> {
             let storage = MemoryStorage::founding(Configuration::founding(ids.clone()));
             let config = Config::new(id, id.0);
             let raft = Raft::new(config, storage, Index::ZERO).expect("a valid config");
-            Node { raft, machine: M::default(), compacted: Index::ZERO }
+            Node { raft, machine: M::default(), compacted: Index::ZERO, ready: Ready::default() }
         };
         let mut cluster = Self { nodes: ids.clone().map(node).collect(), network: VecDeque::new() };
         cluster.nodes[0].raft.campaign();
@@ -89,14 +91,14 @@ impl<M: Machine> Node<M> {
     fn pump(&mut self, network: &mut VecDeque<Message>) -> Result<bool, StoreError> {
         let mut is_news = false;
         while self.raft.has_ready() {
-            let ready = self.raft.ready()?;
             is_news = true;
-            network.extend(ready.messages);
-            if let Some(write) = ready.write {
+            self.raft.ready_into(&mut self.ready)?;
+            if let Some(write) = self.ready.write.take() {
                 self.raft.storage_mut().write(&write);
-                network.extend(self.raft.persisted(write));
+                self.raft.persisted_into(write, &mut self.ready.messages);
             }
-            if let Some(Apply::Entries(entries)) = ready.apply {
+            network.extend(self.ready.messages.drain(..));
+            if let Some(Apply::Entries(entries)) = self.ready.apply.take() {
                 self.apply(&entries)?;
             }
         }

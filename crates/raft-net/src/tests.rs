@@ -5,6 +5,7 @@ mod failures;
 mod groups;
 mod members;
 mod quiet;
+mod receiving;
 mod sessions;
 
 use std::sync::Arc;

@@ -258,6 +258,10 @@ impl<S: Storage> Core<S> {
             // Asks about a term that has not begun, or answers that it would be welcome.
             Body::RequestPreVote { .. } | Body::VoteResponse { pre: true, granted: true } => true,
             Body::RequestVote { transfer: false, .. } if self.hears_leader() => false,
+            Body::AppendEntries { .. } if on(Bug::TermMovesUnderLeader) && self.is_leader() => {
+                self.term = message.term;
+                false
+            }
             Body::AppendEntries { .. } | Body::InstallSnapshot { .. } => {
                 self.become_follower(message.term, Some(message.from));
                 true
@@ -365,6 +369,9 @@ impl<S: Storage> Core<S> {
     fn check_leader(&self, leader: &Leader) {
         assert_eq!(self.leader, Some(self.id()));
         assert_eq!(self.vote, Some(self.id()), "a leader has voted for itself");
+        if let Ok(began) = self.log.term(leader.first) {
+            assert_eq!(began, self.term, "a leader leads in one term");
+        }
         assert!(leader.progress.is_sorted_by_key(|it| it.id));
         let sum: u64 = leader.uncommitted.iter().map(|(_, bytes)| bytes).sum();
         assert_eq!(sum, leader.uncommitted_bytes);

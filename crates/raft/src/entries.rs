@@ -8,17 +8,20 @@
 //!
 //! A command is taken over from the client once; whoever needs it later, on this server, holds the
 //! run that it is in. A log is a chain of such runs. Cutting one makes a shorter view of it, so
-//! that an entry is copied only where a reader wants entries of several runs at once.
+//! that an entry is copied only where a reader wants entries of several runs at once, and where a
+//! log that was compacted would keep a long run for the few entries at its end.
 //!
 //! # What this module does not do
 //!
-//! It gives no memory back early: a run lives as long as one of its entries is needed somewhere.
+//! It counts no readers: a run lives as long as somebody holds a view of it.
 
 use std::collections::VecDeque;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use crate::types::{Entry, Index};
+use bytes::Bytes;
+
+use crate::types::{Entry, Index, Payload, Position, Term};
 
 /// Entries that follow each other, shared.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +70,29 @@ impl Entries {
         let bytes = self[part.clone()].iter().map(Entry::size).sum();
         let (start, end) = (self.start + part.start, self.start + part.end);
         Self { shared: self.shared.clone(), start, end, bytes }
+    }
+
+    /// A single entry.
+    pub(crate) fn one(entry: Entry) -> Self {
+        let bytes = entry.size();
+        Self { shared: Some(Arc::new([entry])), start: 0, end: 1, bytes }
+    }
+
+    /// Whether they are the smaller part of what they hold in memory.
+    fn is_remnant(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| self.len() < shared.len() / 2)
+    }
+
+    /// The same entries in memory of their own, and so are their commands: those of a message or a
+    /// record are views of all its bytes.
+    fn detached(&self) -> Self {
+        let detach = |entry: &Entry| match &entry.payload {
+            Payload::Command(command) => {
+                Entry { payload: Payload::Command(Bytes::copy_from_slice(command)), ..*entry }
+            }
+            Payload::Noop | Payload::Configuration(_) | Payload::Withheld => entry.clone(),
+        };
+        self.iter().map(detach).collect()
     }
 
     /// As many as fit in `bytes_max`, but at least one.
@@ -146,10 +172,10 @@ impl Run {
 /// A part of a log as runs behind each other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chain {
-    /// The position before the first entry.
-    base: Index,
-    /// The last entry, or `base`.
-    last: Index,
+    /// What stands before the first entry.
+    base: Position,
+    /// The last entry, or `base`. Its term is asked for more often than all others.
+    last: Position,
     /// Invariant: each begins behind the one before it.
     runs: VecDeque<Run>,
 }
@@ -160,21 +186,32 @@ fn offset(index: Index, from: Index) -> usize {
 
 impl Chain {
     /// Nothing behind `base`.
-    pub(crate) const fn behind(base: Index) -> Self {
+    pub(crate) const fn behind(base: Position) -> Self {
         Self { base, last: base, runs: VecDeque::new() }
     }
 
-    pub(crate) const fn base(&self) -> Index {
+    pub(crate) const fn base(&self) -> Position {
         self.base
     }
 
-    pub(crate) const fn last(&self) -> Index {
+    pub(crate) const fn last(&self) -> Position {
         self.last
+    }
+
+    /// The term of an entry in this part, or of what stands before it.
+    pub(crate) fn term(&self, index: Index) -> Option<Term> {
+        if index == self.last.index {
+            return Some(self.last.term);
+        }
+        if index == self.base.index {
+            return Some(self.base.term);
+        }
+        self.get(index).map(|entry| entry.term)
     }
 
     /// The entry at `index`, where it is in this part.
     pub(crate) fn get(&self, index: Index) -> Option<&Entry> {
-        if index <= self.base || index > self.last {
+        if index <= self.base.index || index > self.last.index {
             return None;
         }
         let run = &self.runs[self.run_of(index)];
@@ -194,23 +231,25 @@ impl Chain {
     pub(crate) fn check_invariants(&self) {
         let mut last = self.base;
         for entry in self.runs.iter().flat_map(|run| run.entries.iter()) {
-            assert_eq!(entry.index, last + 1, "a log has no gaps");
-            last = entry.index;
+            assert_eq!(entry.index, last.index + 1, "a log has no gaps");
+            last = entry.position();
         }
         assert_eq!(last, self.last, "the last entry is the last one");
     }
 
     /// Appends entries, which must follow the last one.
     pub(crate) fn push(&mut self, entries: Entries) {
-        let Some(first) = entries.first().map(|entry| entry.index) else { return };
-        assert_eq!(first, self.last + 1, "entry {first} leaves a gap behind {}", self.last);
-        self.last = self.last + entries.len() as u64;
+        let list = &*entries;
+        let (Some(first), Some(last)) = (list.first(), list.last()) else { return };
+        let (first, end) = (first.index, self.last.index);
+        assert_eq!(first, end + 1, "entry {first} leaves a gap behind {end}");
+        self.last = Position { index: end + list.len() as u64, term: last.term };
         self.runs.push_back(Run { first, entries });
     }
 
     /// Removes `from` and all that follows.
     pub(crate) fn truncate(&mut self, from: Index) {
-        if from > self.last {
+        if from > self.last.index {
             return;
         }
         while let Some(run) = self.runs.back_mut() {
@@ -222,22 +261,39 @@ impl Chain {
             }
             self.runs.pop_back();
         }
-        self.last = self.last.min(from.before()).max(self.base);
+        let last = self.runs.back().and_then(|run| run.entries.last());
+        self.last = last.map_or(self.base, Entry::position);
     }
 
     /// Lets go of everything up to `index`.
     pub(crate) fn release(&mut self, index: Index) {
+        if index <= self.base.index {
+            return;
+        }
         while let Some(run) = self.runs.front_mut() {
-            if run.last() > index {
+            let end = run.last();
+            if end > index {
                 if run.first <= index {
-                    run.entries = run.entries.skip(offset(index + 1, run.first));
+                    let gone = offset(index + 1, run.first);
+                    self.base = run.entries[gone - 1].position();
+                    run.entries = run.entries.skip(gone);
                     run.first = index + 1;
                 }
-                break;
+                return;
             }
+            let term = run.entries.last().map_or(self.last.term, |entry| entry.term);
+            self.base = Position { index: end, term };
             self.runs.pop_front();
         }
-        self.base = self.base.max(index.min(self.last));
+    }
+
+    /// Has what was released freed also where it shares a run with an entry that stays: the rest
+    /// of a run is copied where it is the smaller part, so that a log holds less than twice its
+    /// own, and an entry is copied once for each that is freed.
+    pub(crate) fn shed(&mut self) {
+        if let Some(run) = self.runs.front_mut().filter(|run| run.entries.is_remnant()) {
+            run.entries = run.entries.detached();
+        }
     }
 
     /// Entries of `range`, all of which are in the chain: as many as fit in `bytes_max`, but at
@@ -246,9 +302,15 @@ impl Chain {
         if range.start >= range.end {
             return Entries::default();
         }
-        assert!(range.start > self.base && range.end <= self.last + 1, "{range:?} is not here");
+        assert!(
+            range.start > self.base.index && range.end <= self.last.index + 1,
+            "{range:?} is not here"
+        );
         let at = self.run_of(range.start);
         let run = &self.runs[at];
+        if (run.first..run.end()) == range && run.entries.bytes <= bytes_max {
+            return run.entries.clone();
+        }
         let end = run.end().min(range.end);
         let part = run.entries.view(offset(range.start, run.first)..offset(end, run.first));
         let part = if part.bytes <= bytes_max { part } else { part.fitting(bytes_max) };

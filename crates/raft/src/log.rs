@@ -48,7 +48,7 @@ pub(crate) struct Log<S> {
     storage: S,
     /// What is not durable or not yet handed out to be applied; see `trim`.
     ///
-    /// Invariant: `recent.base() <= stable`.
+    /// Invariant: it begins at or before `stable`.
     recent: Chain,
     /// The entries behind `recent`: the leader's own, until they are sealed as one run.
     tail: Vec<Entry>,
@@ -93,9 +93,10 @@ impl<S: Storage> Log<S> {
         let (stable, commit) = (storage.last_index(), storage.hard_state().commit);
         let configurations = configurations(&storage)?;
         let commit = commit.max(applied).max(base).min(stable);
+        let recent = Chain::behind(Position { index: stable, term: storage.term(stable)? });
         Ok(Self {
             storage,
-            recent: Chain::behind(stable),
+            recent,
             tail: Vec::new(),
             pending: None,
             stable,
@@ -130,7 +131,7 @@ impl<S: Storage> Log<S> {
     }
 
     pub(crate) fn last_index(&self) -> Index {
-        self.recent.last() + self.tail.len() as u64
+        self.recent.last().index + self.tail.len() as u64
     }
 
     pub(crate) fn last(&self) -> Position {
@@ -145,11 +146,14 @@ impl<S: Storage> Log<S> {
     }
 
     pub(crate) fn term(&self, index: Index) -> Result<Term, StorageError> {
-        if let Some(entry) = self.recent(index) {
-            return Ok(entry.term);
+        let recent = match index.0.checked_sub(self.recent.last().index.0 + 1) {
+            Some(at) => usize::try_from(at).ok().and_then(|at| self.tail.get(at)).map(|it| it.term),
+            None => self.recent.term(index),
+        };
+        if let Some(term) = recent {
+            return Ok(term);
         }
         match &self.pending {
-            Some(it) if index == it.meta.last.index => Ok(it.meta.last.term),
             Some(it) if index < it.meta.last.index => Err(StorageError::Compacted { index }),
             _ if index > self.stable => {
                 Err(StorageError::Unavailable { index, last: self.last_index() })
@@ -172,20 +176,13 @@ impl<S: Storage> Log<S> {
         (other.term, other.index) >= (ours.term, ours.index)
     }
 
-    fn recent(&self, index: Index) -> Option<&Entry> {
-        match index.0.checked_sub(self.recent.last().0 + 1) {
-            Some(at) => self.tail.get(usize::try_from(at).ok()?),
-            None => self.recent.get(index),
-        }
-    }
-
     /// Entries of `range`, as [`Storage::entries`] gives them. The log must be sealed.
     pub(crate) fn entries(
         &self,
         range: Range<Index>,
         bytes_max: u64,
     ) -> Result<Entries, StorageError> {
-        let border = self.recent.base() + 1;
+        let border = self.recent.base().index + 1;
         if range.start >= border {
             return Ok(self.recent.range(range, bytes_max));
         }
@@ -214,8 +211,10 @@ impl<S: Storage> Log<S> {
 
     /// Makes one run of what was pushed.
     pub(crate) fn seal(&mut self) {
-        if !self.tail.is_empty() {
+        if self.tail.len() > 1 {
             self.recent.push(self.tail.drain(..).collect());
+        } else if let Some(entry) = self.tail.pop() {
+            self.recent.push(Entries::one(entry));
         }
     }
 
@@ -254,9 +253,11 @@ impl<S: Storage> Log<S> {
             self.commit
         );
         let before = from.before();
-        self.recent.truncate(from);
-        if before < self.recent.base() {
-            self.recent = Chain::behind(before);
+        if before < self.recent.base().index {
+            let term = self.term(before).expect("what is committed, or follows it, has a term");
+            self.recent = Chain::behind(Position { index: before, term });
+        } else {
+            self.recent.truncate(from);
         }
         self.stable = self.stable.min(before);
         self.handed = self.handed.min(before);
@@ -275,7 +276,7 @@ impl<S: Storage> Log<S> {
             self.configurations = VecDeque::from([(index, snapshot.meta.configuration.clone())]);
         }
         self.tail.clear();
-        self.recent = Chain::behind(index);
+        self.recent = Chain::behind(snapshot.meta.last);
         (self.stable, self.handed, self.commit) = (index, index, index);
         self.pending = Some(snapshot);
         self.pending_handed = false;
@@ -314,11 +315,12 @@ impl<S: Storage> Log<S> {
     }
 
     /// What the next write must contain: a snapshot, and entries behind it.
-    pub(crate) fn hand_out(&mut self, sequence: u64) -> (Option<Snapshot>, Entries) {
+    pub(crate) fn hand_out(&mut self, sequence: u64) -> (Option<Box<Snapshot>>, Entries) {
         self.seal();
-        let snapshot = if self.pending_handed { None } else { self.pending.clone() };
+        let snapshot = self.pending.as_ref().filter(|_| !self.pending_handed);
+        let snapshot = snapshot.map(|it| Box::new(it.clone()));
         self.pending_handed = self.pending.is_some();
-        let news = self.handed + 1..self.recent.last() + 1;
+        let news = self.handed + 1..self.recent.last().index + 1;
         let entries = self.recent.range(news, u64::MAX);
         let first = if snapshot.is_some() { Index::ZERO } else { self.handed + 1 };
         self.handed = self.last_index();
@@ -415,9 +417,9 @@ impl<S: Storage> Log<S> {
         assert!(self.stable <= self.handed && self.handed <= self.last_index());
         assert!(self.applied <= self.applying && self.applying <= self.commit);
         assert!(self.commit <= self.last_index(), "{} is not in the log", self.commit);
-        assert!(self.recent.base() <= self.stable, "what is not durable is here");
+        assert!(self.recent.base().index <= self.stable, "what is not durable is here");
         self.recent.check_invariants();
-        for (entry, index) in self.tail.iter().zip(self.recent.last().0 + 1..) {
+        for (entry, index) in self.tail.iter().zip(self.recent.last().index.0 + 1..) {
             assert_eq!(entry.index, Index(index), "a log has no gaps");
         }
         let starts = self.configurations.iter().map(|(index, _)| *index);

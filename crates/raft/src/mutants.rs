@@ -61,6 +61,8 @@ bugs! {
     ReadUsesOldRound,
     /// 17. A vote is sent before it is durable.
     VoteBeforeDurable,
+    /// 18. A leader that hears of a later term takes it over, and leads on for a while.
+    TermMovesUnderLeader,
     /// 19. A finished write counts though a later one replaces what it wrote.
     StaleWriteCounts,
     /// 20. The leader counts its own copy before it is durable.

@@ -213,14 +213,31 @@ impl<S: Storage> Raft<S> {
 
     /// What is to be done now. After an error nothing is lost, and the store should be looked at.
     pub fn ready(&mut self) -> Result<Ready, StorageError> {
-        ready::take(&mut self.core)
+        let mut ready = Ready::default();
+        self.ready_into(&mut ready)?;
+        Ok(ready)
+    }
+
+    /// As [`Raft::ready`], into one of which everything has been done: where it is used again and
+    /// again, its buffers are too.
+    ///
+    /// Panics where something is left in it.
+    pub fn ready_into(&mut self, ready: &mut Ready) -> Result<(), StorageError> {
+        ready::take(&mut self.core, ready)
     }
 
     /// A write is durable, and [`Storage`] shows it; send what this returns.
     ///
     /// Panics where an earlier write is not finished.
     pub fn persisted(&mut self, write: Write) -> Vec<Message> {
-        ready::persisted(&mut self.core, write)
+        let mut messages = Vec::new();
+        self.persisted_into(write, &mut messages);
+        messages
+    }
+
+    /// As [`Raft::persisted`], behind what is in `messages`, so that their buffer is used again.
+    pub fn persisted_into(&mut self, write: Write, messages: &mut Vec<Message>) {
+        ready::persisted(&mut self.core, write, messages);
     }
 
     /// Everything up to `index` is applied.

@@ -78,16 +78,18 @@ fn is_state_news<S: Storage>(core: &Core<S>) -> bool {
     (core.term, core.vote) != (core.handed_state.term, core.handed_state.vote)
 }
 
-/// Collects what is to be done.
-pub(crate) fn take<S: Storage>(core: &mut Core<S>) -> Result<Ready, StorageError> {
+/// Collects what is to be done into `ready`, which is empty and whose buffers the core goes on with.
+pub(crate) fn take<S: Storage>(core: &mut Core<S>, ready: &mut Ready) -> Result<(), StorageError> {
+    assert!(ready.is_empty(), "something of the last one is not done");
     if !has_work(core) {
-        return Ok(Ready::default());
+        return Ok(());
     }
     replication::flush(core);
-    let apply = take_apply(core)?;
-    let write = take_write(core);
-    let messages = std::mem::take(&mut core.messages);
-    Ok(Ready { messages, write, apply, reads: std::mem::take(&mut core.reads) })
+    ready.apply = take_apply(core)?;
+    ready.write = take_write(core);
+    std::mem::swap(&mut ready.messages, &mut core.messages);
+    std::mem::swap(&mut ready.reads, &mut core.reads);
+    Ok(())
 }
 
 fn take_apply<S: Storage>(core: &mut Core<S>) -> Result<Option<Apply>, StorageError> {
@@ -121,12 +123,19 @@ fn take_write<S: Storage>(core: &mut Core<S>) -> Option<Write> {
     Some(Write { sequence, hard_state: state, snapshot, entries, promises })
 }
 
-/// A write is durable.
-pub(crate) fn persisted<S: Storage>(core: &mut Core<S>, write: Write) -> Vec<Message> {
+/// A write is durable; what waited for it goes to `messages`.
+pub(crate) fn persisted<S: Storage>(
+    core: &mut Core<S>,
+    mut write: Write,
+    messages: &mut Vec<Message>,
+) {
     core.log.written(write.sequence, write.snapshot.is_some());
     if write.hard_state.term == core.term && write.hard_state.vote == Some(core.id()) {
         crate::election::on_vote_durable(core);
     }
     replication::on_durable(core);
-    write.promises
+    messages.append(&mut write.promises);
+    if core.promises.capacity() == 0 {
+        core.promises = write.promises;
+    }
 }

@@ -332,7 +332,10 @@ pub(crate) fn on_response<S: Storage>(core: &mut Core<S>, message: &Message) {
                 progress.settled = progress.settled.max(matched);
             }
             if progress.accepted(matched) {
-                advance_commit(core);
+                // Else a majority has had it before.
+                if matched > core.log.commit() {
+                    advance_commit(core);
+                }
                 transfer::on_progress(core, message.from);
             }
         }

@@ -76,8 +76,6 @@ pub trait Storage {
 pub struct MemoryStorage {
     hard_state: HardState,
     snapshot: Snapshot,
-    /// The term of the entry before `log`.
-    base_term: Term,
     log: Chain,
 }
 
@@ -112,8 +110,7 @@ impl MemoryStorage {
 
     /// A store of a snapshot whose entries are kept from behind `base` on, and has none of them.
     pub(crate) fn based(snapshot: Snapshot, base: Position) -> Self {
-        let log = Chain::behind(base.index);
-        Self { hard_state: HardState::default(), snapshot, base_term: base.term, log }
+        Self { hard_state: HardState::default(), snapshot, log: Chain::behind(base) }
     }
 
     pub(crate) const fn set_hard_state(&mut self, hard_state: HardState) {
@@ -122,13 +119,12 @@ impl MemoryStorage {
 
     /// The entry before the first one.
     pub(crate) const fn base(&self) -> Position {
-        Position { index: self.log.base(), term: self.base_term }
+        self.log.base()
     }
 
     /// Replaces everything by a snapshot.
     pub fn install(&mut self, snapshot: Snapshot) {
-        self.base_term = snapshot.meta.last.term;
-        self.log = Chain::behind(snapshot.meta.last.index);
+        self.log = Chain::behind(snapshot.meta.last);
         self.snapshot = snapshot;
     }
 
@@ -139,12 +135,8 @@ impl MemoryStorage {
     pub fn compact(&mut self, snapshot: Snapshot, keep_after: Index) {
         let last = snapshot.meta.last.index;
         assert!(last >= self.snapshot.meta.last.index, "a snapshot never goes back");
-        let keep_after = keep_after.min(last);
-        if keep_after > self.log.base() {
-            let removed = self.log.get(keep_after);
-            self.base_term = removed.expect("what a snapshot contains was in the log").term;
-            self.log.release(keep_after);
-        }
+        self.log.release(keep_after.min(last));
+        self.log.shed();
         self.snapshot = snapshot;
     }
 
@@ -155,10 +147,10 @@ impl MemoryStorage {
 
     /// Why there is no entry at `index`.
     const fn absent(&self, index: Index) -> StorageError {
-        if index.0 <= self.log.base().0 {
+        if index.0 <= self.log.base().index.0 {
             StorageError::Compacted { index }
         } else {
-            StorageError::Unavailable { index, last: self.log.last() }
+            StorageError::Unavailable { index, last: self.log.last().index }
         }
     }
 }
@@ -180,19 +172,16 @@ impl Storage for MemoryStorage {
     }
 
     fn first_index(&self) -> Index {
-        self.log.base() + 1
+        self.log.base().index + 1
     }
 
     fn last_index(&self) -> Index {
-        self.log.last()
+        self.log.last().index
     }
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {
-        if let Some(entry) = self.log.get(index) {
-            return Ok(entry.term);
-        }
-        if index == self.log.base() {
-            return Ok(self.base_term);
+        if let Some(term) = self.log.term(index) {
+            return Ok(term);
         }
         if index == self.snapshot.meta.last.index {
             return Ok(self.snapshot.meta.last.term);

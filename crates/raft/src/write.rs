@@ -24,7 +24,8 @@ use crate::types::{HardState, Snapshot};
 pub struct Write {
     pub(crate) sequence: u64,
     pub(crate) hard_state: HardState,
-    pub(crate) snapshot: Option<Snapshot>,
+    /// Rare and large, so that it is not moved with the others.
+    pub(crate) snapshot: Option<Box<Snapshot>>,
     pub(crate) entries: Entries,
     /// What these bytes are a promise for.
     pub(crate) promises: Vec<Message>,
@@ -37,8 +38,8 @@ impl Write {
     }
 
     /// A snapshot that replaces the log.
-    pub const fn snapshot(&self) -> Option<&Snapshot> {
-        self.snapshot.as_ref()
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_deref()
     }
 
     /// New entries, in order and without gaps.

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use bytes::{Buf, Bytes};
 use raft::{Entries, Entry, GroupId, Index, Payload, SnapshotFile, SnapshotMeta, Term};
 
-use super::threads::Snapshot;
+use super::threads::{Order, Snapshot};
 use crate::mailbox::{Applied, Event, Reply};
 use crate::session::{Command, Sessions, Verdict};
 use crate::{Error, Inbox, MachineError, StateMachine};
@@ -34,6 +34,8 @@ pub(super) enum Job {
     Close(GroupId),
     /// Bytes of a snapshot are to be made, of a machine that is not here.
     Make(Snapshot),
+    /// A snapshot of the leader's is to be written into a file.
+    Store(GroupId, Bytes),
     /// The file of a snapshot is to be read, for a machine that is not here.
     Read(GroupId, SnapshotMeta, SnapshotFile),
 }
@@ -45,7 +47,7 @@ pub(super) struct Applier {
 }
 
 /// Does jobs until there are none.
-pub(super) fn run(jobs: &Receiver<Job>, snapshots: &Sender<Snapshot>, inbox: &Inbox) {
+pub(super) fn run(jobs: &Receiver<Job>, snapshots: &Sender<Order>, inbox: &Inbox) {
     let mut appliers = BTreeMap::new();
     while let Ok(job) = jobs.recv() {
         let group = job.group();
@@ -69,6 +71,7 @@ impl Job {
             | Self::Query(group, ..)
             | Self::Snapshot(group, ..)
             | Self::Read(group, ..)
+            | Self::Store(group, ..)
             | Self::Make(Snapshot { group, .. })
             | Self::Close(group) => *group,
         }
@@ -78,7 +81,7 @@ impl Job {
 fn perform(
     job: Job,
     appliers: &mut BTreeMap<GroupId, Applier>,
-    snapshots: &Sender<Snapshot>,
+    snapshots: &Sender<Order>,
     inbox: &Inbox,
 ) -> Result<(), MachineError> {
     let group = job.group();
@@ -88,7 +91,11 @@ fn perform(
             return Ok(());
         }
         Job::Make(snapshot) => {
-            snapshots.send(snapshot).ok();
+            snapshots.send(Order::Make(snapshot)).ok();
+            return Ok(());
+        }
+        Job::Store(_, data) => {
+            snapshots.send(Order::Store(group, data)).ok();
             return Ok(());
         }
         Job::Read(_, meta, file) => {
@@ -111,9 +118,11 @@ fn perform(
             inbox.tell(Event::Applied(group, meta.last.index)).ok();
         }
         Job::Query(_, query, reply) => applier.answer(&query, reply)?,
-        Job::Snapshot(_, meta) => drop(snapshots.send(applier.snapshot(group, meta)?)),
+        Job::Snapshot(_, meta) => {
+            snapshots.send(Order::Make(applier.snapshot(group, meta)?)).ok();
+        }
         Job::Close(_) => drop(appliers.remove(&group)),
-        Job::Open(..) | Job::Make(_) | Job::Read(..) => {}
+        Job::Open(..) | Job::Make(_) | Job::Store(..) | Job::Read(..) => {}
     }
     Ok(())
 }

@@ -5,13 +5,14 @@
 //! It sends nothing, applies nothing and waits for nothing: it fills a [`Round`].
 
 mod snapshots;
+mod writes;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use raft::{
     Apply, DiskError, DiskStorage, Entries, GroupId, Index, Message, NodeId, Raft, Read, ReadError,
-    ReadId, RoleName, Storage, StorageError, Term, Write,
+    ReadId, Ready, RoleName, Storage, StorageError, Term,
 };
 use thiserror::Error as ThisError;
 
@@ -21,6 +22,7 @@ use crate::mailbox::{Applied, Call, Reply};
 use crate::stats::Counters;
 use crate::{Envelope, Error, MachineError};
 use snapshots::Making;
+use writes::Writes;
 
 /// Turns of effects in one round, far more than any event has.
 const TURNS_MAX: u32 = 10_000;
@@ -32,6 +34,8 @@ pub(super) struct Round {
     pub(super) jobs: Vec<Job>,
     /// Groups that wait for a sync, each as often as it has written.
     pub(super) written: Vec<GroupId>,
+    /// What cores write into, one after the other. Nothing is in it between two groups.
+    ready: Ready,
 }
 
 /// Why a group cannot go on.
@@ -56,12 +60,9 @@ struct WaitingRead {
 pub(super) struct Group {
     pub(super) id: GroupId,
     pub(super) raft: Raft<DiskStorage>,
-    /// Written and not synced, each with the round whose sync it waits for.
-    writes: VecDeque<(u64, Write)>,
+    writes: Writes,
     /// Its machine, where that is instant; else the apply thread has it.
     pub(super) applier: Option<Applier>,
-    /// Whether a write is done when it is made.
-    is_volatile: bool,
     /// In the order of the log.
     waiting: VecDeque<Waiting>,
     reads: BTreeMap<ReadId, WaitingRead>,
@@ -92,9 +93,8 @@ impl Group {
         Self {
             id,
             raft,
-            writes: VecDeque::new(),
+            writes: Writes::new(is_volatile),
             applier: None,
-            is_volatile,
             waiting: VecDeque::new(),
             reads: BTreeMap::new(),
             handed,
@@ -184,45 +184,32 @@ impl Group {
         round: &mut Round,
         counters: &Counters,
     ) -> Result<(), GroupError> {
+        // Where this fails, what is left in it goes with the group.
+        let mut ready = std::mem::take(&mut round.ready);
         for _ in 0..TURNS_MAX {
             if !self.raft.has_ready() {
                 self.look_at_role(counters);
+                round.ready = ready;
                 return Ok(());
             }
-            let ready = self.raft.ready()?;
-            self.send(ready.messages, round);
-            if let Some(write) = ready.write {
-                self.raft.storage_mut().write(&write)?;
-                counters.writes.add(1);
-                if self.is_volatile {
-                    let promises = self.raft.persisted(write);
-                    self.send(promises, round);
-                } else {
-                    self.writes.push_back((number, write));
-                    round.written.push(self.id);
-                }
+            self.raft.ready_into(&mut ready)?;
+            self.send(&mut ready.messages, round);
+            if let Some(write) = ready.write.take() {
+                self.write(write, number, round, counters)?;
             }
-            if let Some(apply) = ready.apply {
+            if let Some(apply) = ready.apply.take() {
                 self.hand_out(apply, round, counters)?;
             }
-            for read in ready.reads {
+            for read in ready.reads.drain(..) {
                 self.serve(read, round, counters)?;
             }
         }
         Err(GroupError::Endless)
     }
 
-    fn send(&self, messages: Vec<Message>, round: &mut Round) {
+    fn send(&self, messages: &mut Vec<Message>, round: &mut Round) {
         let group = self.id;
-        round.envelopes.extend(messages.into_iter().map(|message| Envelope { group, message }));
-    }
-
-    /// The log is durable up to a round.
-    pub(super) fn synced(&mut self, number: u64, round: &mut Round) {
-        while let Some((_, write)) = self.writes.pop_front_if(|(at, _)| *at <= number) {
-            let promises = self.raft.persisted(write);
-            self.send(promises, round);
-        }
+        round.envelopes.extend(messages.drain(..).map(|message| Envelope { group, message }));
     }
 
     fn hand_out(

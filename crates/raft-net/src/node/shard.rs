@@ -8,12 +8,14 @@
 //!
 //! It never waits; see `threads` for who does.
 
+mod ending;
+mod time;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use env::clock::{Clock, Timestamp};
 use env::random::{Random, SeededRandom};
@@ -26,12 +28,10 @@ use super::{Options, threads};
 use crate::mailbox::{Call, Event, Reply};
 use crate::session::Sessions;
 use crate::{Envelope, Error, Mailbox, Packet, StateMachine, Transport};
+use ending::said;
 
 /// Events in one round, so that ticks come in time.
 const EVENTS_MAX: u64 = 4_096;
-
-/// Ticks between two looks at what holds the log back.
-const UNBURDEN_TICKS: u64 = 64;
 
 pub(super) struct Shard {
     options: Options,
@@ -135,29 +135,6 @@ impl Shard {
         is_missed
     }
 
-    /// How long the node's own thread may rest where nothing comes.
-    pub(super) fn rest(&mut self) -> Duration {
-        self.rests_until = self.next_look();
-        self.rests_until.saturating_since(self.clock.now())
-    }
-
-    /// When there is something to do though nothing comes.
-    fn next_look(&self) -> Timestamp {
-        if !self.awake.is_empty() || self.stopping.is_some() {
-            return self.next_tick;
-        }
-        self.next_tick + self.options.tick * (self.peers.patience(self.ticks) - 1)
-    }
-
-    /// Counts ticks that nobody waited for. After a pause of the whole process, what has come in
-    /// meanwhile goes first: a leader may have spoken.
-    fn catch_up(&mut self) {
-        let late = self.clock.now().saturating_since(self.next_tick);
-        if late < self.options.tick * self.options.config.election_ticks {
-            self.tick();
-        }
-    }
-
     fn take(&mut self, event: Event) {
         self.mailbox.taken(&event);
         match event {
@@ -195,6 +172,10 @@ impl Shard {
             Event::SnapshotMade(group, meta, file) => {
                 self.mailbox.inbox.counters.snapshots.add(1);
                 self.with(group, |group, options, _| group.snapshot_made(meta, &file, options));
+            }
+            Event::SnapshotStored(group, file) => {
+                let number = self.number;
+                self.with(group, |group, _, round| group.stored(&file, number, round));
             }
             Event::SnapshotFailed(group, reason) => self.with(group, |group, _, _| {
                 group.snapshot_failed(reason);
@@ -286,46 +267,6 @@ impl Shard {
         Ok(())
     }
 
-    /// Delivers the ticks that are due, also those that a pause held up: a leader must notice how
-    /// long it was silent.
-    fn tick(&mut self) {
-        let now = self.clock.now();
-        let most = 2 * self.options.config.election_ticks;
-        for _ in 0..most {
-            if self.next_tick > now {
-                return;
-            }
-            self.next_tick = self.next_tick + self.options.tick;
-            // Who is awake counts it, and all others only once they are touched.
-            let awake: Vec<_> = self.awake.iter().copied().collect();
-            for id in awake {
-                if let Some(group) = self.groups.get_mut(&id) {
-                    group.pass_time(self.ticks, &self.peers);
-                }
-                self.with(id, |group, _, _| {
-                    group.raft.tick();
-                    group.as_of += 1;
-                    Ok(())
-                });
-            }
-            self.ticks += 1;
-            self.look_around();
-            if self.ticks.is_multiple_of(UNBURDEN_TICKS) {
-                self.unburden();
-            }
-        }
-        self.next_tick = now + self.options.tick;
-    }
-
-    /// Has groups written anew that hold back too much of the log.
-    fn unburden(&mut self) {
-        let burdens = self.groups.values().filter(|group| group.is_burden(&self.options));
-        let ids: Vec<_> = burdens.map(|group| group.id).collect();
-        for id in ids {
-            self.with(id, |group, options, _| group.unburden(options));
-        }
-    }
-
     /// Asks each touched group what is to be done, and has all of it done.
     fn finish_round(&mut self) {
         let (number, inbox) = (self.number, self.mailbox.inbox());
@@ -343,30 +284,29 @@ impl Shard {
                 self.awake.insert(id);
             }
         }
-        let Round { envelopes, jobs, written } = std::mem::take(&mut self.round);
-        for job in jobs {
+        for job in self.round.jobs.drain(..) {
             // It ends only after this thread.
             self.jobs.send(job).ok();
         }
-        self.send(envelopes);
-        if !written.is_empty() {
-            self.unsynced.extend(written.into_iter().map(|id| (number, id)));
+        self.send();
+        if !self.round.written.is_empty() {
+            self.unsynced.extend(self.round.written.drain(..).map(|id| (number, id)));
             self.syncs.send(number).ok();
             self.number += 1;
         }
     }
 
     /// One packet a peer.
-    fn send(&mut self, envelopes: Vec<Envelope>) {
+    fn send(&mut self) {
         let mut packets: BTreeMap<NodeId, Packet> = BTreeMap::new();
         let pulses = self.peers.take_pulses(self.ticks);
         let counters = &self.mailbox.inbox.counters;
-        counters.sent.add(envelopes.len() as u64);
+        counters.sent.add(self.round.envelopes.len() as u64);
         counters.pulses.add(pulses.len() as u64);
         for (to, pulse) in pulses {
             packets.entry(to).or_default().pulse = Some(pulse);
         }
-        for envelope in envelopes {
+        for envelope in self.round.envelopes.drain(..) {
             packets.entry(envelope.message.to).or_default().envelopes.push(envelope);
         }
         counters.batches.add(packets.len() as u64);
@@ -374,62 +314,4 @@ impl Shard {
             self.transport.send(to, packet);
         }
     }
-
-    fn fail(&mut self, id: GroupId, reason: String) {
-        let Some(group) = self.groups.remove(&id) else { return };
-        self.awake.remove(&id);
-        self.peers.forget(&group);
-        self.jobs.send(Job::Close(id)).ok();
-        group.end(&Error::Failed { group: id, reason: reason.clone() });
-        self.ended.insert(id, reason);
-    }
-
-    fn fail_all(&mut self, reason: &str) {
-        for id in self.ids() {
-            self.fail(id, reason.to_owned());
-        }
-    }
-
-    /// Begins to end: what is led here is given away first.
-    fn stop(&mut self, reply: Reply<()>) {
-        let patience = u64::from(self.options.config.election_ticks);
-        self.stopping = Some((reply, self.ticks + patience));
-        for id in self.ids() {
-            self.with(id, |group, _, _| {
-                if let Some(heir) = group.heir() {
-                    // Where it cannot be given away there will be an election.
-                    group.raft.transfer(heir).ok();
-                }
-                Ok(())
-            });
-        }
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        let Some((_, deadline)) = &self.stopping else { return false };
-        let leads = |group: &Group| group.raft.is_leader() && group.heir().is_some();
-        self.ticks >= *deadline || !self.groups.values().any(leads)
-    }
-
-    pub(super) fn end(mut self) {
-        for (_, group) in std::mem::take(&mut self.groups) {
-            group.end(&Error::Stopped);
-        }
-        let Self { syncs, jobs, workers, stopping, .. } = self;
-        drop((syncs, jobs));
-        for worker in workers {
-            // One that panicked has ended too.
-            worker.join().ok();
-        }
-        if let Some((reply, _)) = stopping {
-            reply.send(Ok(())).ok();
-        }
-    }
-}
-
-/// What a panic says.
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("its state contradicts itself: {}", text.unwrap_or("no reason was given"))
 }

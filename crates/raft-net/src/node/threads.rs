@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::{Builder, JoinHandle};
 
+use bytes::Bytes;
 use env::clock::Clock;
 use raft::{DiskLog, GroupId, SnapshotMeta};
 
@@ -41,6 +42,13 @@ pub(super) fn sync(log: &DiskLog, rounds: &Receiver<u64>, inbox: &Inbox, clock: 
     }
 }
 
+/// What the snapshot thread is to do.
+pub(super) enum Order {
+    Make(Snapshot),
+    /// A snapshot of the leader's is to be written into a file.
+    Store(GroupId, Bytes),
+}
+
 /// A snapshot whose bytes are to be made and written.
 pub(super) struct Snapshot {
     pub(super) group: GroupId,
@@ -50,16 +58,23 @@ pub(super) struct Snapshot {
     pub(super) make: Make,
 }
 
-/// Makes snapshots and writes their files.
-pub(super) fn snapshot(log: &DiskLog, orders: &Receiver<Snapshot>, inbox: &Inbox) {
-    while let Ok(Snapshot { group, meta, head, make }) = orders.recv() {
-        let file = make().map_err(|cause| cause.to_string()).and_then(|body| {
-            let data = [head, body].concat();
-            log.write_snapshot(&data).map_err(|cause| cause.to_string())
-        });
-        let event = match file {
-            Ok(file) => Event::SnapshotMade(group, meta, file),
-            Err(reason) => Event::SnapshotFailed(group, reason),
+/// Makes snapshots and writes their files, and those of snapshots that were received.
+pub(super) fn snapshot(log: &DiskLog, orders: &Receiver<Order>, inbox: &Inbox) {
+    let write = |data: &[u8]| log.write_snapshot(data).map_err(|cause| cause.to_string());
+    while let Ok(order) = orders.recv() {
+        let event = match order {
+            Order::Make(Snapshot { group, meta, head, make }) => {
+                let body = make().map_err(|cause| cause.to_string());
+                match body.and_then(|body| write(&[head, body].concat())) {
+                    Ok(file) => Event::SnapshotMade(group, meta, file),
+                    Err(reason) => Event::SnapshotFailed(group, reason),
+                }
+            }
+            Order::Store(group, data) => match write(&data) {
+                Ok(file) => Event::SnapshotStored(group, file),
+                // What the core was told to have, it has not: this group ends, and only this one.
+                Err(reason) => Event::Failed(group, reason),
+            },
         };
         if inbox.tell(event).is_err() {
             return;

@@ -53,6 +53,21 @@ impl DiskStorage {
             None => None,
             Some(it) => Some((it.meta.clone(), self.new_file(it)?)),
         };
+        self.log(write, snapshot)
+    }
+
+    /// As [`DiskStorage::write`], where the bytes of the write's snapshot are in a file already:
+    /// see [`DiskLog::write_snapshot`](super::DiskLog::write_snapshot).
+    ///
+    /// Panics where the file has another length than the snapshot.
+    pub fn write_with(&mut self, write: &Write, file: &SnapshotFile) -> Result<()> {
+        let snapshot = write.snapshot().map(|it| (it.meta.clone(), file.number));
+        let len = snapshot.as_ref().map_or(file.len, |(meta, _)| meta.len);
+        assert_eq!(file.len, len, "the file is of another snapshot");
+        self.log(write, snapshot)
+    }
+
+    fn log(&mut self, write: &Write, snapshot: Option<(SnapshotMeta, u64)>) -> Result<()> {
         if snapshot.is_some() {
             self.garbage.push(self.group.file());
         }

@@ -57,7 +57,13 @@ fn view(of: &DiskStorage) -> View {
 }
 
 fn write(hard_state: HardState, snapshot: Option<Snapshot>, entries: Entries) -> Write {
-    Write { sequence: 0, hard_state, snapshot, entries, promises: Vec::new() }
+    Write {
+        sequence: 0,
+        hard_state,
+        snapshot: snapshot.map(Box::new),
+        entries,
+        promises: Vec::new(),
+    }
 }
 
 fn command(index: Index, term: Term, bytes: &[u8]) -> Entry {

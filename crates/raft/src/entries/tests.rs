@@ -43,34 +43,41 @@ proptest! {
         steps in prop::collection::vec(step(), 1..30),
         reads in prop::collection::vec((0..60_u64, 0..60_u64, 0..900_u64), 20),
     ) {
-        let mut chain = Chain::behind(Index(base));
+        let mut chain = Chain::behind(Position { index: Index(base), term: Term(base) });
         let mut list: Vec<Entry> = Vec::new();
         for step in steps {
             match step {
                 Step::Push(count) => {
-                    let more = run(chain.last().0 + 1..chain.last().0 + 1 + count);
+                    let last = chain.last().index.0;
+                    let more = run(last + 1..last + 1 + count);
                     list.extend(more.iter().cloned());
                     chain.push(more);
                 }
                 Step::Truncate(back) => {
-                    let from = Index(chain.last().0.saturating_sub(back).max(chain.base().0 + 1));
+                    let (base, last) = (chain.base().index.0, chain.last().index.0);
+                    let from = Index(last.saturating_sub(back).max(base + 1));
                     chain.truncate(from);
                     list.retain(|entry| entry.index < from);
                 }
                 Step::Release(more) => {
-                    let to = Index((chain.base().0 + more).min(chain.last().0));
+                    let (base, last) = (chain.base().index.0, chain.last().index.0);
+                    let to = Index((base + more).min(last));
                     chain.release(to);
+                    chain.shed();
                     list.retain(|entry| entry.index > to);
                 }
             }
-            prop_assert_eq!(chain.last().since(chain.base()), list.len() as u64);
+            let (first, last) = (chain.base().index, chain.last().index);
+            prop_assert_eq!(last.since(first), list.len() as u64);
+            prop_assert_eq!(Some(chain.last().term), chain.term(last));
+            chain.check_invariants();
             prop_assert!(chain.runs.iter().all(|run| !run.entries.is_empty()));
             for (start, len, bytes_max) in &reads {
                 let start = Index(start + 1);
                 let found = chain.get(start);
                 prop_assert_eq!(found, list.iter().find(|it| it.index == start));
-                let end = (start + *len).min(chain.last() + 1);
-                if start > chain.base() && start < end {
+                let end = (start + *len).min(last + 1);
+                if start > first && start < end {
                     let entries = chain.range(start..end, *bytes_max);
                     prop_assert_eq!(&*entries, fitting(&list, start..end, *bytes_max));
                     prop_assert_eq!(entries.bytes(), entries.iter().map(Entry::size).sum::<u64>());
@@ -83,9 +90,33 @@ proptest! {
 /// What lies in one run is handed out as it is.
 #[test]
 fn entries_of_one_run_are_not_copied() {
-    let mut chain = Chain::behind(Index(0));
+    let mut chain = Chain::behind(Position::default());
     chain.push(run(1..9));
     let part = chain.range(Index(3)..Index(6), u64::MAX);
     let entry = chain.get(Index(3)).expect("it is there");
     assert!(std::ptr::eq(&raw const part[0], entry));
+}
+
+/// A log that keeps the last entry of a long run must not keep the run, nor the message in whose
+/// bytes its commands are.
+#[test]
+fn released_entries_are_freed_though_they_share_a_run() {
+    let frame = Bytes::from(vec![7; 10_000]);
+    let payload = |at: u64| {
+        let at = 1_000 * usize::try_from(at).expect("it is small");
+        Payload::Command(frame.slice(at..at + 1_000))
+    };
+    let entry = |at| Entry { index: Index(at + 1), term: Term(1), payload: payload(at) };
+    let run: Entries = (0..10).map(entry).collect();
+    let (weak, mut chain) = (run.shared.as_ref().map(Arc::downgrade), Chain::default());
+    let is_alive = || weak.as_ref().is_some_and(|it| it.strong_count() > 0);
+    chain.push(run);
+    chain.release(Index(4));
+    chain.shed();
+    assert!(is_alive() && !frame.is_unique(), "most of the run is needed");
+    chain.release(Index(8));
+    chain.shed();
+    assert!(!is_alive() && frame.is_unique(), "two entries do not hold ten");
+    let kept: Vec<_> = chain.range(Index(9)..Index(11), u64::MAX).iter().cloned().collect();
+    assert_eq!(kept, [entry(8), entry(9)]);
 }

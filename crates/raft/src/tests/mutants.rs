@@ -31,11 +31,11 @@ The seed is that of the run, and in brackets stands its mix: `cargo run --profil
 release-checked -p raft@0.0.0 --example soak -- --from SEED --seeds 1 --mix MIX` plays it.\n\
 What no seed finds needs two or three rare things at once, or stops a cluster only while a\n\
 fault lasts; the stories are for that.\n\n\
-Three bugs of the list have no line of their own. 5, a holder of a joint configuration that\n\
+Two bugs of the list have no line of their own. 5, a holder of a joint configuration that\n\
 does not know it is committed, is `ConfigurationAtApply` here, and so is 4: a configuration\n\
-is in force once it is in the log. 18, a second thread that changes the term, does not\n\
-compile: the core has one owner. 21, a log that an old disk has forgotten, is\n\
-`WipedMemberCounts`.\n";
+is in force once it is in the log. 21, a log that an old disk has forgotten, is\n\
+`WipedMemberCounts`. 18 was a second thread that changed the term: here that does not\n\
+compile, for the core has one owner, and what is planted is the moment that it left open.\n";
 
 /// The trace that tells a bug; `None` where it takes a test.
 const fn story(bug: Bug) -> Option<&'static str> {
@@ -57,6 +57,7 @@ const fn story(bug: Bug) -> Option<&'static str> {
         Bug::ReadBeforeOwnCommit => "bug-15-read-before-the-first-commit",
         Bug::ReadUsesOldRound => "bug-16-read-and-an-old-answer",
         Bug::VoteBeforeDurable => "bug-17-vote-is-durable-first",
+        Bug::TermMovesUnderLeader => "bug-18-term-moves-under-a-leader",
         Bug::StaleWriteCounts => "bug-19-write-that-comes-back",
         Bug::LeaderCountsUnwritten => "bug-20-own-copy-is-not-durable",
         Bug::AckBeforeDurable => "bug-22-acknowledged-means-durable",

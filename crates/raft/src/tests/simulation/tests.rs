@@ -8,6 +8,9 @@ use harness::sim::{Coverage, Fault, World, survive};
 
 use super::{Export, Mix, Run, observe, play};
 
+/// Seeds that are run twice.
+const SEEDS_TWICE: u64 = 120;
+
 fn require(name: &str, count: u64, mix: Mix) {
     let name = format!("simulation::tests::{name}");
     survive(&name, count, &mix.swarm(), |seed, script| mix.observe(seed, script).verdict);
@@ -57,6 +60,28 @@ fn one_seed_is_one_run_byte_for_byte() {
     hashes.sort_unstable();
     hashes.dedup();
     assert_eq!(hashes.len(), 4, "each seed is a run of its own");
+}
+
+/// All mixes. The second run is on a thread of its own: whatever differs between threads, such as
+/// the seeds of maps, differs between the two.
+#[test]
+fn every_seed_is_one_run() {
+    let mut hashes = BTreeSet::new();
+    let runs: Vec<_> = (0..SEEDS_TWICE).zip(Mix::ALL.iter().copied().cycle()).collect();
+    let hash = |(seed, mix): (u64, Mix)| {
+        let script = mix.swarm().draw(seed);
+        observe(seed, &script, mix.plan(seed), World::new).trace.hash()
+    };
+    let again = || runs.iter().map(|run| hash(*run)).collect::<Vec<_>>();
+    let (first, second) = std::thread::scope(|scope| {
+        let other = scope.spawn(again);
+        (again(), other.join().expect("a run ends"))
+    });
+    for ((run, first), second) in runs.iter().zip(first).zip(second) {
+        assert_eq!(first, second, "{run:?} gives two runs");
+        hashes.insert(first);
+    }
+    assert_eq!(hashes.len(), runs.len(), "each seed is a run of its own");
 }
 
 #[test]

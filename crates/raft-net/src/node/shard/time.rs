@@ -1,0 +1,79 @@
+//! Time: ticks as they are due, for groups that are awake, and how long nobody need look.
+//!
+//! # What this module does not do
+//!
+//! It sees to no time that passes for groups at rest; see `quiet`.
+
+use std::time::Duration;
+
+use env::clock::Timestamp;
+
+use super::Shard;
+
+/// Ticks between two looks at what holds the log back.
+const UNBURDEN_TICKS: u64 = 64;
+
+impl Shard {
+    /// How long the node's own thread may rest where nothing comes.
+    pub(in crate::node) fn rest(&mut self) -> Duration {
+        self.rests_until = self.next_look();
+        self.rests_until.saturating_since(self.clock.now())
+    }
+
+    /// When there is something to do though nothing comes.
+    pub(super) fn next_look(&self) -> Timestamp {
+        if !self.awake.is_empty() || self.stopping.is_some() {
+            return self.next_tick;
+        }
+        self.next_tick + self.options.tick * (self.peers.patience(self.ticks) - 1)
+    }
+
+    /// Counts ticks that nobody waited for. After a pause of the whole process, what has come in
+    /// meanwhile goes first: a leader may have spoken.
+    pub(super) fn catch_up(&mut self) {
+        let late = self.clock.now().saturating_since(self.next_tick);
+        if late < self.options.tick * self.options.config.election_ticks {
+            self.tick();
+        }
+    }
+
+    /// Delivers the ticks that are due, also those that a pause held up: a leader must notice how
+    /// long it was silent.
+    pub(super) fn tick(&mut self) {
+        let now = self.clock.now();
+        let most = 2 * self.options.config.election_ticks;
+        for _ in 0..most {
+            if self.next_tick > now {
+                return;
+            }
+            self.next_tick = self.next_tick + self.options.tick;
+            // Who is awake counts it, and all others only once they are touched.
+            let awake: Vec<_> = self.awake.iter().copied().collect();
+            for id in awake {
+                if let Some(group) = self.groups.get_mut(&id) {
+                    group.pass_time(self.ticks, &self.peers);
+                }
+                self.with(id, |group, _, _| {
+                    group.raft.tick();
+                    group.as_of += 1;
+                    Ok(())
+                });
+            }
+            self.ticks += 1;
+            self.look_around();
+            if self.ticks.is_multiple_of(UNBURDEN_TICKS) {
+                self.unburden();
+            }
+        }
+        self.next_tick = now + self.options.tick;
+    }
+
+    /// Has groups written anew that hold back too much of the log.
+    fn unburden(&mut self) {
+        let burdens = self.groups.values().filter(|group| group.is_burden(&self.options));
+        let ids: Vec<_> = burdens.map(|group| group.id).collect();
+        for id in ids {
+            self.with(id, |group, options, _| group.unburden(options));
+        }
+    }
+}
