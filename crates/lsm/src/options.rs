@@ -117,7 +117,7 @@ pub struct Options {
     pub direct_writes: bool,
     /// Values of this size and more are kept apart from their keys: they are written once, into
     /// the log, and merges move pointers. Good for values of a kilobyte and more that are seldom
-    /// scanned; a read that finds none in the cache reads a file twice. `None` keeps all together.
+    /// scanned; one that is not in the cache costs a read of its own. `None` keeps all together.
     pub value_threshold: Option<usize>,
     /// So many in a hundred bytes of the files with values may be garbage; above it merges copy
     /// what lives.
