@@ -56,7 +56,7 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
     };
     let log = Log::open(Arc::clone(&fs), &folder.join("log"), segment)?;
     let begun = log.end().segment;
-    let values = Arc::new(open_values(&fs, folder, &facts)?);
+    let values = Arc::new(open_values(&fs, folder, &facts, &cache)?);
     let families = open_families(&*fs, &tables, &facts, &cache, &values, &options)?;
     let core = Arc::new(Core {
         fs,
@@ -90,8 +90,13 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
 }
 
 /// The files with values; those that a crash left behind go.
-fn open_values(fs: &Arc<dyn Fs>, folder: &Path, facts: &Facts) -> Result<Values> {
-    let values = Values::new(Arc::clone(fs), folder)?;
+fn open_values(
+    fs: &Arc<dyn Fs>,
+    folder: &Path,
+    facts: &Facts,
+    cache: &Arc<Cache>,
+) -> Result<Values> {
+    let values = Values::new(Arc::clone(fs), folder, cache)?;
     if fs.exists(values.folder())? {
         let metas = facts.families.values().flat_map(|it| it.tables.values());
         values.sweep(|| values::pointed(metas.map(|it| &it.1)).into_keys().collect())?;

@@ -21,7 +21,7 @@ use crate::merge::{Merge, Source};
 use crate::options::Background;
 use crate::planted::planted;
 use crate::range::Range;
-use crate::removal::{Removal, Removals};
+use crate::removal::{Layers, Removal};
 use crate::run::{Run, RunCursor};
 use crate::snapshot::Retain;
 use crate::table::{self, Origin, Table, TableMeta, TableOptions};
@@ -157,6 +157,7 @@ impl Core {
             }
             return Ok(false);
         };
+        self.cache.trim();
         self.flush(&family, &memtable)?;
         Ok(true)
     }
@@ -175,16 +176,21 @@ impl Core {
         // A memtable becomes one table.
         let options = TableOptions { table_size: u64::MAX, ..options };
         // Of newer memtables nothing may be used: their part of the log may not survive.
-        let own = memtable.removals(&epoch::pin()).map_or(&[][..], Removals::all).to_vec();
-        let known = Arc::new(state.version.removals.with(own.iter().cloned()));
+        let guard = epoch::pin();
+        let own = memtable.removals(&guard).into_iter().flat_map(Layers::all);
+        let own: Vec<Removal> = own.cloned().collect();
+        drop(guard);
+        let known = if own.is_empty() {
+            Arc::clone(&state.version.removals)
+        } else {
+            Arc::new(state.version.removals.with(own.iter().cloned()))
+        };
         let mut retain = Retain::new(self.snapshots.list(), known, is_alone);
         let next = state.immutables.iter().rev().nth(1).map_or(&state.memtable, |it| it);
         let mut flushed = next.log_start;
         let origin = Origin::of_flush(family.id, &family.name, flushed);
-        let metas = {
-            let all = Range::default();
-            self.write_tables(&mut merge, &all, &mut retain, options, origin)?
-        };
+        let everything = Range::default();
+        let metas = self.write_tables(&mut merge, &everything, &mut retain, options, origin)?;
         let tables = self.open_tables(&metas)?;
         let has_pointers = memtable.has_pointers() && !planted!(ValuesNotSynced);
         if has_pointers || self.all_families().len() > 1 {

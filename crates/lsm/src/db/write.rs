@@ -157,6 +157,7 @@ impl Core {
         family.change(|state| {
             let mut immutables = state.immutables.clone();
             if !state.memtable.is_empty() {
+                state.memtable.borrow_from(&self.cache);
                 immutables.insert(0, Arc::clone(&state.memtable));
             }
             let memtable = self.new_memtable(room, &state.memtable, start);
