@@ -33,6 +33,7 @@ extern "C" fn after() {
 
 extern "C" fn in_child() {
     after();
+    WORLD.keep_taken();
     crate::purger::forget();
     profile::forget_file();
     if crate::secure::is_on() {

@@ -1,6 +1,7 @@
 //! The allocator under the suite of its family.
 
 mod oracle;
+mod thrift;
 
 use harness::contract::Allocator;
 

@@ -19,6 +19,11 @@ pub(crate) struct World {
     heaps: Locked<Heaps>,
     /// Heaps without an owner: a hint.
     pub(crate) orphans: AtomicUsize,
+    /// Heaps that were ever made.
+    made: AtomicUsize,
+    /// Those that a thread has, or an object. Where it is fewer, the others are orphans, or about
+    /// to be: whoever claims one to look into it gives it back at once.
+    taken: AtomicUsize,
     /// Written once, before the first heap is made.
     options: Cell<Options>,
 }
@@ -51,6 +56,9 @@ pub(crate) static WORLD: World = World::new(&SYSTEM);
 /// Orphans that are looked at for one slab.
 const LOOKS: usize = 8;
 
+/// How often a thread that begins looks for an orphan which others hold for a moment.
+const PATIENCE: usize = 8;
+
 impl World {
     pub(crate) const fn new(os: &'static dyn Os) -> Self {
         Self {
@@ -58,6 +66,8 @@ impl World {
             pool: Pool::new(),
             heaps: Locked::new(Heaps { first: None, count: 0, cursor: None, room: 0, room_end: 0 }),
             orphans: AtomicUsize::new(0),
+            made: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
             options: Cell::new(Options::new()),
         }
     }
@@ -77,18 +87,51 @@ impl World {
 
     /// A heap for a thread: an orphan, else a new one; `None` where there is no memory.
     pub(crate) fn heap(&'static self, role: Role) -> Option<&'static Heap> {
-        // Relaxed: a hint; an orphan that is missed is found by the next thread.
-        if role == Role::Thread && self.orphans.load(Ordering::Relaxed) > 0 {
+        let orphan = if role == Role::Thread { self.adopt() } else { None };
+        let heap = match orphan {
+            Some(heap) => heap,
+            None => self.heaps.with(|heaps| heaps.make(self, role))?,
+        };
+        // Relaxed: counts, here and below.
+        self.made.fetch_add(usize::from(orphan.is_none()), Ordering::Relaxed);
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        if orphan.is_some() {
+            heap.settle();
+        }
+        Some(heap)
+    }
+
+    /// An orphan for a thread. It is worth a wait: a heap lives for ever, and each has slabs of its
+    /// own for every class, so that one too many costs memory from then on.
+    fn adopt(&self) -> Option<&'static Heap> {
+        for _ in 0..PATIENCE {
+            // Relaxed: hints; a thread that misses an orphan makes a heap.
+            if self.taken.load(Ordering::Relaxed) >= self.made.load(Ordering::Relaxed) {
+                return None;
+            }
             let adopted = self.heaps.with(|heaps| {
                 let mut all = std::iter::successors(heaps.first, |heap| heap.next.get());
                 all.find(|heap| heap.claim())
             });
-            if let Some(heap) = adopted {
-                heap.settle();
-                return Some(heap);
+            if adopted.is_some() {
+                return adopted;
             }
+            std::thread::yield_now();
         }
-        self.heaps.with(|heaps| heaps.make(self, role))
+        None
+    }
+
+    /// A heap will be an orphan soon: its thread ends.
+    pub(crate) fn is_left(&self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed); // Relaxed: a count.
+    }
+
+    /// In the child of a `fork`, nobody gives back the heaps that were in other threads' hands.
+    pub(crate) fn keep_taken(&self) {
+        // Relaxed: the child has one thread.
+        let orphans = self.orphans.load(Ordering::Relaxed);
+        let made = self.made.load(Ordering::Relaxed);
+        self.taken.store(made.saturating_sub(orphans), Ordering::Relaxed);
     }
 
     /// Calls `visit` with orphans that were claimed for it, until it returns true.

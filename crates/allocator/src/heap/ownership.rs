@@ -65,6 +65,8 @@ impl Heap {
 
     /// Gives the heap up: its thread ends.
     pub(crate) fn leave(&'static self) {
+        // First of all: a thread that begins now had better wait for this heap than make one.
+        self.world().is_left();
         if !planted::is(Bug::ForgetsParcels) {
             self.outgoing.flush();
         }

@@ -30,6 +30,9 @@ impl Heap {
             if let Some(block) = slab.pop() {
                 return Fresh { start: block.as_ptr(), zero: false };
             }
+            if self.put_off(slab) {
+                continue;
+            }
             if let Some(block) = Self::carve(slab) {
                 return Fresh { start: block.as_ptr(), zero: slab.zero.get() };
             }
@@ -44,6 +47,19 @@ impl Heap {
                 slab.set_flag(FULL, true);
             }
         }
+    }
+
+    /// Goes on to the next slab where that has free blocks, before memory that was never used is
+    /// touched: without this, every slab ends up touched to its end, whatever is free elsewhere.
+    fn put_off(&self, slab: &'static Slab) -> bool {
+        let untouched = slab.carved.get() < slab.capacity.get();
+        let better = untouched && slab.next.get().is_some_and(|next| next.free.get().is_some());
+        if better {
+            self.unlink(slab);
+            Self::unkeep(slab);
+            self.link(slab);
+        }
+        better
     }
 
     fn carve(slab: &'static Slab) -> Option<Block> {

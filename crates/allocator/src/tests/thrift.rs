@@ -1,0 +1,67 @@
+//! What a heap touches: memory that was never used is the last resort.
+
+#![expect(unsafe_code, reason = "heaps are called as threads would call them")]
+
+use std::collections::BTreeSet;
+use std::ptr::NonNull;
+
+use crate::heap::{Heap, Role};
+use crate::os::mock::Mock;
+use crate::world::World;
+
+const SIZE: usize = 512;
+/// Blocks that are carved at once.
+const AT_ONCE: usize = 4096 / SIZE;
+
+fn world() -> &'static World {
+    let os: &'static Mock = Box::leak(Box::new(Mock::new()));
+    Box::leak(Box::new(World::new(os)))
+}
+
+fn free(heap: &'static Heap, start: usize) {
+    let start = NonNull::new(std::ptr::with_exposed_provenance_mut(start));
+    // SAFETY: the tests free what is out, once.
+    unsafe { heap.free(start.expect("a block")) };
+}
+
+/// The current slab was carved to its end before the free blocks of the next one were looked at: so
+/// every slab that a class ever had was touched all over.
+#[test]
+fn free_blocks_of_other_slabs_go_before_fresh_memory() {
+    let world = world();
+    let heap = world.heap(Role::Thread).expect("there is memory");
+    let make = || heap.allocate(SIZE, 8).expose_provenance();
+    // Two slabs are full and a third is carved in part, with nothing left over.
+    let blocks: Vec<usize> = (0..2 * 128 + 6 * AT_ONCE).map(|_| make()).collect();
+    let freed: BTreeSet<usize> = blocks[..256].iter().copied().step_by(7).collect();
+    for &block in &freed {
+        free(heap, block);
+    }
+    let again: BTreeSet<usize> = freed.iter().map(|_| make()).collect();
+    assert_eq!(again, freed);
+    // Only now.
+    assert!(!blocks.contains(&make()));
+    world.pool.release_all();
+}
+
+/// A thread that begins takes over what one that ended has left, however often that happens.
+#[test]
+fn threads_one_after_another_make_one_heap() {
+    let world = world();
+    let first = world.heap(Role::Thread).expect("there is memory");
+    let block = first.allocate(SIZE, 8).expose_provenance();
+    first.leave();
+    for _ in 0..100 {
+        let heap = world.heap(Role::Thread).expect("there is memory");
+        assert!(std::ptr::eq(heap, first), "a second heap");
+        heap.leave();
+    }
+    let object = world.heap(Role::Object).expect("there is memory");
+    assert!(!std::ptr::eq(object, first), "a heap of one's own that somebody else knows");
+    object.retire();
+    free(world.heap(Role::Thread).expect("there is memory"), block);
+    let mut heaps = 0;
+    world.each_heap(|_| heaps += 1);
+    assert_eq!(heaps, 2);
+    world.pool.release_all();
+}
