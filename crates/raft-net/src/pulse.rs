@@ -11,7 +11,8 @@
 //!
 //! A leader's node *vouches*: it leads these groups, each in this term. The list has a version, and
 //! a word has what changed since the version that the peer is known to have; so a lost word costs
-//! nothing, and a word that does not follow what the peer has means nothing. The peer *carries* a
+//! nothing, and a word that does not follow what the peer has means nothing. A peer that turns out to
+//! have less than was known is told the whole list anew. The peer *carries* a
 //! group whose core agrees, and refuses the others. To it a word is a heartbeat of each leader
 //! whose group it carries; to the leader an echo is the answer of each of its followers there.
 //!
@@ -39,7 +40,8 @@ pub struct Pulse {
 pub struct Word {
     /// When it was said, in ticks of who says it.
     pub tick: u64,
-    /// The version of the list that the changes are made to.
+    /// The version of the list that the changes are made to; 0 where they are the list, or its
+    /// beginning.
     pub base: u64,
     /// The version with them.
     pub version: u64,

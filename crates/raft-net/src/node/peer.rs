@@ -33,7 +33,9 @@ pub(super) struct Vouched {
     /// Versions by which a group left the list, until the peer has them.
     withdrawn: BTreeSet<u64>,
     version: u64,
-    /// The peer has the list up to this version.
+    /// The first version since the list was begun anew.
+    first: u64,
+    /// The peer has the list up to this version; 0 where it has nothing of it.
     known: u64,
     /// When the last word was said that it has answered.
     answered: Option<u64>,
@@ -92,9 +94,14 @@ impl Vouched {
         if is_late || echo.version > self.version {
             return Vec::new();
         }
-        let has_forgotten = echo.version < self.known;
-        let mut lost = if has_forgotten { self.groups() } else { Vec::new() };
-        (self.known, self.answered) = (echo.version, Some(echo.tick));
+        self.answered = Some(echo.tick);
+        if echo.version < self.known {
+            self.begin_anew();
+            return self.groups();
+        }
+        // The answer to a word from before the list was begun anew says nothing of this one.
+        self.known = if echo.version < self.first { 0 } else { echo.version };
+        let mut lost = Vec::new();
         for group in &echo.refused {
             // It may have been offered again since.
             if self.groups.get(group).is_some_and(|it| it.version <= echo.version) {
@@ -110,6 +117,20 @@ impl Vouched {
             }
         }
         lost
+    }
+
+    /// The peer was started again, and may have a word from before. What was withdrawn since is
+    /// known nowhere any more: so it is told the whole list, by versions that no word had yet.
+    fn begin_anew(&mut self) {
+        (self.first, self.known) = (self.version + 1, 0);
+        self.withdrawn.clear();
+        self.order.clear();
+        self.groups.retain(|_, it| it.term != Term(0));
+        for (group, vouch) in &mut self.groups {
+            self.version += 1;
+            vouch.version = self.version;
+            self.order.insert(self.version, *group);
+        }
     }
 
     /// When the word was said by whose answer the peer follows in this group and term.
@@ -163,6 +184,11 @@ impl Carried {
         if word.base > self.version || word.version < self.version {
             // A list that this one does not come before: the answer says what there is.
             return changed;
+        }
+        if word.base == 0 {
+            changed.extend(self.groups.keys());
+            self.groups.clear();
+            self.refused.clear();
         }
         for &(group, term) in &word.changes {
             changed.push(group);

@@ -142,6 +142,38 @@ proptest! {
     }
 }
 
+/// A follower starts again, and hears a word from before its start first: of a group that was
+/// withdrawn since, and of whose withdrawal it had told the leader that it knows.
+#[test]
+fn an_old_word_does_not_bring_a_group_back() {
+    let (mut vouched, mut carried) = (Vouched::default(), Carried::default());
+    let (stays, goes) = (GroupId(1), GroupId(2));
+    vouched.vouch(stays, Term(1));
+    vouched.vouch(goes, Term(1));
+    let old = vouched.word(1).expect("there is a list");
+    let mut talk = |vouched: &mut Vouched, tick| {
+        let word = vouched.word(tick).expect("there is a list");
+        carried.take(1, &word, tick, |_, _| true);
+        vouched.answered(&carried.echo().expect("it was asked"));
+        carried.groups()
+    };
+    assert_eq!(talk(&mut vouched, 2), [stays, goes]);
+    vouched.withdraw(goes);
+    assert_eq!(talk(&mut vouched, 3), [stays]);
+    carried = Carried::default();
+    carried.take(1, &old, 4, |_, _| true);
+    let mut talk = |vouched: &mut Vouched, tick| {
+        let word = vouched.word(tick).expect("there is a list");
+        carried.take(1, &word, tick, |_, _| true);
+        let lost = vouched.answered(&carried.echo().expect("it was asked"));
+        (lost, carried.heard(goes, Term(1)))
+    };
+    // The first word means nothing to it, and the leader learns that it has to begin anew.
+    assert_eq!(talk(&mut vouched, 5), (vec![stays], Some(4)));
+    assert_eq!(talk(&mut vouched, 6), (vec![], None));
+    assert_eq!(vouched.heard(stays, Term(1)), Some(6));
+}
+
 #[test]
 fn a_long_list_comes_in_parts() {
     let (mut vouched, mut carried) = (Vouched::default(), Carried::default());
