@@ -31,11 +31,14 @@ const ALIGN: usize = 16;
 /// A layout, or `None` where a size is beyond all addresses or an alignment no power of two.
 ///
 /// Secure mode is told of blocks of no bytes, since it lets nobody access them.
+#[inline(always)]
 fn layout(size: usize, align: usize) -> Option<Layout> {
     let least = usize::from(align > ALIGN || cfg!(not(feature = "secure")));
     Layout::from_size_align(size.max(least), align.max(ALIGN)).ok()
 }
 
+#[cold]
+#[inline(never)]
 fn fail(error: c_int) -> *mut c_void {
     // SAFETY: always sound.
     let place = unsafe { libc::__errno_location() };
@@ -44,6 +47,8 @@ fn fail(error: c_int) -> *mut c_void {
     ptr::null_mut()
 }
 
+// Inlined: `malloc` is then one straight path, with an alignment that is known.
+#[inline(always)]
 fn allocate(size: usize, align: usize) -> *mut c_void {
     let Some(layout) = layout(size, align) else { return fail(libc::ENOMEM) };
     // SAFETY: the size is above zero.
