@@ -8,11 +8,34 @@
 #[cfg(shuttle)]
 mod under_shuttle;
 
+use std::time::Duration;
+
+#[cfg(not(shuttle))]
+use env::clock::{Clock, MonotonicClock};
+
 #[cfg(not(shuttle))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
 #[cfg(shuttle)]
 pub(crate) use self::under_shuttle::{Condvar, Mutex, MutexGuard, RwLock};
+
+/// Gives the processor to whoever has work, for a while that is too short to sleep.
+pub(crate) fn give_way(delay: Duration) {
+    #[cfg(not(shuttle))]
+    {
+        let clock = MonotonicClock::new();
+        let start = clock.now();
+        while clock.now().saturating_since(start) < delay {
+            std::thread::yield_now();
+        }
+    }
+    // No explorer knows time.
+    #[cfg(shuttle)]
+    {
+        _ = delay;
+        point();
+    }
+}
 
 /// Here the explorer may let another thread go on. Nothing in a plain build.
 #[inline]
