@@ -9,7 +9,7 @@
 //!     0             debt              1
 //! ```
 //!
-//! A writer who outruns what is behind it stops in the end, for as long as a flush or a merge takes.
+//! A writer who outruns what is behind it stops in the end, as long as a flush or a merge takes.
 //! Here it pays in instalments instead. Debt is how far the present memtable is filled while no
 //! other could follow it, or how full the first level is. From half of it on, each write waits in
 //! proportion to its bytes and to the square of the rest: microseconds, which settle where writes

@@ -1,7 +1,7 @@
 //! The budget is obeyed by the process, not only by the store's own reckoning.
 //!
-//! The test starts itself as a child, since the peak is that of a whole process: one that loads more
-//! than its budget, reads all of it, writes a third of it anew and reads again.
+//! The test starts itself as a child, since the peak is that of a whole process: one that loads
+//! more than its budget, reads all of it, writes a third of it anew and reads again.
 
 use std::env;
 use std::process::Command;
@@ -17,7 +17,8 @@ const BUDGET: usize = 168 << 20;
 const MEMTABLE: usize = BUDGET / 5;
 const ENTRIES: u64 = 50_000;
 
-/// The most memory that this process ever had, its program included; `None` where the system does not tell.
+/// The most memory that this process ever had, its program included; `None` where the system does
+/// not tell.
 fn peak() -> Option<usize> {
     let file = OsFs.open("/proc/self/status".as_ref(), OpenMode::READ).ok()?;
     let mut bytes = [0; 4096];
