@@ -19,14 +19,15 @@ pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 #[cfg(shuttle)]
 pub(crate) use self::under_shuttle::{Condvar, Mutex, MutexGuard, RwLock};
 
-/// Gives the processor to whoever has work, for a while that is too short to sleep.
-pub(crate) fn give_way(delay: Duration) {
+/// Lets time go by that is too short to sleep. The processor is kept: on a busy machine it would
+/// come back only after milliseconds.
+pub(crate) fn linger(delay: Duration) {
     #[cfg(not(shuttle))]
     {
         let clock = MonotonicClock::new();
         let start = clock.now();
         while clock.now().saturating_since(start) < delay {
-            std::thread::yield_now();
+            std::hint::spin_loop();
         }
     }
     // No explorer knows time.

@@ -13,15 +13,15 @@
 //! Here it pays in instalments instead. Debt is how far the present memtable is filled while no
 //! other could follow it, or how full the first level is. From half of it on, each write waits in
 //! proportion to its bytes and to the square of the rest: microseconds, which settle where writes
-//! and merges keep pace. It never sleeps, since the system would make of that a millisecond: it
-//! gives its processor to whoever has work, and looks at the clock. No lock is held meanwhile.
+//! and merges keep pace. It neither sleeps nor yields, since the system would make of either some
+//! milliseconds: it looks at the clock. No lock is held meanwhile.
 
 use std::time::Duration;
 
 use super::core::{Core, State};
 use crate::memtable::Memtable;
 use crate::options::Background;
-use crate::sync::give_way;
+use crate::sync::linger;
 
 /// What a byte waits at full debt, in nanoseconds: then thirteen megabytes a second are written,
 /// less than any disk takes that is worth the name.
@@ -65,7 +65,7 @@ impl Core {
         let delay = debt.delay(bytes);
         if !delay.is_zero() && self.options.background == Background::Threads {
             self.counters.slowed();
-            give_way(delay);
+            linger(delay);
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::range::Range;
 use crate::removal::{Layers, Removal};
 use crate::run::{Run, RunCursor};
 use crate::snapshot::Retain;
+use crate::sync::linger;
 use crate::table::{self, Origin, Table, TableMeta, TableOptions};
 use crate::version::{Change, Place, Version};
 use crate::{Error, Result};
@@ -31,7 +32,8 @@ use crate::{Error, Result};
 /// After a failure the next attempt waits this long, unless somebody asks for it.
 const PAUSE: Duration = Duration::from_millis(200);
 /// So often a flush looks whether its memtable can be freed; a few are enough without iterators.
-const LOOKS_MAX: u32 = 1_000;
+const LOOKS_MAX: u32 = 100;
+const LOOK: Duration = Duration::from_micros(1);
 /// Before all that a log holds.
 const START: Position = Position { segment: 0, offset: 0 };
 
@@ -171,7 +173,7 @@ impl Core {
         while Arc::strong_count(&memtable) > 1 && looks > 0 {
             looks -= 1;
             epoch::pin().flush();
-            thread::yield_now();
+            linger(LOOK);
         }
         drop(memtable);
     }
