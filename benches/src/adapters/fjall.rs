@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::Path;
 
 use fjall::config::{BlockSizePolicy, FilterPolicy};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
 use harness::contract::{Durability, OrderedStore, StoreError, StoreSpec};
+
+use super::entries::visited;
 
 /// The store.
 pub struct Store {
@@ -81,15 +83,10 @@ impl OrderedStore for Store {
         &self,
         from: &[u8],
         limit: usize,
-        mut visit: impl FnMut(&[u8], &[u8]),
+        visit: impl FnMut(&[u8], &[u8]),
     ) -> Result<usize, StoreError> {
-        let mut count = 0;
-        for guard in self.keyspace.range(from..).take(limit) {
-            let (key, value) = guard.into_inner()?;
-            visit(&key, &value);
-            count += 1;
-        }
-        Ok(count)
+        let entries = self.keyspace.range(from..).take(limit);
+        visited(entries.map(Guard::into_inner), visit)
     }
 
     fn settle(&self) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use harness::contract::{Durability, OrderedStore, StoreError, StoreSpec};
 use lsm::{Batch, Codec, Db, Options};
 
 /// What the store is called where large values lie apart.
-pub const APART_NAME: &str = "lsm, apart";
+pub const APART_NAME: &str = "lsm-apart";
 /// Values of this size and more lie apart from their keys, where they do.
 const THRESHOLD: usize = 1 << 10;
 

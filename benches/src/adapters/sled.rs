@@ -10,6 +10,8 @@ use env::fs::{File, Fs, OpenMode, OsFs};
 use harness::contract::{Durability, OrderedStore, StoreError, StoreSpec};
 use sled::{Batch, Config, Db};
 
+use super::entries::visited;
+
 /// The store.
 #[derive(Debug)]
 pub struct Store {
@@ -74,15 +76,9 @@ impl OrderedStore for Store {
         &self,
         from: &[u8],
         limit: usize,
-        mut visit: impl FnMut(&[u8], &[u8]),
+        visit: impl FnMut(&[u8], &[u8]),
     ) -> Result<usize, StoreError> {
-        let mut count = 0;
-        for entry in self.database.range(from..).take(limit) {
-            let (key, value) = entry?;
-            visit(&key, &value);
-            count += 1;
-        }
-        Ok(count)
+        visited(self.database.range(from..).take(limit), visit)
     }
 
     fn settle(&self) -> Result<(), StoreError> {

@@ -19,7 +19,10 @@
 //! bits of filter a key, two background threads and no compression. Reading lines begin on a store
 //! that was loaded and has settled; all data has been through its files and was read once.
 //!
-//! `lsm, apart` is ours with values of a kilobyte and more kept apart from their keys, on lines
+//! At the end each store is settled, and that is timed apart; what it wrote until then and the size
+//! of its files are recorded, so that nobody gains by leaving work for later.
+//!
+//! `lsm-apart` is ours with values of a kilobyte and more kept apart from their keys, on lines
 //! that have such values, and `rocksdb-blob` is the same of `RocksDB`. `rocksdb-user-log` leaves
 //! its log in the process and `sled` its writes: on `os` lines both survive less than the others.
 //!
@@ -28,10 +31,13 @@
 
 #![expect(clippy::unnecessary_wraps, reason = "every maker of a subject may decline")]
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use env::clock::{Clock, MonotonicClock};
+use env::fs::{Fs, OsFs};
 use harness::contract::{Durability, OrderedStore, StoreSpec, Unsupported};
-use harness::duel::{Contender, Line, Make, Subject};
+use harness::duel::{Contender, Line, Make, OwnFigures, Subject};
 use harness::workload::{
     Inserts, KeyDistribution, Mix, Operation, OperationKind, Operations, Size, Sizes, ValueContent,
     ValueSize, Workload, scatter,
@@ -214,7 +220,7 @@ struct Loaded<S, W> {
     store: S,
     entries: u64,
     turns: Vec<Mutex<Turn>>,
-    _folder: TempDir,
+    folder: TempDir,
     _work: std::marker::PhantomData<fn() -> W>,
 }
 
@@ -262,8 +268,7 @@ fn made<S: OrderedStore + 'static, W: Work, const VALUE: usize, const SYNC: bool
         Mutex::new(Turn { operations, fresh: 0, thread, content, value: vec![0; VALUE] })
     };
     let turns: Vec<_> = (0..THREADS).map(turn).collect();
-    let loaded =
-        Loaded::<S, W> { store, entries, turns, _folder: folder, _work: std::marker::PhantomData };
+    let loaded = Loaded::<S, W> { store, entries, turns, folder, _work: std::marker::PhantomData };
     if W::LOADED {
         loaded.load(VALUE);
     }
@@ -337,10 +342,30 @@ impl<S: OrderedStore, W> Loaded<S, W> {
     }
 }
 
+/// The sizes of all files in a folder, together.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = OsFs.list(folder).expect("the folder is there");
+    let paths = entries.iter().map(|it| (folder.join(&it.name), it.is_dir));
+    // A store may remove a file between the two looks.
+    paths
+        .map(|(path, is_dir)| if is_dir { bytes_in(&path) } else { OsFs.size(&path).unwrap_or(0) })
+        .sum()
+}
+
 impl<S: OrderedStore, W: Work> Subject for Loaded<S, W> {
     fn run(&self, thread: usize, _: u64, operations: u64) -> u64 {
         let mut turn = self.turns[thread].lock().unwrap_or_else(PoisonError::into_inner);
         let turns = operations.div_ceil(W::WEIGHT);
         (0..turns).fold(0, |sum, _| sum.wrapping_add(W::turn(self, &mut turn)))
+    }
+
+    fn own_figures(&self) -> OwnFigures {
+        let clock = MonotonicClock::new();
+        let start = clock.now();
+        self.store.settle().expect("there is room on the disk");
+        let settle_ns = clock.now().saturating_since(start).as_nanos() as f64;
+        let disk = bytes_in(self.folder.path()) as f64;
+        let (settle_ns, disk) = (Some(settle_ns), Some(disk));
+        OwnFigures { settle_ns, disk, ..OwnFigures::default() }
     }
 }

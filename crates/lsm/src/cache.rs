@@ -13,8 +13,10 @@
 //!            '--------------- if the ghost knows it --------------'
 //! ```
 //!
-//! Values that lie apart are cached among the blocks, by the same queues; `values/recent.rs` has the
-//! table of their slots. Most blocks of a scan are used once and leave from the small queue; they never push out what is
+//! Values that lie apart are cached among the blocks, by the same queues; `values/recent.rs` has
+//! the table of their slots.
+//!
+//! Most blocks of a scan are used once and leave from the small queue; they never push out what is
 //! used again (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023).
 //!
 //! The budget covers what cannot leave as well: the filters and indexes of open tables. And it

@@ -88,6 +88,15 @@ impl Memtable {
         removed < REMOVED_MAX && self.arena.has_room(bytes + removed)
     }
 
+    /// Bytes of records that are taken, and that there are.
+    pub(crate) fn used(&self) -> usize {
+        self.arena.used()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.arena.capacity()
+    }
+
     /// Bytes that it takes now.
     pub(crate) fn bytes(&self) -> usize {
         // Relaxed: a size.

@@ -83,7 +83,8 @@ pub struct Options {
     /// How many memtables there may be: one that takes writes, the rest on their way to the disk.
     pub memtables: NonZeroUsize,
     /// Memory for cached blocks and values, for filters and indexes, and for memtables on their way
-    /// to the disk. With one memtable that is all that grows.
+    /// to the disk. With one memtable that is all that grows, but an allocator that keeps what was
+    /// freed may hold one memtable more.
     pub cache_size: usize,
     /// About the size of a block before compression: what one read of the disk brings.
     pub block_size: usize,

@@ -98,8 +98,8 @@ impl Reader {
         self.iter_in(family, Range::of(&range))
     }
 
-    /// An iterator over the entries of a family whose keys begin with these bytes; empty where there
-    /// is no such family.
+    /// An iterator over the entries of a family whose keys begin with these bytes; empty where
+    /// there is no such family.
     pub fn prefix_in(&self, family: &str, prefix: &[u8]) -> Iter {
         self.iter_in(family, Range::of_prefix(prefix))
     }

@@ -32,14 +32,14 @@ const METRICS: &[Metric] = &[
     lower("p99", "ns", |entrant| by_latency(entrant, |latency| latency.p99)),
     lower("p999", "ns", |entrant| by_latency(entrant, |latency| latency.p999)),
     lower("max", "ns", |entrant| by_latency(entrant, |latency| latency.max)),
-    lower("syncs_per_op", "1", |entrant| {
-        entrant.syncs_per_op.iter().map(|&figure| vec![figure]).collect()
-    }),
+    lower("syncs_per_op", "1", |entrant| by_episode(&entrant.syncs_per_op)),
+    lower("settle", "ns", |entrant| by_episode(&entrant.settle_ns)),
     lower("peak_rss", "B", |entrant| by_weight(entrant, |weight| Some(weight.peak_rss))),
     lower("bytes_per_entry", "B", |entrant| by_weight(entrant, |weight| weight.bytes_per_entry)),
     lower("bytes_written", "B", |entrant| {
         by_weight(entrant, |weight| Some(weight.bytes_written).filter(|&bytes| bytes > 0.0))
     }),
+    lower("disk", "B", |entrant| by_episode(&entrant.disk)),
 ];
 
 const fn lower(name: &'static str, unit: &'static str, figures: fn(&Entrant) -> Figures) -> Metric {
@@ -54,6 +54,10 @@ fn by_round(entrant: &Entrant, figure: fn(f64, f64, f64) -> f64) -> Figures {
         rounds.map(|it| figure(it.operations, it.wall_ns, it.cpu_ns)).collect()
     });
     figures.collect()
+}
+
+fn by_episode(figures: &[f64]) -> Figures {
+    figures.iter().map(|&figure| vec![figure]).collect()
 }
 
 fn by_latency(entrant: &Entrant, figure: fn(&Latency) -> f64) -> Figures {

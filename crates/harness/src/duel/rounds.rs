@@ -47,6 +47,8 @@ pub(super) struct Entrant {
     pub(super) samples: Vec<Vec<Sample>>,
     pub(super) latencies: Vec<Latency>,
     pub(super) syncs_per_op: Vec<f64>,
+    pub(super) settle_ns: Vec<f64>,
+    pub(super) disk: Vec<f64>,
     pub(super) weights: Vec<Weight>,
     /// Why it is out.
     pub(super) out: Option<Out>,
@@ -67,6 +69,8 @@ impl Entrant {
             samples: Vec::new(),
             latencies: Vec::new(),
             syncs_per_op: Vec::new(),
+            settle_ns: Vec::new(),
+            disk: Vec::new(),
             weights: Vec::new(),
             out: None,
         }
@@ -303,9 +307,13 @@ impl<'a> Bout<'a> {
         for index in self.standing() {
             let contender = self.entrants[index].contender.name.to_owned();
             match self.ask(index, &Request::OwnFigures { contender }) {
-                Some(Response::Measured(OwnFigures { latency, syncs_per_op })) => {
-                    self.entrants[index].latencies.extend(latency);
-                    self.entrants[index].syncs_per_op.extend(syncs_per_op);
+                Some(Response::Measured(figures)) => {
+                    let OwnFigures { latency, syncs_per_op, settle_ns, disk } = figures;
+                    let entrant = &mut self.entrants[index];
+                    entrant.latencies.extend(latency);
+                    entrant.syncs_per_op.extend(syncs_per_op);
+                    entrant.settle_ns.extend(settle_ns);
+                    entrant.disk.extend(disk);
                 }
                 Some(other) => unreachable!("own figures were answered by {other:?}"),
                 None => {}

@@ -37,6 +37,11 @@ pub struct OwnFigures {
     pub latency: Option<Latency>,
     /// Syncs of a log for each operation.
     pub syncs_per_op: Option<f64>,
+    /// How long the work took that was left to be done behind the operations, in nanoseconds. The
+    /// subject does it when it is asked, so that it is part of what the process wrote.
+    pub settle_ns: Option<f64>,
+    /// Bytes of its files after that.
+    pub disk: Option<f64>,
 }
 
 /// A contender of a line: what to call it, and how to make its subject.

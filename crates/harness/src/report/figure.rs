@@ -24,7 +24,7 @@ const SMALL: f64 = 1e-3;
 const LARGE: f64 = 1e5;
 
 /// How a metric is called where there is room, and where there is little.
-const METRICS: [(&str, &str, &str); 12] = [
+const METRICS: [(&str, &str, &str); 13] = [
     ("throughput", "throughput", "Mop/s"),
     ("cpu_per_op", "CPU time per operation", "CPU ns/op"),
     ("p50", "latency p50", "p50"),
@@ -33,6 +33,7 @@ const METRICS: [(&str, &str, &str); 12] = [
     ("p999", "latency p99.9", "p99.9"),
     ("max", "latency max", "max"),
     ("syncs_per_op", "syncs per operation", "syncs/op"),
+    ("settle", "time to settle", "settle"),
     ("peak_rss", "peak memory", "peak RSS"),
     ("bytes_per_entry", "memory per entry", "B/entry"),
     ("bytes_written", "bytes written", "written"),

@@ -1,12 +1,12 @@
 //! Removing old backups, and the files that only they needed.
 //!
 //! ```text
-//!   prune   list files --> say "pruning" --> is anyone taking? --> remove indexes --> read the rest
-//!           --> remove of the listed files those that no index names --> take back "pruning"
+//!   prune   list files --> say "pruning" --> is anyone taking? --> read all indexes
+//!           --> remove the old ones --> remove listed files that no other index names
 //!   take    say "taking" --> is anyone pruning? then no file that is there is used again
 //! ```
 //!
-//! An index goes before its files, so that a backup is whole or not there, wherever this is cut off;
+//! An index goes before its files, so that a backup is whole or not there, wherever this ends;
 //! files that were left over the next pruning removes. What is dangerous is a backup that is being
 //! taken: it counts on files which an old backup brought, and its own files are not named by any
 //! index yet. Each side says what it does before it looks for the other, so that at least one of

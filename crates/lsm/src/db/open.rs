@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_epoch as epoch;
 use env::fs::Fs;
@@ -55,7 +55,6 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
         spares_max: options.memtables.get(),
     };
     let log = Log::open(Arc::clone(&fs), &folder.join("log"), segment)?;
-    let begun = log.end().segment;
     let values = Arc::new(open_values(&fs, folder, &facts, &cache)?);
     let families = open_families(&*fs, &tables, &facts, &cache, &values, &options)?;
     let core = Arc::new(Core {
@@ -72,8 +71,7 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
         manifest: Mutex::new(manifest),
         next_table: AtomicU64::new(facts.last_table + 1),
         next_memtable: AtomicU64::new(1),
-        // The segment that a small store has may be its last.
-        prepared: AtomicU64::new(begun),
+        wants_segment: AtomicBool::new(false),
         flushing: Mutex::new(()),
         compacting: Mutex::new(()),
         retired: Mutex::default(),
