@@ -4,6 +4,7 @@ pub mod allocator;
 mod allocators;
 pub mod cluster;
 pub mod dashmap;
+pub mod echo;
 pub mod fjall;
 pub mod flurry;
 pub mod glibc;

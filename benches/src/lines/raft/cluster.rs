@@ -170,6 +170,6 @@ impl<C: Cluster<Summed>, const IN_FLIGHT: u64, const LEN: usize> Subject
         let more = operations.saturating_sub(counted.0).max(1) as f64;
         let syncs_per_op = syncs.map(|syncs| (syncs - counted.1) as f64 / more);
         *counted = (operations, syncs.unwrap_or(0));
-        OwnFigures { latency: self.latencies.take(), syncs_per_op }
+        OwnFigures { latency: self.latencies.take(), syncs_per_op, ..OwnFigures::default() }
     }
 }

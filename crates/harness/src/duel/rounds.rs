@@ -46,7 +46,8 @@ pub(super) struct Entrant {
     /// One sample a round, both passes together, by episode.
     pub(super) samples: Vec<Vec<Sample>>,
     pub(super) latencies: Vec<Latency>,
-    pub(super) syncs_per_op: Vec<f64>,
+    /// What it has measured of itself, once an episode.
+    pub(super) own_figures: Vec<OwnFigures>,
     pub(super) weights: Vec<Weight>,
     /// Why it is out.
     pub(super) out: Option<Out>,
@@ -66,7 +67,7 @@ impl Entrant {
             ready: false,
             samples: Vec::new(),
             latencies: Vec::new(),
-            syncs_per_op: Vec::new(),
+            own_figures: Vec::new(),
             weights: Vec::new(),
             out: None,
         }
@@ -127,7 +128,10 @@ impl<'a> Bout<'a> {
         }
         self.make_ready();
         if self.operations == 0 {
-            self.operations = self.calibrate();
+            self.operations = match self.line.exactly {
+                Some(operations) => operations.at(self.plan.size),
+                None => self.calibrate(),
+            };
         }
         for _ in 0..self.plan.rounds {
             self.make_ready();
@@ -303,9 +307,9 @@ impl<'a> Bout<'a> {
         for index in self.standing() {
             let contender = self.entrants[index].contender.name.to_owned();
             match self.ask(index, &Request::OwnFigures { contender }) {
-                Some(Response::Measured(OwnFigures { latency, syncs_per_op })) => {
-                    self.entrants[index].latencies.extend(latency);
-                    self.entrants[index].syncs_per_op.extend(syncs_per_op);
+                Some(Response::Measured(figures)) => {
+                    self.entrants[index].latencies.extend(figures.latency);
+                    self.entrants[index].own_figures.push(figures);
                 }
                 Some(other) => unreachable!("own figures were answered by {other:?}"),
                 None => {}

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pass::Latency;
 use crate::contract::Unsupported;
-use crate::workload::Size;
+use crate::workload::{Size, Sizes};
 
 /// One contender at work on one line, shared by the threads of a round.
 pub trait Subject: Sync {
@@ -37,6 +37,12 @@ pub struct OwnFigures {
     pub latency: Option<Latency>,
     /// Syncs of a log for each operation.
     pub syncs_per_op: Option<f64>,
+    /// How far from the place in which it came an operation was served, at most.
+    pub displacement: Option<f64>,
+    /// The most processor time that one operation took of its own thread, in nanoseconds.
+    pub worst_cpu: Option<f64>,
+    /// Writes to memory that other threads use too, for each operation.
+    pub shared_writes_per_op: Option<f64>,
 }
 
 /// A contender of a line: what to call it, and how to make its subject.
@@ -88,6 +94,9 @@ pub struct Line {
     /// How many times longer a part is than elsewhere: more than once where threads hand
     /// operations to each other, which needs a while to become steady.
     pub part_factor: u64,
+    /// How many operations a pass has, where that is part of the workload; `None` where as many
+    /// as fill the time of a part do.
+    pub exactly: Option<Sizes>,
     /// Whether the line takes so long that only `--full`, or asking for it, measures it.
     pub full_only: bool,
     /// Who takes part.
@@ -111,6 +120,7 @@ impl Line {
             costly: false,
             contended: false,
             part_factor: 1,
+            exactly: None,
             full_only: false,
             contenders,
         }
@@ -148,6 +158,13 @@ impl Line {
     #[must_use]
     pub fn long_parts(self) -> Self {
         Self { part_factor: LONG_PART, ..self }
+    }
+
+    /// The same line with passes of exactly so many operations, and one round an episode: what
+    /// happens as a whole, such as a herd that comes or a map that grows to a size.
+    #[must_use]
+    pub fn exactly(self, operations: Sizes) -> Self {
+        Self { exactly: Some(operations), ..self }
     }
 
     /// The same line, left out of a quick run that does not ask for it.
