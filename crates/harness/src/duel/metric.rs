@@ -123,8 +123,8 @@ fn failure(line: &Line, entrant: &Entrant) -> Option<FailedLine> {
 /// The contender that does as little of a line's work as one can.
 const FLOOR: &str = "floor";
 
-/// How much later than the floor an entrant answers, by the median of paired episodes: what it adds,
-/// where a ratio would show little but what both do.
+/// How much later than the floor an entrant answers, by the median of paired episodes: what it
+/// adds, where a ratio would show little but what both do.
 fn over_floor(line: &Line, entrant: &Entrant, floor: &Entrant) -> impl Iterator<Item = Row> {
     let added = |name, of: fn(&Latency) -> f64| {
         let pairs = entrant.latencies.iter().zip(&floor.latencies);

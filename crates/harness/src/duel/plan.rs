@@ -65,8 +65,8 @@ impl Plan {
     }
 
     /// The plan for `line`: where subjects are dear to make, as many rounds in fewer episodes;
-    /// where threads contend for one word, more rounds; where a pass is a whole of its own, one round
-    /// an episode. One round stays one round.
+    /// where threads contend for one word, more rounds; where a pass is a whole of its own, one
+    /// round an episode. One round stays one round.
     #[must_use]
     pub(super) fn for_line(self, line: &Line) -> Self {
         let more = if line.contended && self.measures() { CONTENDED } else { 1 };
