@@ -4,6 +4,7 @@ pub mod allocator;
 mod allocators;
 pub mod cluster;
 pub mod dashmap;
+pub mod echo;
 mod entries;
 pub mod fjall;
 pub mod flurry;

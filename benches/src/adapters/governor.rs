@@ -8,7 +8,9 @@ use governor::clock::FakeRelativeClock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
-use harness::contract::{Limiter, LimiterSpec, SteeredLimiter, Unsupported, Verdict};
+use harness::contract::{
+    Limiter, LimiterSpec, SteeredLimiter, Unsupported, Verdict, WaitingLimiter,
+};
 
 /// The quota as a user would write it: `per_second` where the period is one, else the interval.
 fn quota(spec: &LimiterSpec) -> Result<Quota, Unsupported> {
@@ -51,6 +53,22 @@ impl Limiter for Direct {
             Ok(decision) => admit_or_deny(decision.is_ok()),
             Err(_) => Verdict::TooLarge,
         }
+    }
+}
+
+/// One bucket that tasks wait for.
+#[derive(Debug)]
+pub struct Waiting(DefaultDirectRateLimiter);
+
+impl WaitingLimiter for Waiting {
+    const NAME: &'static str = "governor";
+
+    fn new(spec: &LimiterSpec) -> Result<Self, Unsupported> {
+        Ok(Self(RateLimiter::direct(quota(spec)?)))
+    }
+
+    async fn acquire(&self) {
+        self.0.until_ready().await;
     }
 }
 

@@ -3,10 +3,12 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use harness::contract::{Limiter, LimiterSpec, SteeredLimiter, Unsupported, Verdict};
+use harness::contract::{
+    Limiter, LimiterSpec, SteeredLimiter, Unsupported, Verdict, WaitingLimiter,
+};
 use rate_limiter::{
-    Clock, Decision, DirectLimiter, FastClock, KeyedLimiter, Lease, LeasedLimiter, ManualClock,
-    Quota, Timestamp, WhenFull,
+    Clock, Decision, DirectLimiter, FairLimiter, FastClock, KeyedLimiter, Lease, LeasedLimiter,
+    ManualClock, Quota, Timestamp, TokioTimer, WhenFull,
 };
 
 /// Keys that a keyed limiter has room for, twice what any line uses: a user does not know the
@@ -72,6 +74,22 @@ impl Limiter for GivenNow {
     #[inline(always)]
     fn check(&self, _: u64, cost: u32) -> Verdict {
         verdict(self.0.check_n(cost.into()))
+    }
+}
+
+/// One bucket that tasks wait for, in order.
+#[derive(Debug)]
+pub struct Waiting(FairLimiter<TokioTimer>);
+
+impl WaitingLimiter for Waiting {
+    const NAME: &'static str = "rate-limiter";
+
+    fn new(spec: &LimiterSpec) -> Result<Self, Unsupported> {
+        Ok(Self(FairLimiter::new(quota(spec)?, TokioTimer)))
+    }
+
+    async fn acquire(&self) {
+        self.0.acquire(1).await.expect("one cell fits into every burst");
     }
 }
 

@@ -12,6 +12,8 @@
 //! | `iterate`    | one thread visits all entries again and again, the others update          |
 //! | `batch`      | reads in batches of 64: ours has a call for that, the peers have a loop   |
 //! | `memory`     | what an entry weighs, in a process of its own, inserted one by one        |
+//! | `grow/worst` | the worst single insert on the way to four million, in processor time     |
+//! | `one-hash`   | inserts of keys that all have one hash: 4,096 of them, or 100,000         |
 //!
 //! All maps hash with the same hasher. A handle (a pin, a guard; a reference where the map has
 //! neither) is taken once for some thousand operations, as a peer's documentation advises.
@@ -19,6 +21,7 @@
 mod growing;
 mod mixed;
 mod weighed;
+mod whole;
 
 use harness::contract::ConcurrentMap;
 use harness::duel::{Contender, Line, Make};
@@ -113,6 +116,14 @@ pub(super) fn lines() -> Vec<Line> {
     lines.push(line("memory/u64/1M", 1, words(weighed::makers::<ReadOnlyUniform1M>)).separate());
     let heavy = line("memory/u64/10M", 1, words(weighed::makers::<ReadOnlyUniform10M>));
     lines.push(heavy.separate().costly().full_only());
+    let few = line("one-hash/4k", 1, whole::one_hash());
+    lines.push(few.exactly(entries(4_096)));
+    let many = line("one-hash/100k", 1, whole::one_hash());
+    lines.push(many.exactly(entries(100_000)).costly().full_only());
+    let mut growing = words(whole::worst_makers);
+    growing.push(whole::floor());
+    let worst = line("grow/worst", 1, growing).exactly(entries(4 * M));
+    lines.push(worst.separate().costly().full_only());
     for line in &mut lines {
         line.full_only |= line.threads == 4;
     }

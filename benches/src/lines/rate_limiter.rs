@@ -17,9 +17,15 @@
 //! |                     | weighs; ours is packed, and room for twice as many weighs twice as  |
 //! |                     | much                                                                |
 //! | `keyed/1M/memory-compact` | the same with buckets of eight bytes                          |
+//! | `wait/herd/2k`      | two thousand tasks wait for a cell each, at a thousand a second     |
+//! | `layer/call`        | an echo behind a tower layer, called as a function                  |
+//! | `layer/loopback`    | the same served by hyper over the loopback network                  |
 //!
 //! Latency is measured on `direct/admit` and `keyed/1M/uniform` at a million requests a second and
 //! thread: little for every contender, so that what shows is their pauses and not their queues.
+
+mod herd;
+mod layer;
 
 use std::time::Duration;
 
@@ -75,6 +81,8 @@ pub(super) fn lines() -> Vec<Line> {
     }
     lines.push(line("keyed/1M/memory", 1, weighed()).separate());
     lines.push(line("keyed/1M/memory-compact", 1, weighed_compact()).separate());
+    lines.push(herd::line());
+    lines.extend(layer::lines());
     lines
 }
 

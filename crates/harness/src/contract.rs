@@ -26,7 +26,7 @@ mod ordered_store;
 
 pub use allocator::Allocator;
 pub use consensus::{ClusterSpec, Consensus};
-pub use limiter::{Limiter, LimiterSpec, SteeredLimiter, Verdict};
+pub use limiter::{Limiter, LimiterSpec, SteeredLimiter, Verdict, WaitingLimiter};
 pub use map::{ConcurrentMap, MapHandle};
 pub use ordered_store::{Durability, OrderedStore, StoreError, StoreSpec};
 

@@ -58,3 +58,15 @@ pub trait SteeredLimiter: Limiter {
     /// an earlier call.
     fn check_at(&self, now: Duration, key: u64, cost: u32) -> Verdict;
 }
+
+/// A rate limiter that lets a task wait for its turn, within a runtime of tokio's.
+pub trait WaitingLimiter: Sized {
+    /// Stable name: the package name, with a suffix for a variant.
+    const NAME: &'static str;
+
+    /// A limiter whose bucket is full, or why this limiter cannot keep `spec`.
+    fn new(spec: &LimiterSpec) -> Result<Self, Unsupported>;
+
+    /// Waits until a cell was taken.
+    fn acquire(&self) -> impl Future<Output = ()>;
+}

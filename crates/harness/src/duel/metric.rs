@@ -6,7 +6,7 @@
 use super::pass::Latency;
 use super::rounds::{Entrant, Outcome};
 use super::statistics::{Estimate, median_of_episodes};
-use super::subject::Line;
+use super::subject::{Line, OwnFigures};
 use crate::record::{Better, FailedLine, Ratio, Row};
 
 /// One number of an entrant for each round, by episode. Empty where it was not measured.
@@ -32,14 +32,16 @@ const METRICS: &[Metric] = &[
     lower("p99", "ns", |entrant| by_latency(entrant, |latency| latency.p99)),
     lower("p999", "ns", |entrant| by_latency(entrant, |latency| latency.p999)),
     lower("max", "ns", |entrant| by_latency(entrant, |latency| latency.max)),
-    lower("syncs_per_op", "1", |entrant| by_episode(&entrant.syncs_per_op)),
-    lower("settle", "ns", |entrant| by_episode(&entrant.settle_ns)),
+    lower("worst_cpu", "ns", |entrant| by_itself(entrant, |own| own.worst_cpu)),
+    lower("displacement", "places", |entrant| by_itself(entrant, |own| own.displacement)),
+    lower("syncs_per_op", "1", |entrant| by_itself(entrant, |own| own.syncs_per_op)),
+    lower("settle", "ns", |entrant| by_itself(entrant, |own| own.settle_ns)),
     lower("peak_rss", "B", |entrant| by_weight(entrant, |weight| Some(weight.peak_rss))),
     lower("bytes_per_entry", "B", |entrant| by_weight(entrant, |weight| weight.bytes_per_entry)),
     lower("bytes_written", "B", |entrant| {
         by_weight(entrant, |weight| Some(weight.bytes_written).filter(|&bytes| bytes > 0.0))
     }),
-    lower("disk", "B", |entrant| by_episode(&entrant.disk)),
+    lower("disk", "B", |entrant| by_itself(entrant, |own| own.disk)),
 ];
 
 const fn lower(name: &'static str, unit: &'static str, figures: fn(&Entrant) -> Figures) -> Metric {
@@ -56,12 +58,12 @@ fn by_round(entrant: &Entrant, figure: fn(f64, f64, f64) -> f64) -> Figures {
     figures.collect()
 }
 
-fn by_episode(figures: &[f64]) -> Figures {
-    figures.iter().map(|&figure| vec![figure]).collect()
-}
-
 fn by_latency(entrant: &Entrant, figure: fn(&Latency) -> f64) -> Figures {
     entrant.latencies.iter().map(|latency| vec![figure(latency)]).collect()
+}
+
+fn by_itself(entrant: &Entrant, figure: fn(&OwnFigures) -> Option<f64>) -> Figures {
+    entrant.own_figures.iter().filter_map(figure).map(|figure| vec![figure]).collect()
 }
 
 fn by_weight(entrant: &Entrant, figure: fn(&super::host::Weight) -> Option<f64>) -> Figures {
@@ -80,6 +82,10 @@ pub(super) fn conclude(line: &Line, entrants: &[Entrant]) -> Outcome {
     let entrants: Vec<&Entrant> = entrants.iter().filter(standing).collect();
     for metric in METRICS {
         outcome.rows.extend(entrants.iter().filter_map(|entrant| metric.row(line, entrant)));
+    }
+    if let Some(floor) = entrants.iter().find(|entrant| entrant.contender.name == FLOOR) {
+        let others = entrants.iter().filter(|entrant| entrant.contender.name != FLOOR);
+        outcome.rows.extend(others.flat_map(|entrant| over_floor(line, entrant, floor)));
     }
     for ours in entrants.iter().filter(|entrant| entrant.contender.ours) {
         for metric in METRICS {
@@ -116,6 +122,21 @@ fn failure(line: &Line, entrant: &Entrant) -> Option<FailedLine> {
 /// The contender that does as little of a line's work as one can.
 const FLOOR: &str = "floor";
 
+/// How much later than the floor an entrant answers, by the median of paired episodes: what it
+/// adds, where a ratio would show little but what both do.
+fn over_floor(line: &Line, entrant: &Entrant, floor: &Entrant) -> impl Iterator<Item = Row> {
+    let added = |name, of: fn(&Latency) -> f64| {
+        let pairs = entrant.latencies.iter().zip(&floor.latencies);
+        let added = pairs.map(|(latency, floor)| vec![of(latency) - of(floor)]).collect();
+        row(line, entrant, (name, "ns", Better::Lower), &added)
+    };
+    let rows = [
+        added("p50_over_floor", |latency| latency.p50),
+        added("p99_over_floor", |latency| latency.p99),
+    ];
+    rows.into_iter().flatten()
+}
+
 /// The strongest peer is the one against which ours looks worst.
 fn mark_best_peer(ratios: &mut [Ratio]) {
     // The floor does not do the work: its ratio is the share of it that ours reaches.
@@ -126,27 +147,36 @@ fn mark_best_peer(ratios: &mut [Ratio]) {
     }
 }
 
+/// `None` where nothing was measured.
+fn row(
+    line: &Line,
+    entrant: &Entrant,
+    (metric, unit, better): (&str, &str, Better),
+    figures: &Figures,
+) -> Option<Row> {
+    if figures.is_empty() {
+        return None;
+    }
+    let Estimate { median, lo, hi } = median_of_episodes(figures);
+    Some(Row {
+        build: line.build.to_owned(),
+        workload: line.workload.to_owned(),
+        threads: line.threads,
+        contender: entrant.contender.name.to_owned(),
+        version: entrant.contender.version.to_owned(),
+        metric: metric.to_owned(),
+        unit: unit.to_owned(),
+        better,
+        median,
+        lo,
+        hi,
+        rounds: figures.iter().map(Vec::len).sum(),
+    })
+}
+
 impl Metric {
     fn row(&self, line: &Line, entrant: &Entrant) -> Option<Row> {
-        let figures = (self.figures)(entrant);
-        if figures.is_empty() {
-            return None;
-        }
-        let Estimate { median, lo, hi } = median_of_episodes(&figures);
-        Some(Row {
-            build: line.build.to_owned(),
-            workload: line.workload.to_owned(),
-            threads: line.threads,
-            contender: entrant.contender.name.to_owned(),
-            version: entrant.contender.version.to_owned(),
-            metric: self.name.to_owned(),
-            unit: self.unit.to_owned(),
-            better: self.better,
-            median,
-            lo,
-            hi,
-            rounds: figures.iter().map(Vec::len).sum(),
-        })
+        row(line, entrant, (self.name, self.unit, self.better), &(self.figures)(entrant))
     }
 
     /// `None` where either of the two was not measured.

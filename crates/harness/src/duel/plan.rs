@@ -65,7 +65,8 @@ impl Plan {
     }
 
     /// The plan for `line`: where subjects are dear to make, as many rounds in fewer episodes;
-    /// where threads contend for one word, more rounds. One round stays one round.
+    /// where threads contend for one word, more rounds; where a pass is a whole of its own, one
+    /// round an episode. One round stays one round.
     #[must_use]
     pub(super) fn for_line(self, line: &Line) -> Self {
         let more = if line.contended && self.measures() { CONTENDED } else { 1 };
@@ -73,7 +74,8 @@ impl Plan {
         let episodes = if line.costly { self.episodes.div_ceil(COSTLY) } else { self.episodes };
         let longer = if self.measures() { line.part_factor } else { 1 };
         let part_ns = self.part_ns * longer;
-        Self { episodes, rounds: rounds.div_ceil(episodes), part_ns, ..self }
+        let rounds = if line.exactly.is_some() { 1 } else { rounds.div_ceil(episodes) };
+        Self { episodes, rounds, part_ns, ..self }
     }
 
     /// Whether its figures mean something.
@@ -86,6 +88,7 @@ impl Plan {
 mod tests {
     use super::Plan;
     use crate::duel::Line;
+    use crate::workload::Sizes;
 
     #[test]
     fn rounds_are_spread_over_episodes() {
@@ -113,6 +116,16 @@ mod tests {
         let plan = Plan::QUICK.for_line(&line());
         assert_eq!(plan, Plan { part_ns: 10 * Plan::QUICK.part_ns, ..Plan::QUICK });
         assert_eq!(Plan::SMOKE.for_line(&line()), Plan::SMOKE);
+    }
+
+    #[test]
+    fn a_pass_that_is_a_whole_is_a_round_an_episode() {
+        let herd = Sizes { smoke: 20, quick: 2_000, full: 2_000 };
+        let line = Line::new("test", "herd", 1, Vec::new()).exactly(herd);
+        let plan = Plan::QUICK.for_line(&line);
+        assert_eq!((plan.episodes, plan.rounds), (Plan::QUICK.episodes, 1));
+        let plan = Plan::QUICK.for_line(&line.costly());
+        assert_eq!((plan.episodes, plan.rounds), (4, 1));
     }
 
     #[test]

@@ -46,9 +46,8 @@ pub(super) struct Entrant {
     /// One sample a round, both passes together, by episode.
     pub(super) samples: Vec<Vec<Sample>>,
     pub(super) latencies: Vec<Latency>,
-    pub(super) syncs_per_op: Vec<f64>,
-    pub(super) settle_ns: Vec<f64>,
-    pub(super) disk: Vec<f64>,
+    /// What it has measured of itself, once an episode.
+    pub(super) own_figures: Vec<OwnFigures>,
     pub(super) weights: Vec<Weight>,
     /// Why it is out.
     pub(super) out: Option<Out>,
@@ -68,9 +67,7 @@ impl Entrant {
             ready: false,
             samples: Vec::new(),
             latencies: Vec::new(),
-            syncs_per_op: Vec::new(),
-            settle_ns: Vec::new(),
-            disk: Vec::new(),
+            own_figures: Vec::new(),
             weights: Vec::new(),
             out: None,
         }
@@ -131,7 +128,10 @@ impl<'a> Bout<'a> {
         }
         self.make_ready();
         if self.operations == 0 {
-            self.operations = self.calibrate();
+            self.operations = match self.line.exactly {
+                Some(operations) => operations.at(self.plan.size),
+                None => self.calibrate(),
+            };
         }
         for _ in 0..self.plan.rounds {
             self.make_ready();
@@ -308,12 +308,8 @@ impl<'a> Bout<'a> {
             let contender = self.entrants[index].contender.name.to_owned();
             match self.ask(index, &Request::OwnFigures { contender }) {
                 Some(Response::Measured(figures)) => {
-                    let OwnFigures { latency, syncs_per_op, settle_ns, disk } = figures;
-                    let entrant = &mut self.entrants[index];
-                    entrant.latencies.extend(latency);
-                    entrant.syncs_per_op.extend(syncs_per_op);
-                    entrant.settle_ns.extend(settle_ns);
-                    entrant.disk.extend(disk);
+                    self.entrants[index].latencies.extend(figures.latency);
+                    self.entrants[index].own_figures.push(figures);
                 }
                 Some(other) => unreachable!("own figures were answered by {other:?}"),
                 None => {}

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pass::Latency;
 use crate::contract::Unsupported;
-use crate::workload::Size;
+use crate::workload::{Size, Sizes};
 
 /// One contender at work on one line, shared by the threads of a round.
 pub trait Subject: Sync {
@@ -42,6 +42,10 @@ pub struct OwnFigures {
     pub settle_ns: Option<f64>,
     /// Bytes of its files after that.
     pub disk: Option<f64>,
+    /// How far from the place in which it came an operation was served, at most.
+    pub displacement: Option<f64>,
+    /// The most processor time that one operation took of its own thread, in nanoseconds.
+    pub worst_cpu: Option<f64>,
 }
 
 /// A contender of a line: what to call it, and how to make its subject.
@@ -93,6 +97,9 @@ pub struct Line {
     /// How many times longer a part is than elsewhere: more than once where threads hand
     /// operations to each other, which needs a while to become steady.
     pub part_factor: u64,
+    /// How many operations a pass has, where that is part of the workload; `None` where as many
+    /// as fill the time of a part do.
+    pub exactly: Option<Sizes>,
     /// Whether the line takes so long that only `--full`, or asking for it, measures it.
     pub full_only: bool,
     /// Who takes part.
@@ -116,6 +123,7 @@ impl Line {
             costly: false,
             contended: false,
             part_factor: 1,
+            exactly: None,
             full_only: false,
             contenders,
         }
@@ -153,6 +161,13 @@ impl Line {
     #[must_use]
     pub fn long_parts(self) -> Self {
         Self { part_factor: LONG_PART, ..self }
+    }
+
+    /// The same line with passes of exactly so many operations, and one round an episode: what
+    /// happens as a whole, such as a herd that comes or a map that grows to a size.
+    #[must_use]
+    pub fn exactly(self, operations: Sizes) -> Self {
+        Self { exactly: Some(operations), ..self }
     }
 
     /// The same line, left out of a quick run that does not ask for it.

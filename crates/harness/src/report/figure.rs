@@ -24,7 +24,7 @@ const SMALL: f64 = 1e-3;
 const LARGE: f64 = 1e5;
 
 /// How a metric is called where there is room, and where there is little.
-const METRICS: [(&str, &str, &str); 13] = [
+const METRICS: [(&str, &str, &str); 17] = [
     ("throughput", "throughput", "Mop/s"),
     ("cpu_per_op", "CPU time per operation", "CPU ns/op"),
     ("p50", "latency p50", "p50"),
@@ -32,6 +32,10 @@ const METRICS: [(&str, &str, &str); 13] = [
     ("p99", "latency p99", "p99"),
     ("p999", "latency p99.9", "p99.9"),
     ("max", "latency max", "max"),
+    ("p50_over_floor", "latency p50 over the floor", "p50 - floor"),
+    ("p99_over_floor", "latency p99 over the floor", "p99 - floor"),
+    ("worst_cpu", "worst CPU time of an operation", "worst CPU"),
+    ("displacement", "displacement from the order of coming", "displaced"),
     ("syncs_per_op", "syncs per operation", "syncs/op"),
     ("settle", "time to settle", "settle"),
     ("peak_rss", "peak memory", "peak RSS"),

@@ -1,10 +1,10 @@
 //! What a duel concludes from samples of a simulated machine, whose true ratio is known.
 
-use super::METRICS;
+use super::{FLOOR, METRICS, conclude};
 use crate::contract::Unsupported;
-use crate::duel::pass::Sample;
+use crate::duel::pass::{Latency, Sample};
 use crate::duel::rounds::Entrant;
-use crate::duel::{Contender, Line};
+use crate::duel::{Contender, Line, OwnFigures};
 use crate::record::Ratio;
 use crate::rng::SplitMix64;
 
@@ -111,4 +111,43 @@ fn a_wrong_factor_is_not_held() {
         (ratio.lo..=ratio.hi).contains(&1.0)
     };
     assert_eq!((0..REPEATS).filter(held).count(), 0);
+}
+
+/// What a layer adds is a difference of neighbours in time, which a drift of both leaves alone.
+#[test]
+fn what_is_added_to_the_floor_is_told_apart_from_a_drift() {
+    let line = Line::new("test", "layer", 1, Vec::new());
+    let mut pair = [Entrant::new(contender("ours", true)), Entrant::new(contender(FLOOR, false))];
+    for (entrant, added) in pair.iter_mut().zip([300.0, 0.0]) {
+        entrant.samples.push(vec![Sample { operations: 1.0, wall_ns: 1.0, ..Sample::default() }]);
+        let latencies = [1_000.0, 5_000.0, 20_000.0].map(|drift| Latency {
+            p50: drift + added,
+            p99: 2.0 * drift + added,
+            ..Latency::default()
+        });
+        entrant.latencies.extend(latencies);
+    }
+    let rows = conclude(&line, &pair).rows;
+    let added: Vec<_> = rows.iter().filter(|row| row.metric.ends_with("_over_floor")).collect();
+    assert_eq!(added.len(), 2, "nothing is added to the floor by itself: {added:?}");
+    for row in added {
+        assert_eq!((row.contender.as_str(), row.rounds), ("ours", 3));
+        let figures = [row.median, row.lo, row.hi].map(f64::to_bits);
+        assert_eq!(figures, [300.0_f64; 3].map(f64::to_bits), "{row:?}");
+    }
+}
+
+#[test]
+fn what_a_subject_measures_of_itself_is_a_metric() {
+    let line = Line::new("test", "herd", 1, Vec::new());
+    let mut entrant = Entrant::new(contender("ours", true));
+    entrant.samples.push(vec![Sample { operations: 1.0, wall_ns: 1.0, ..Sample::default() }]);
+    let own =
+        OwnFigures { displacement: Some(7.0), worst_cpu: Some(90.0), ..OwnFigures::default() };
+    entrant.own_figures.push(own);
+    let rows = conclude(&line, &[entrant]).rows;
+    let figure = |metric| rows.iter().find(|row| row.metric == metric).map(|row| row.median);
+    assert_eq!(figure("displacement"), Some(7.0));
+    assert_eq!(figure("worst_cpu"), Some(90.0));
+    assert_eq!(figure("syncs_per_op"), None);
 }
