@@ -39,7 +39,8 @@ const PERL: &str = "my %h; for my $i (0..400000) { push @{$h{$i * 7919 % 20011}}
     my $s = 0; for (1..3) { for my $k (keys %h) { $s += length join(',', @{$h{$k}}) } } \
     print scalar(keys %h), \" $s\\n\"";
 
-const SQL: &str = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 150000) \
+const SQL: &str = "with recursive n(i) as \
+    (select 1 union all select i + 1 from n where i < 150000) \
     select count(*), sum(length(hex(i))) from (select i from n order by hex(i) desc);";
 
 /// Trees that are built and dropped, some of which live long.
