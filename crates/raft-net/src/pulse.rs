@@ -39,7 +39,7 @@ pub struct Pulse {
 pub struct Word {
     /// When it was said, in ticks of who says it.
     pub tick: u64,
-    /// The version of the list that the changes are made to.
+    /// The version of the list that the changes are made to; 0 where the list begins anew.
     pub base: u64,
     /// The version with them.
     pub version: u64,

@@ -94,7 +94,9 @@ impl Vouched {
         }
         let has_forgotten = echo.version < self.known;
         let mut lost = if has_forgotten { self.groups() } else { Vec::new() };
-        (self.known, self.answered) = (echo.version, Some(echo.tick));
+        // What it has then may hold groups whose withdrawal is forgotten here: all is said anew.
+        self.known = if has_forgotten { 0 } else { echo.version };
+        self.answered = Some(echo.tick);
         for group in &echo.refused {
             // It may have been offered again since.
             if self.groups.get(group).is_some_and(|it| it.version <= echo.version) {
@@ -160,7 +162,12 @@ impl Carried {
             return changed;
         }
         (self.tick, self.is_asked) = (word.tick, true);
-        if word.base > self.version || word.version < self.version {
+        if word.base == 0 {
+            // The list from its beginning: what is not in it was withdrawn, perhaps long ago.
+            changed.extend(self.groups.keys());
+            self.groups.clear();
+            self.refused.clear();
+        } else if word.base > self.version || word.version < self.version {
             // A list that this one does not come before: the answer says what there is.
             return changed;
         }

@@ -163,3 +163,27 @@ fn a_long_list_comes_in_parts() {
     }
     assert_eq!(vouched.word(8), None, "nothing is left to say");
 }
+
+/// A word that was on its way while the follower started again brings back a group whose withdrawal
+/// both had agreed on before; the leader says its list anew, and the group is in it no more.
+#[test]
+fn a_group_that_an_old_word_brings_back_does_not_stay() {
+    let (mut vouched, mut carried) = (Vouched::default(), Carried::default());
+    let (gone, kept) = (GroupId(4), GroupId(5));
+    vouched.vouch(gone, Term(1));
+    let old = vouched.word(1).expect("there is a list");
+    vouched.withdraw(gone);
+    carried.take(1, &vouched.word(2).expect("until it is known"), 2, |_, _| true);
+    vouched.answered(&carried.echo().expect("it was asked"));
+    let mut carried = Carried::default();
+    carried.take(1, &old, 3, |_, _| true);
+    assert_eq!(carried.groups(), [gone]);
+    vouched.vouch(kept, Term(9));
+    for tick in 4..=6 {
+        carried.take(1, &vouched.word(tick).expect("there is a list"), tick, |_, _| true);
+        vouched.answered(&carried.echo().expect("it was asked"));
+        assert_ne!(carried.heard(gone, Term(1)), Some(tick), "nobody vouches for it");
+    }
+    assert_eq!(carried.groups(), [kept]);
+    assert_eq!(vouched.heard(kept, Term(9)), Some(6));
+}
