@@ -97,6 +97,8 @@ pub(crate) enum Event {
     /// The bytes of a snapshot that a machine on the node thread is to take over.
     SnapshotRead(GroupId, SnapshotMeta, Bytes),
     SnapshotMade(GroupId, SnapshotMeta, SnapshotFile),
+    /// A compaction to a snapshot that ends here is durable.
+    Compacted(GroupId, Index),
     /// A snapshot of the leader's is in its file.
     SnapshotStored(GroupId, SnapshotFile),
     /// A snapshot was not made, and nothing is lost by it.

@@ -51,7 +51,7 @@ use group::Group;
 use record::Record;
 use recovery::Reader;
 use snapshots::Snapshots;
-pub use storage::DiskStorage;
+pub use storage::{DiskStorage, Rewrite};
 
 use crate::storage::{MemoryStorage, Storage};
 use crate::types::{Configuration, Incarnation};
@@ -94,6 +94,8 @@ struct Shared {
     has_failed: AtomicBool,
     /// From where on the log is needed, by group.
     anchors: Mutex<BTreeMap<GroupId, wal::Position>>,
+    /// Held by who gives back what no group needs.
+    releasing: Mutex<()>,
     /// Groups that were found and nobody has asked for yet.
     found: Mutex<BTreeMap<GroupId, Group>>,
     _lock: Option<Box<dyn Lock>>,
@@ -147,6 +149,7 @@ impl DiskLog {
             record_max,
             has_failed: AtomicBool::new(false),
             anchors: Mutex::new(anchors),
+            releasing: Mutex::default(),
             found: Mutex::new(found),
             _lock: Some(held),
         });
@@ -163,6 +166,7 @@ impl DiskLog {
             record_max: VOLATILE_RECORD_MAX,
             has_failed: AtomicBool::new(false),
             anchors: Mutex::default(),
+            releasing: Mutex::default(),
             found: Mutex::default(),
             _lock: None,
         };
@@ -255,6 +259,7 @@ impl Shared {
 
     /// Gives back what no group needs.
     fn release(&self) -> Result<()> {
+        let _one_at_a_time = lock(&self.releasing);
         let oldest = lock(&self.anchors).values().min().copied();
         let (Some(oldest), Some(log)) = (oldest, &self.log) else { return Ok(()) };
         Ok(log.release(oldest)?)

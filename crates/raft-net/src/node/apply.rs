@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender};
 
 use bytes::{Buf, Bytes};
-use raft::{Entries, Entry, GroupId, Index, Payload, SnapshotFile, SnapshotMeta, Term};
+use raft::{Entries, Entry, GroupId, Index, Payload, Rewrite, SnapshotFile, SnapshotMeta, Term};
 
 use super::threads::{Order, Snapshot};
 use crate::mailbox::{Applied, Event, Reply};
@@ -36,6 +36,9 @@ pub(super) enum Job {
     Make(Snapshot),
     /// A snapshot of the leader's is to be written into a file.
     Store(GroupId, Bytes),
+    /// A group that was written anew is to be made durable, and the snapshot that it was compacted
+    /// to, by its end.
+    Finish(GroupId, Rewrite, Option<Index>),
     /// The file of a snapshot is to be read, for a machine that is not here.
     Read(GroupId, SnapshotMeta, SnapshotFile),
 }
@@ -72,6 +75,7 @@ impl Job {
             | Self::Snapshot(group, ..)
             | Self::Read(group, ..)
             | Self::Store(group, ..)
+            | Self::Finish(group, ..)
             | Self::Make(Snapshot { group, .. })
             | Self::Close(group) => *group,
         }
@@ -98,6 +102,10 @@ fn perform(
             snapshots.send(Order::Store(group, data)).ok();
             return Ok(());
         }
+        Job::Finish(_, rewrite, last) => {
+            snapshots.send(Order::Finish(group, rewrite, last)).ok();
+            return Ok(());
+        }
         Job::Read(_, meta, file) => {
             inbox.tell(Event::SnapshotRead(group, meta, file.read()?)).ok();
             return Ok(());
@@ -122,7 +130,7 @@ fn perform(
             snapshots.send(Order::Make(applier.snapshot(group, meta)?)).ok();
         }
         Job::Close(_) => drop(appliers.remove(&group)),
-        Job::Open(..) | Job::Make(_) | Job::Store(..) | Job::Read(..) => {}
+        Job::Open(..) | Job::Make(_) | Job::Store(..) | Job::Finish(..) | Job::Read(..) => {}
     }
     Ok(())
 }

@@ -171,8 +171,14 @@ impl Shard {
             }
             Event::SnapshotMade(group, meta, file) => {
                 self.mailbox.inbox.counters.snapshots.add(1);
-                self.with(group, |group, options, _| group.snapshot_made(meta, &file, options));
+                self.with(group, |group, options, round| {
+                    group.snapshot_made(meta, &file, options, round)
+                });
             }
+            Event::Compacted(group, last) => self.with(group, |group, _, _| {
+                group.compacted(last);
+                Ok(())
+            }),
             Event::SnapshotStored(group, file) => {
                 let number = self.number;
                 self.with(group, |group, _, round| group.stored(&file, number, round));
@@ -288,12 +294,13 @@ impl Shard {
             // It ends only after this thread.
             self.jobs.send(job).ok();
         }
-        self.send();
+        // The disk is asked before the others are told: with a hub, what they do is done in `send`.
         if !self.round.written.is_empty() {
             self.unsynced.extend(self.round.written.drain(..).map(|id| (number, id)));
             self.syncs.send(number).ok();
             self.number += 1;
         }
+        self.send();
     }
 
     /// One packet a peer.

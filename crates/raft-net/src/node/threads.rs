@@ -10,7 +10,7 @@ use std::thread::{Builder, JoinHandle};
 
 use bytes::Bytes;
 use env::clock::Clock;
-use raft::{DiskLog, GroupId, SnapshotMeta};
+use raft::{DiskLog, GroupId, Index, Rewrite, SnapshotMeta};
 
 use crate::mailbox::Event;
 use crate::{Inbox, Make};
@@ -47,6 +47,8 @@ pub(super) enum Order {
     Make(Snapshot),
     /// A snapshot of the leader's is to be written into a file.
     Store(GroupId, Bytes),
+    /// A group that was written anew is to be made durable.
+    Finish(GroupId, Rewrite, Option<Index>),
 }
 
 /// A snapshot whose bytes are to be made and written.
@@ -58,7 +60,8 @@ pub(super) struct Snapshot {
     pub(super) make: Make,
 }
 
-/// Makes snapshots and writes their files, and those of snapshots that were received.
+/// Makes snapshots and writes their files, and those of snapshots that were received; and finishes
+/// compactions, whose syncs of folders take longer than many rounds.
 pub(super) fn snapshot(log: &DiskLog, orders: &Receiver<Order>, inbox: &Inbox) {
     let write = |data: &[u8]| log.write_snapshot(data).map_err(|cause| cause.to_string());
     while let Ok(order) = orders.recv() {
@@ -74,6 +77,11 @@ pub(super) fn snapshot(log: &DiskLog, orders: &Receiver<Order>, inbox: &Inbox) {
                 Ok(file) => Event::SnapshotStored(group, file),
                 // What the core was told to have, it has not: this group ends, and only this one.
                 Err(reason) => Event::Failed(group, reason),
+            },
+            Order::Finish(group, rewrite, last) => match (rewrite.finish(), last) {
+                (Ok(()), Some(last)) => Event::Compacted(group, last),
+                (Ok(()), None) => continue,
+                (Err(cause), _) => Event::LogFailed(cause.to_string()),
             },
         };
         if inbox.tell(event).is_err() {

@@ -29,6 +29,38 @@ pub struct DiskStorage {
     pub(super) garbage: Vec<u64>,
 }
 
+/// A group that was written anew, and what it then needs no more.
+///
+/// Dropped, it gives nothing back until the group is written anew again or the log is opened.
+#[derive(Debug)]
+#[must_use = "what is not given back stays on the disk"]
+pub struct Rewrite {
+    shared: Arc<Shared>,
+    id: GroupId,
+    /// Where the group's state stands now.
+    anchor: wal::Position,
+    /// Snapshots that no record names once that is durable.
+    files: Vec<u64>,
+}
+
+impl Rewrite {
+    /// Makes it durable, then gives back files and segments. Any thread may do it, while the group
+    /// goes on; it takes a sync of the log, and some of folders for each segment.
+    pub fn finish(self) -> Result<()> {
+        self.shared.sync()?;
+        {
+            let mut anchors = lock(&self.shared.anchors);
+            let known = anchors.entry(self.id).or_insert(self.anchor);
+            // A later one may have been finished before this.
+            *known = self.anchor.max(*known);
+        }
+        for file in self.files {
+            self.shared.snapshots.remove(file)?;
+        }
+        self.shared.release()
+    }
+}
+
 impl DiskStorage {
     /// Which group this is.
     pub const fn id(&self) -> GroupId {
@@ -98,17 +130,17 @@ impl DiskStorage {
         let number = self.new_file(snapshot)?;
         let shared = Arc::clone(&self.shared);
         let file = SnapshotFile { shared, number, len: snapshot.meta.len };
-        self.compact_to(snapshot.meta.clone(), &file, keep_after)
+        self.compact_to(snapshot.meta.clone(), &file, keep_after)?.finish()
     }
 
-    /// As [`DiskStorage::compact`], for a snapshot whose bytes are in a file already. `meta.len` is
-    /// what the file has.
+    /// As [`DiskStorage::compact`], for a snapshot whose bytes are in a file already; and what
+    /// waits for the disk is left to [`Rewrite::finish`]. `meta.len` is what the file has.
     pub fn compact_to(
         &mut self,
         meta: SnapshotMeta,
         file: &SnapshotFile,
         keep_after: Index,
-    ) -> Result<()> {
+    ) -> Result<Rewrite> {
         let last = meta.last;
         assert!(last.index >= self.snapshot_meta().last.index, "a snapshot never goes back");
         let keep_after = keep_after.min(last.index).max(self.first_index().before());
@@ -120,7 +152,7 @@ impl DiskStorage {
 
     /// Does what a [`Recovery`] says, durably. Cut short, it can be planned and done again.
     pub fn recover(&mut self, recovery: &Recovery) -> Result<()> {
-        self.restate(State { incarnation: recovery.incarnation(), ..self.state() })?;
+        self.restate(State { incarnation: recovery.incarnation(), ..self.state() })?.finish()?;
         self.write(recovery.write())?;
         self.shared.sync()
     }
@@ -133,6 +165,11 @@ impl DiskStorage {
 
     /// Writes the group anew at the end of the log, so that it holds no older part of it back.
     pub fn checkpoint(&mut self) -> Result<()> {
+        self.rewrite()?.finish()
+    }
+
+    /// As [`DiskStorage::checkpoint`]; what waits for the disk is left to [`Rewrite::finish`].
+    pub fn rewrite(&mut self) -> Result<Rewrite> {
         self.restate(self.state())
     }
 
@@ -155,8 +192,8 @@ impl DiskStorage {
         self.term(index).expect("what a snapshot contains was in the log")
     }
 
-    /// Writes the group's state, copies of its entries behind that, and gives back the rest.
-    fn restate(&mut self, state: State) -> Result<()> {
+    /// Writes the group's state and copies of its entries behind that.
+    fn restate(&mut self, state: State) -> Result<Rewrite> {
         let base = state.base.index;
         let anchor = self.put(Record::State(state))?;
         let mut rest = self.group.memory().entries(base + 1..self.last_index() + 1, u64::MAX)?;
@@ -165,12 +202,8 @@ impl DiskStorage {
             self.put(Record::Copy { entries: rest.first_part(count) })?;
             rest = rest.skip(count);
         }
-        self.shared.sync()?;
-        lock(&self.shared.anchors).insert(self.id, anchor);
-        for file in std::mem::take(&mut self.garbage) {
-            self.shared.snapshots.remove(file)?;
-        }
-        self.shared.release()
+        let files = std::mem::take(&mut self.garbage);
+        Ok(Rewrite { shared: Arc::clone(&self.shared), id: self.id, anchor, files })
     }
 
     fn new_file(&self, snapshot: &Snapshot) -> Result<u64> {

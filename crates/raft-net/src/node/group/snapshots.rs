@@ -2,7 +2,7 @@
 //!
 //! # What this module does not do
 //!
-//! It makes no bytes and reads no file: `threads` and `apply` do.
+//! It makes no bytes, reads no file and gives back none: `threads` and `apply` do.
 
 use bytes::Bytes;
 use raft::{Index, SnapshotFile, SnapshotMeta, Storage};
@@ -85,17 +85,36 @@ impl Group {
         meta: SnapshotMeta,
         file: &SnapshotFile,
         options: &Options,
+        round: &mut Round,
     ) -> Result<(), GroupError> {
-        self.making.is_under_way = false;
         self.making.error = None;
         let last = meta.last.index;
         // Meanwhile a leader may have sent a later one.
-        if last > self.raft.storage().snapshot_meta().last.index && self.restoring.is_none() {
-            let keep_after = Index(last.0.saturating_sub(options.keep_entries));
-            self.raft.storage_mut().compact_to(meta, file, keep_after)?;
+        if last <= self.raft.storage().snapshot_meta().last.index || self.restoring.is_some() {
+            self.compacted(last);
+            return Ok(());
         }
-        self.answer_snapshots(&Ok(last));
+        self.compact_to(meta, file, options, round)
+    }
+
+    fn compact_to(
+        &mut self,
+        meta: SnapshotMeta,
+        file: &SnapshotFile,
+        options: &Options,
+        round: &mut Round,
+    ) -> Result<(), GroupError> {
+        let keep_after = Index(meta.last.index.0.saturating_sub(options.keep_entries));
+        let last = meta.last.index;
+        let rewrite = self.raft.storage_mut().compact_to(meta, file, keep_after)?;
+        round.jobs.push(Job::Finish(self.id, rewrite, Some(last)));
         Ok(())
+    }
+
+    /// A compaction to a snapshot that ends at `last` is durable.
+    pub(in crate::node) fn compacted(&mut self, last: Index) {
+        self.making.is_under_way = false;
+        self.answer_snapshots(&Ok(last));
     }
 
     pub(in crate::node) fn snapshot_failed(&mut self, reason: String) {
@@ -122,15 +141,16 @@ impl Group {
 
     /// A witness has nothing to put into a snapshot: it says where one would end, and drops what is
     /// before that.
-    fn shorten(&mut self, options: &Options) -> Result<(), GroupError> {
+    fn shorten(&mut self, options: &Options, round: &mut Round) -> Result<(), GroupError> {
         let applied = self.raft.status().applied;
         if applied > self.raft.storage().snapshot_meta().last.index {
-            let snapshot = self.raft.snapshot(Bytes::new())?;
-            let keep_after = Index(applied.0.saturating_sub(options.keep_entries));
-            self.raft.storage_mut().compact(&snapshot, keep_after)?;
+            let (meta, none) =
+                (self.raft.snapshot_meta(applied)?, self.raft.storage().snapshot_file());
+            self.compact_to(meta, &none, options, round)?;
+        } else {
+            self.answer_snapshots(&Ok(applied));
         }
         self.shorten_at = applied + WITNESS_ENTRIES.max(options.keep_entries);
-        self.answer_snapshots(&Ok(applied));
         Ok(())
     }
 
@@ -140,12 +160,17 @@ impl Group {
     }
 
     /// Does what can be done.
-    pub(in crate::node) fn unburden(&mut self, options: &Options) -> Result<(), GroupError> {
+    pub(in crate::node) fn unburden(
+        &mut self,
+        options: &Options,
+        round: &mut Round,
+    ) -> Result<(), GroupError> {
         if self.is_long() {
-            self.shorten(options)?;
+            self.shorten(options, round)?;
         }
         if self.holds_log_back(options) {
-            self.raft.storage_mut().checkpoint()?;
+            let rewrite = self.raft.storage_mut().rewrite()?;
+            round.jobs.push(Job::Finish(self.id, rewrite, None));
         }
         Ok(())
     }

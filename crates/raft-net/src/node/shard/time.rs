@@ -9,6 +9,7 @@ use std::time::Duration;
 use env::clock::Timestamp;
 
 use super::Shard;
+use crate::node::group::Group;
 
 /// Ticks between two looks at what holds the log back.
 const UNBURDEN_TICKS: u64 = 64;
@@ -73,7 +74,7 @@ impl Shard {
         let burdens = self.groups.values().filter(|group| group.is_burden(&self.options));
         let ids: Vec<_> = burdens.map(|group| group.id).collect();
         for id in ids {
-            self.with(id, |group, options, _| group.unburden(options));
+            self.with(id, Group::unburden);
         }
     }
 }
