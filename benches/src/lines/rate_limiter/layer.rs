@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use axum::Router;
 use axum::body::Body;
@@ -116,9 +116,19 @@ impl<E: Echo> Subject for Called<E> {
 /// A service behind hyper, in a thread of its own, and a connection to it.
 struct Served<E> {
     stream: Mutex<TcpStream>,
-    /// Ends the server when it is dropped.
-    _open: oneshot::Sender<()>,
+    /// The server's thread, which ends once the sender is gone; none while it is dropped.
+    server: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     _echo: PhantomData<fn() -> E>,
+}
+
+impl<E> Drop for Served<E> {
+    fn drop(&mut self) {
+        if let Some((open, thread)) = self.server.take() {
+            drop(open);
+            // What panicked has said so.
+            thread.join().ok();
+        }
+    }
 }
 
 impl<E: Echo> Served<E> {
@@ -126,11 +136,12 @@ impl<E: Echo> Served<E> {
         let no_network = |error| Unsupported(format!("no loopback network: {error}"));
         let (open, closed) = oneshot::channel();
         let (tell, told) = mpsc::channel();
-        thread::spawn(move || serve::<E>(&tell, closed));
+        let thread = thread::spawn(move || serve::<E>(&tell, closed));
         let address = told.recv().expect("the server says where it is or why it is not")?;
         let stream = TcpStream::connect(address).map_err(no_network)?;
         stream.set_nodelay(true).map_err(no_network)?;
-        Ok(Box::new(Self { stream: Mutex::new(stream), _open: open, _echo: PhantomData }))
+        let server = Some((open, thread));
+        Ok(Box::new(Self { stream: Mutex::new(stream), server, _echo: PhantomData }))
     }
 }
 
