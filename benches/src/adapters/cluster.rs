@@ -23,6 +23,7 @@ pub mod raft_rs;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -70,6 +71,36 @@ pub trait Cluster<M>: Sized + Send + Sync + 'static {
 
     /// How often the leader's log was synced, where it is on disk.
     fn syncs(&self) -> Option<u64>;
+
+    /// What its nodes say to each other; `None` where it has no encoding of its own.
+    fn wire(&self) -> Option<&Wire>;
+}
+
+/// Bytes that messages between nodes would take. All nodes are in one process and pass messages as
+/// they are, so that these are encoded while somebody counts, and at no other time.
+#[derive(Debug, Default)]
+pub struct Wire {
+    is_counting: AtomicBool,
+    bytes: AtomicU64,
+}
+
+impl Wire {
+    /// Adds the bytes of a message.
+    pub fn add(&self, bytes: impl FnOnce() -> usize) {
+        // Relaxed, here and below: counts.
+        if self.is_counting.load(Ordering::Relaxed) {
+            self.bytes.fetch_add(bytes() as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts while `work` is done.
+    pub fn during(&self, work: impl FnOnce()) -> u64 {
+        self.bytes.store(0, Ordering::Relaxed);
+        self.is_counting.store(true, Ordering::Relaxed);
+        work();
+        self.is_counting.store(false, Ordering::Relaxed);
+        self.bytes.load(Ordering::Relaxed)
+    }
 }
 
 /// Ends what must not be waited for on a runtime, and waits for it: a client's task may be what

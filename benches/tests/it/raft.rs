@@ -1,6 +1,8 @@
 //! Replicated logs under `check::suite::consensus`.
 
-use benches::adapters::cluster::{Conforming, openraft, raft as ours, raft_rs as theirs};
+use benches::adapters::cluster::{
+    Cluster, Conforming, Log, client_runtime, openraft, raft as ours, raft_rs as theirs,
+};
 use benches::adapters::replica::Kept;
 use benches::adapters::{raft, raft_rs};
 use harness::check::suite::Report;
@@ -32,4 +34,24 @@ fn clusters_pass() {
     assert_eq!(examine::<Conforming<theirs::RaftRs<Kept, true>, Kept>>().findings, []);
     assert_eq!(examine::<Conforming<openraft::OpenRaft<Kept, false>, Kept>>().findings, []);
     assert_eq!(examine::<Conforming<openraft::OpenRaft<Kept, true>, Kept>>().findings, []);
+}
+
+/// Each command goes to a majority at least, and answers come back; a follower that is behind may be
+/// told after the last answer.
+#[test]
+fn bytes_on_the_wire_are_counted() {
+    const COMMANDS: u64 = 50;
+    fn told<C: Cluster<Kept>>() -> u64 {
+        let cluster = C::start(3, Log::Memory).expect("it starts");
+        let send_all = async {
+            for _ in 0..COMMANDS {
+                cluster.submit(vec![7; 100].into()).await.expect("the leader stays");
+            }
+        };
+        let wire = cluster.wire().expect("it has an encoding");
+        wire.during(|| client_runtime().block_on(send_all)) / COMMANDS
+    }
+    for bytes in [told::<ours::Ours<Kept>>(), told::<theirs::RaftRs<Kept, false>>()] {
+        assert!((110..2_000).contains(&bytes), "{bytes} bytes for a command of 100");
+    }
 }

@@ -26,6 +26,14 @@ pub struct Packet {
     pub envelopes: Vec<Envelope>,
 }
 
+impl Packet {
+    /// Bytes that it takes on the wire, by [`TcpTransport`](crate::TcpTransport): for whoever
+    /// counts what a protocol says where it is not sent. It costs as much as sending does.
+    pub fn wire_bytes(&self) -> usize {
+        frame::encode(self, usize::MAX).0.iter().map(bytes::Bytes::len).sum()
+    }
+}
+
 impl From<Vec<Envelope>> for Packet {
     fn from(envelopes: Vec<Envelope>) -> Self {
         Self { pulse: None, envelopes }

@@ -9,7 +9,7 @@ use harness::contract::{StoreError, Unsupported};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Cluster, Log, Shared};
+use super::{Cluster, Log, Shared, Wire};
 use crate::adapters::replica::Machine;
 
 type Job = (Bytes, oneshot::Sender<()>);
@@ -71,6 +71,10 @@ impl<M: Machine + 'static> Cluster<M> for Floor<M> {
     }
 
     fn syncs(&self) -> Option<u64> {
+        None
+    }
+
+    fn wire(&self) -> Option<&Wire> {
         None
     }
 }

@@ -24,7 +24,7 @@ use openraft::{BasicNode, Config, Raft, SnapshotPolicy};
 use tokio::runtime::{Builder, Runtime};
 
 use super::journal::Journal;
-use super::{Cluster, ELECTION_TICKS, HEARTBEAT_TICKS, Log, Shared, TICK, end_apart};
+use super::{Cluster, ELECTION_TICKS, HEARTBEAT_TICKS, Log, Shared, TICK, Wire, end_apart};
 use crate::adapters::replica::Machine;
 use store::{LogStore, MachineStore};
 
@@ -95,6 +95,10 @@ impl<M: Machine + 'static, const ON_FILE: bool> Cluster<M> for OpenRaft<M, ON_FI
     fn syncs(&self) -> Option<u64> {
         // Relaxed: a count orders nothing.
         self.syncs.as_ref().map(|syncs| syncs.load(Ordering::Relaxed))
+    }
+
+    fn wire(&self) -> Option<&Wire> {
+        None
     }
 }
 

@@ -7,11 +7,14 @@ use env::clock::{Clock, MonotonicClock};
 use env::fs::OsFs;
 use harness::contract::{StoreError, Unsupported};
 use raft::{Config, Configuration, DiskLog, GroupId, Incarnation, Index, NodeId, RoleName};
-use raft_net::{Hub, MachineError, Make, Node, Options, Row, StateMachine, mailbox};
+use raft_net::{
+    Hub, HubTransport, MachineError, Make, Node, Options, Packet, Row, StateMachine, Transport,
+    mailbox,
+};
 use tempfile::TempDir;
 
 use super::{
-    Cluster, ELECTION_TICKS, HEARTBEAT_TICKS, Log, Shared, TICK, client_runtime, end_apart,
+    Cluster, ELECTION_TICKS, HEARTBEAT_TICKS, Log, Shared, TICK, Wire, client_runtime, end_apart,
 };
 use crate::adapters::replica::{LOG_KEPT, Machine, Stuck};
 
@@ -30,6 +33,7 @@ pub struct Ours<M> {
     machines: Vec<Shared<M>>,
     nodes: Vec<Node>,
     is_durable: bool,
+    wire: Arc<Wire>,
     folder: TempDir,
 }
 
@@ -59,7 +63,8 @@ impl<M: Machine + 'static> Cluster<M> for Ours<M> {
         };
         let folder = tempfile::tempdir().map_err(|cause| failed(cause.into()))?;
         let machines = (0..nodes).map(|_| Arc::default()).collect();
-        let mut cluster = Self { machines, nodes: Vec::new(), is_durable, folder };
+        let wire = Arc::default();
+        let mut cluster = Self { machines, nodes: Vec::new(), is_durable, wire, folder };
         client_runtime().block_on(cluster.begin()).map_err(failed)?;
         Ok(cluster)
     }
@@ -75,6 +80,10 @@ impl<M: Machine + 'static> Cluster<M> for Ours<M> {
 
     fn syncs(&self) -> Option<u64> {
         self.is_durable.then(|| self.nodes[0].stats().syncs)
+    }
+
+    fn wire(&self) -> Option<&Wire> {
+        Some(&self.wire)
     }
 }
 
@@ -103,7 +112,8 @@ impl<M: Machine + 'static> Ours<M> {
             let keep_entries = LOG_KEPT;
             let options = Options { config, tick: TICK, compact_bytes, keep_entries, ..plain };
             let mailbox = mailbox(1 << 28);
-            let transport = hub.attach(*id, mailbox.inbox());
+            let hub = hub.attach(*id, mailbox.inbox());
+            let transport = Counted { hub, wire: Arc::clone(&self.wire) };
             let clock = Arc::new(MonotonicClock::new());
             let node = Node::start(options, log, transport, mailbox, clock);
             node.open(storage, Applied(Arc::clone(machine))).await?;
@@ -120,6 +130,19 @@ impl<M: Machine + 'static> Ours<M> {
             }
         }
         Err(Stuck.into())
+    }
+}
+
+/// The way to other nodes, and what would go over it.
+struct Counted {
+    hub: HubTransport,
+    wire: Arc<Wire>,
+}
+
+impl Transport for Counted {
+    fn send(&mut self, to: NodeId, packet: Packet) {
+        self.wire.add(|| packet.wire_bytes());
+        self.hub.send(to, packet);
     }
 }
 

@@ -18,7 +18,7 @@ use tikv_raft::{RawNode, StateRole};
 use tokio::sync::oneshot;
 
 use super::journal::Journal;
-use super::{Cluster, ELECTION_TICKS, HEARTBEAT_TICKS, Log, Shared, TICK};
+use super::{Cluster, ELECTION_TICKS, HEARTBEAT_TICKS, Log, Shared, TICK, Wire};
 use crate::adapters::replica::{LOG_KEPT, LOG_MAX, Machine};
 
 /// Most inputs between two `Ready`s.
@@ -37,6 +37,7 @@ pub struct RaftRs<M, const ON_FILE: bool> {
     nodes: Vec<Sender<Input>>,
     threads: Vec<JoinHandle<()>>,
     syncs: Option<Arc<AtomicU64>>,
+    wire: Arc<Wire>,
 }
 
 impl<M, const ON_FILE: bool> Drop for RaftRs<M, ON_FILE> {
@@ -56,7 +57,7 @@ impl<M: Machine + 'static, const ON_FILE: bool> Cluster<M> for RaftRs<M, ON_FILE
         let log = if ON_FILE && log == Log::Wal { Log::File } else { log };
         let (senders, inboxes): (Vec<_>, Vec<_>) = (0..nodes).map(|_| channel()).unzip();
         let machines: Vec<Shared<M>> = (0..nodes).map(|_| Arc::default()).collect();
-        let syncs = Arc::new(AtomicU64::new(0));
+        let (syncs, wire) = (Arc::new(AtomicU64::new(0)), Arc::new(Wire::default()));
         let (leads, led) = channel();
         let ids: Vec<_> = (1..=nodes as u64).collect();
         let mut threads = Vec::new();
@@ -69,12 +70,13 @@ impl<M: Machine + 'static, const ON_FILE: bool> Cluster<M> for RaftRs<M, ON_FILE
                 waiting: VecDeque::new(),
                 compacted: 0,
                 syncs: (at == 0).then(|| Arc::clone(&syncs)),
+                wire: Arc::clone(&wire),
             };
             let leads = (at == 0).then(|| leads.clone());
             threads.push(thread::spawn(move || node.run(&inbox, leads)));
         }
         let syncs = (log != Log::Memory).then_some(syncs);
-        let cluster = Self { machines, nodes: senders, threads, syncs };
+        let cluster = Self { machines, nodes: senders, threads, syncs, wire };
         led.recv().map_err(|cause| Unsupported(cause.to_string()))?;
         Ok(cluster)
     }
@@ -92,6 +94,10 @@ impl<M: Machine + 'static, const ON_FILE: bool> Cluster<M> for RaftRs<M, ON_FILE
     fn syncs(&self) -> Option<u64> {
         // Relaxed: a count orders nothing.
         self.syncs.as_ref().map(|syncs| syncs.load(Ordering::Relaxed))
+    }
+
+    fn wire(&self) -> Option<&Wire> {
+        Some(&self.wire)
     }
 }
 
@@ -122,6 +128,7 @@ struct Node<M> {
     waiting: VecDeque<oneshot::Sender<()>>,
     compacted: u64,
     syncs: Option<Arc<AtomicU64>>,
+    wire: Arc<Wire>,
 }
 
 impl<M: Machine> Node<M> {
@@ -179,6 +186,7 @@ impl<M: Machine> Node<M> {
     fn send(&self, messages: Vec<Message>) {
         for message in messages {
             let to = usize::try_from(message.to).expect("64-bit targets only") - 1;
+            self.wire.add(|| message.compute_size() as usize);
             // Who has ended hears nothing.
             self.nodes[to].send(Input::Message(message)).ok();
         }

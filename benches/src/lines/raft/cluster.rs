@@ -33,6 +33,9 @@ use crate::adapters::replica::{Machine, Summed};
 
 const OPENRAFT: &str = "0.9.25";
 
+/// So many commands of each client are sent while bytes on the wire are counted.
+const TOLD: u64 = 64;
+
 /// The lines.
 pub(super) fn lines() -> Vec<Line> {
     let line = |workload, contenders| {
@@ -112,6 +115,22 @@ impl<C: Cluster<Summed>, const IN_FLIGHT: u64, const LEN: usize> Served<C, IN_FL
         }))
     }
 
+    /// Has clients send commands until all are answered, and returns how long each one took.
+    fn submit(&self, round: u64, operations: u64) -> Vec<u64> {
+        self.runtime.lock().block_on(async {
+            let (mut clients, next) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
+            for _ in 0..IN_FLIGHT.min(operations) {
+                let (cluster, next) = (Arc::clone(&self.cluster), Arc::clone(&next));
+                clients.spawn(send_all::<C, LEN>(cluster, round, next, operations));
+            }
+            let mut latencies = Vec::new();
+            while let Some(client) = clients.join_next().await {
+                latencies.extend(client.expect("a client does not fail"));
+            }
+            latencies
+        })
+    }
+
     /// What the leader's machine sums up to.
     fn sum(&self) -> u64 {
         let payloads = self.cluster.machines()[0].lock().payloads();
@@ -148,16 +167,7 @@ impl<C: Cluster<Summed>, const IN_FLIGHT: u64, const LEN: usize> Subject
 {
     fn run(&self, _: usize, round: u64, operations: u64) -> u64 {
         let before = self.sum();
-        self.runtime.lock().block_on(async {
-            let (mut clients, next) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
-            for _ in 0..IN_FLIGHT.min(operations) {
-                let (cluster, next) = (Arc::clone(&self.cluster), Arc::clone(&next));
-                clients.spawn(send_all::<C, LEN>(cluster, round, next, operations));
-            }
-            while let Some(client) = clients.join_next().await {
-                self.latencies.add(client.expect("a client does not fail"));
-            }
-        });
+        self.latencies.add(self.submit(round, operations));
         // Relaxed: one thread runs.
         self.operations.fetch_add(operations, Ordering::Relaxed);
         self.sum().wrapping_sub(before)
@@ -169,7 +179,13 @@ impl<C: Cluster<Summed>, const IN_FLIGHT: u64, const LEN: usize> Subject
         let syncs = self.cluster.syncs();
         let more = operations.saturating_sub(counted.0).max(1) as f64;
         let syncs_per_op = syncs.map(|syncs| (syncs - counted.1) as f64 / more);
-        *counted = (operations, syncs.unwrap_or(0));
-        OwnFigures { latency: self.latencies.take(), syncs_per_op, ..OwnFigures::default() }
+        let told = self
+            .cluster
+            .wire()
+            .map(|wire| wire.during(|| drop(self.submit(u64::from(u32::MAX), TOLD * IN_FLIGHT))));
+        let wire_bytes_per_op = told.map(|bytes| bytes as f64 / (TOLD * IN_FLIGHT) as f64);
+        *counted = (operations, self.cluster.syncs().unwrap_or(0));
+        let latency = self.latencies.take();
+        OwnFigures { latency, syncs_per_op, wire_bytes_per_op, ..OwnFigures::default() }
     }
 }

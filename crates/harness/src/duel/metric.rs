@@ -35,6 +35,7 @@ const METRICS: &[Metric] = &[
     lower("worst_cpu", "ns", |entrant| by_itself(entrant, |own| own.worst_cpu)),
     lower("displacement", "places", |entrant| by_itself(entrant, |own| own.displacement)),
     lower("syncs_per_op", "1", |entrant| by_itself(entrant, |own| own.syncs_per_op)),
+    lower("wire_bytes_per_op", "B", |entrant| by_itself(entrant, |own| own.wire_bytes_per_op)),
     lower("settle", "ns", |entrant| by_itself(entrant, |own| own.settle_ns)),
     lower("peak_rss", "B", |entrant| by_weight(entrant, |weight| Some(weight.peak_rss))),
     lower("bytes_per_entry", "B", |entrant| by_weight(entrant, |weight| weight.bytes_per_entry)),

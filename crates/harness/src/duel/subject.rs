@@ -37,6 +37,8 @@ pub struct OwnFigures {
     pub latency: Option<Latency>,
     /// Syncs of a log for each operation.
     pub syncs_per_op: Option<f64>,
+    /// Bytes that nodes have told each other for each operation, as they would be encoded.
+    pub wire_bytes_per_op: Option<f64>,
     /// How long the work took that was left to be done behind the operations, in nanoseconds. The
     /// subject does it when it is asked, so that it is part of what the process wrote.
     pub settle_ns: Option<f64>,

@@ -24,7 +24,7 @@ const SMALL: f64 = 1e-3;
 const LARGE: f64 = 1e5;
 
 /// How a metric is called where there is room, and where there is little.
-const METRICS: [(&str, &str, &str); 17] = [
+const METRICS: [(&str, &str, &str); 18] = [
     ("throughput", "throughput", "Mop/s"),
     ("cpu_per_op", "CPU time per operation", "CPU ns/op"),
     ("p50", "latency p50", "p50"),
@@ -37,6 +37,7 @@ const METRICS: [(&str, &str, &str); 17] = [
     ("worst_cpu", "worst CPU time of an operation", "worst CPU"),
     ("displacement", "displacement from the order of coming", "displaced"),
     ("syncs_per_op", "syncs per operation", "syncs/op"),
+    ("wire_bytes_per_op", "bytes on the wire per operation", "wire B/op"),
     ("settle", "time to settle", "settle"),
     ("peak_rss", "peak memory", "peak RSS"),
     ("bytes_per_entry", "memory per entry", "B/entry"),
