@@ -131,6 +131,15 @@ impl<C: Cluster<Summed>, const IN_FLIGHT: u64, const LEN: usize> Served<C, IN_FL
         })
     }
 
+    /// Waits for the nodes that are behind: a majority answers, and all are told.
+    fn wait_for_all(&self) {
+        let machines = self.cluster.machines();
+        let count = machines[0].lock().count();
+        while machines.iter().any(|it| it.lock().count() < count) {
+            std::thread::yield_now();
+        }
+    }
+
     /// What the leader's machine sums up to.
     fn sum(&self) -> u64 {
         let payloads = self.cluster.machines()[0].lock().payloads();

@@ -86,3 +86,34 @@ pub(crate) fn what_others_free_is_used_again<H: Heap>(name: &str) {
         owner.leave();
     });
 }
+
+/// A thread with blocks of its own frees blocks of another one, which allocates meanwhile from the
+/// spans that they lie in: what is free there concerns the owner alone, and nothing is lost.
+pub(crate) fn an_owner_frees_blocks_of_another<H: Heap>(name: &str) {
+    let size = if cfg!(shuttle) { SIZE } else { SPAN / 4 };
+    explore(name, move || {
+        let heap = Arc::new(heap::<H>(4));
+        let mut owner = Witness::new(&*heap, 1);
+        let blocks = owner.fill(layout(size, 8), 2 * SPAN / size);
+        let freed: Vec<_> =
+            blocks[..3].iter().map(|block| (*block, owner.hand_over(*block))).collect();
+        let other = {
+            let (heap, freed) = (Arc::clone(&heap), freed.clone());
+            thread::spawn(move || {
+                let mut other = Witness::new(&*heap, 2);
+                other.demand(layout(size, 8));
+                for (block, layout) in freed {
+                    other.free_of_another(block, layout);
+                }
+                other.leave();
+            })
+        };
+        let mut again = owner.fill(layout(size, 8), 2);
+        other.join().expect("no thread panics");
+        again.extend(owner.fill(layout(size, 8), 100));
+        for (block, _) in freed {
+            assert!(again.contains(&block), "the block {block:#x}, freed by another, is lost");
+        }
+        owner.leave();
+    });
+}

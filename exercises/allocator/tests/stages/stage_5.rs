@@ -71,3 +71,10 @@ fn what_others_free_is_used_again() {
         "stage_5::what_others_free_is_used_again",
     );
 }
+
+#[test]
+fn an_owner_frees_blocks_of_another() {
+    crate::schedules::an_owner_frees_blocks_of_another::<Owned>(
+        "stage_5::an_owner_frees_blocks_of_another",
+    );
+}
