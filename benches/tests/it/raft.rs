@@ -3,7 +3,7 @@
 use benches::adapters::cluster::{
     Cluster, Conforming, Log, Shared, client_runtime, openraft, raft as ours, raft_rs as theirs,
 };
-use benches::adapters::replica::Kept;
+use benches::adapters::replica::{Kept, Machine};
 use benches::adapters::{raft, raft_rs};
 use harness::check::suite::Report;
 use harness::check::suite::consensus::examine;

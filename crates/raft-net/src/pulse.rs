@@ -11,10 +11,10 @@
 //!
 //! A leader's node *vouches*: it leads these groups, each in this term. The list has a version, and
 //! a word has what changed since the version that the peer is known to have; so a lost word costs
-//! nothing, and a word that does not follow what the peer has means nothing. A peer that turns out to
-//! have less than was known is told the whole list anew. The peer *carries* a
-//! group whose core agrees, and refuses the others. To it a word is a heartbeat of each leader
-//! whose group it carries; to the leader an echo is the answer of each of its followers there.
+//! nothing, and a word that does not follow what the peer has means nothing. A peer that turns out
+//! to have less than was known is told the whole list anew. The peer *carries* a group whose core
+//! agrees, and refuses the others. To it a word is a heartbeat of each leader whose group it
+//! carries; to the leader an echo is the answer of each of its followers there.
 //!
 //! # What this module does not do
 //!

@@ -78,7 +78,8 @@ fn is_state_news<S: Storage>(core: &Core<S>) -> bool {
     (core.term, core.vote) != (core.handed_state.term, core.handed_state.vote)
 }
 
-/// Collects what is to be done into `ready`, which is empty and whose buffers the core goes on with.
+/// Collects what is to be done into `ready`, which is empty, and whose buffers the core goes on
+/// with.
 pub(crate) fn take<S: Storage>(core: &mut Core<S>, ready: &mut Ready) -> Result<(), StorageError> {
     assert!(ready.is_empty(), "something of the last one is not done");
     if !has_work(core) {

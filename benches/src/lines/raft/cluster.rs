@@ -188,10 +188,12 @@ impl<C: Cluster<Summed>, const IN_FLIGHT: u64, const LEN: usize> Subject
         let syncs = self.cluster.syncs();
         let more = operations.saturating_sub(counted.0).max(1) as f64;
         let syncs_per_op = syncs.map(|syncs| (syncs - counted.1) as f64 / more);
-        let told = self
-            .cluster
-            .wire()
-            .map(|wire| wire.during(|| drop(self.submit(u64::from(u32::MAX), TOLD * IN_FLIGHT))));
+        let told = self.cluster.wire().map(|wire| {
+            wire.during(|| {
+                self.submit(u64::from(u32::MAX), TOLD * IN_FLIGHT);
+                self.wait_for_all();
+            })
+        });
         let wire_bytes_per_op = told.map(|bytes| bytes as f64 / (TOLD * IN_FLIGHT) as f64);
         *counted = (operations, self.cluster.syncs().unwrap_or(0));
         let latency = self.latencies.take();
