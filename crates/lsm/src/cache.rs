@@ -13,49 +13,32 @@
 //!            '--------------- if the ghost knows it --------------'
 //! ```
 //!
-//! Values that lie apart are cached among the blocks, by the same queues; `values/recent.rs` has
-//! the table of their slots.
-//!
 //! Most blocks of a scan are used once and leave from the small queue; they never push out what is
 //! used again (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023).
 //!
-//! The budget covers what cannot leave as well: the filters and indexes of open tables. And it
-//! gives way: while a full memtable is on its way to the disk, the next one has its room from here.
+//! The budget covers what cannot leave as well: the filters and indexes of open tables.
 
 mod queues;
-mod uses;
 
-use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use crossbeam_epoch::{self as epoch, Guard};
+use crossbeam_epoch::Guard;
 use parking_lot::Mutex;
 
 use self::queues::{Entry, Queues};
-pub(crate) use self::uses::Uses;
 use crate::slot::Slot;
+use crate::table::Block;
 
 /// Misses of so many threads go on side by side.
 const SHARDS: usize = 8;
-/// So many blocks leave one shard before the next has its turn.
-const TRIMMED_AT_ONCE: usize = 32;
 
-/// What can be cached.
-pub(crate) trait Cached: fmt::Debug + Send + Sync + 'static {
-    /// What it takes of memory.
-    fn bytes(&self) -> usize;
-
-    /// The count of its uses.
-    fn uses(&self) -> &Uses;
-}
-
-/// The places of what belongs together: the blocks of a table, or all values that lie apart.
+/// The cached blocks of one table.
 #[derive(Debug)]
-pub(crate) struct Slots<T: Cached> {
+pub(crate) struct Slots {
     /// The number of the table.
     pub(crate) table: u64,
-    places: Box<[Slot<T>]>,
+    blocks: Box<[Slot<Block>]>,
 }
 
 /// Decides which blocks stay.
@@ -66,56 +49,39 @@ pub(crate) struct Cache {
     used: AtomicUsize,
     /// Bytes that cannot leave.
     pinned: AtomicUsize,
-    /// Bytes that others have for a while.
-    lent: AtomicUsize,
     shards: [Mutex<Queues>; SHARDS],
 }
 
-impl<T: Cached> Slots<T> {
-    pub(crate) fn new(table: u64, places: usize) -> Arc<Self> {
-        Arc::new(Self { table, places: (0..places).map(|_| Slot::new(None)).collect() })
+impl Slots {
+    pub(crate) fn new(table: u64, blocks: usize) -> Arc<Self> {
+        Arc::new(Self { table, blocks: (0..blocks).map(|_| Slot::new(None)).collect() })
     }
 
-    /// How many places there are.
-    pub(crate) fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    /// What is in a place. That is no use yet.
+    /// The block, where it is cached.
     #[inline]
-    pub(crate) fn look<'g>(&self, at: usize, guard: &'g Guard) -> Option<&'g T> {
-        self.places[at].load(guard)
-    }
-
-    /// What is in a place, for use.
-    #[inline]
-    pub(crate) fn get<'g>(&self, at: usize, guard: &'g Guard) -> Option<&'g T> {
-        self.look(at, guard).inspect(|it| it.uses().add())
+    pub(crate) fn get<'g>(&self, block: usize, guard: &'g Guard) -> Option<&'g Block> {
+        self.blocks[block].load(guard).inspect(|it| it.touch())
     }
 
     /// The same with a count of one's own.
-    pub(crate) fn share(&self, at: usize, guard: &Guard) -> Option<Arc<T>> {
-        self.places[at].share(guard).inspect(|it| it.uses().add())
+    pub(crate) fn share(&self, block: usize, guard: &Guard) -> Option<Arc<Block>> {
+        self.blocks[block].share(guard).inspect(|it| it.touch())
     }
 
     fn bytes(&self) -> usize {
-        self.places.len() * size_of::<Slot<T>>()
+        self.blocks.len() * size_of::<Slot<Block>>()
     }
 }
 
 impl Cache {
     /// A cache of so many bytes, filters and indexes included.
     pub(crate) fn new(capacity: usize) -> Arc<Self> {
-        let [used, pinned, lent] = [const { AtomicUsize::new(0) }; 3];
+        let (used, pinned) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let shards = std::array::from_fn(|_| Mutex::new(Queues::default()));
-        Arc::new(Self { capacity, used, pinned, lent, shards })
+        Arc::new(Self { capacity, used, pinned, shards })
     }
 
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    /// Bytes of what is cached.
+    /// Bytes of the blocks that are cached.
     pub(crate) fn used(&self) -> usize {
         // Relaxed: a size, nothing is reached through it.
         self.used.load(Ordering::Relaxed)
@@ -127,92 +93,41 @@ impl Cache {
         self.pinned.load(Ordering::Relaxed)
     }
 
-    /// Counts what stays in memory: the slots, and so many bytes of filters and indexes.
-    pub(crate) fn pin<T: Cached>(&self, slots: &Slots<T>, bytes: usize) {
+    /// Counts what an open table keeps in memory.
+    pub(crate) fn pin(&self, slots: &Slots, bytes: usize) {
         // Relaxed: a size.
         self.pinned.fetch_add(bytes + slots.bytes(), Ordering::Relaxed);
     }
 
     /// Caches a block that was just read, and lets others go for it. The block can be used for as
     /// long as the guard lives, even where there was no room for it.
-    pub(crate) fn insert<'g, T: Cached>(
+    pub(crate) fn insert<'g>(
         &self,
-        slots: &Arc<Slots<T>>,
-        at: usize,
-        value: Arc<T>,
+        slots: &Arc<Slots>,
+        block: usize,
+        value: Arc<Block>,
         guard: &'g Guard,
-    ) -> &'g T {
+    ) -> &'g Block {
         let bytes = value.bytes();
-        let (inside, is_new) = slots.places[at].fill(value, guard);
+        let (inside, is_new) = slots.blocks[block].fill(value, guard);
         if is_new {
-            self.admit(slots, at, bytes, guard);
+            // Relaxed: a size; the queues are behind their lock.
+            self.used.fetch_add(bytes, Ordering::Relaxed);
+            let entry = Entry { slots: Arc::downgrade(slots), table: slots.table, block, bytes };
+            let mut queues = self.shards[block % SHARDS].lock();
+            queues.push(entry);
+            while self.used() + self.pinned() > self.capacity
+                && queues.evict(|it| self.out(it, guard))
+            {}
         }
         inside
     }
 
-    /// The same for a place where something else may be, which goes for it.
-    pub(crate) fn exchange<T: Cached>(
-        &self,
-        slots: &Arc<Slots<T>>,
-        at: usize,
-        value: Arc<T>,
-        guard: &Guard,
-    ) {
-        let bytes = value.bytes();
-        match slots.places[at].replace(Some(value), guard) {
-            None => self.admit(slots, at, bytes, guard),
-            // The place is in a queue already.
-            Some(old) => {
-                // Relaxed, both: a size.
-                self.used.fetch_add(bytes, Ordering::Relaxed);
-                self.used.fetch_sub(old.bytes(), Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Queues what came into an empty place.
-    fn admit<T: Cached>(&self, slots: &Arc<Slots<T>>, at: usize, bytes: usize, guard: &Guard) {
-        // Relaxed: a size; the queues are behind their lock.
-        self.used.fetch_add(bytes, Ordering::Relaxed);
-        let (table, shelf) = (slots.table, Arc::downgrade(slots));
-        let mut queues = self.shards[at % SHARDS].lock();
-        queues.push(Entry { shelf, table, at, bytes });
-        while self.is_over() && queues.evict(|it| self.out(it, guard)) {}
-    }
-
-    fn is_over(&self) -> bool {
-        // Relaxed: a size.
-        self.used() + self.pinned() + self.lent.load(Ordering::Relaxed) > self.capacity
-    }
-
-    /// Takes so much of the room, for as long as the loan lives.
-    pub(crate) fn lend(self: &Arc<Self>, bytes: usize) -> Loan {
-        // Relaxed: a size.
-        self.lent.fetch_add(bytes, Ordering::Relaxed);
-        Loan { cache: Arc::clone(self), bytes }
-    }
-
-    /// Lets go what is too much since something was lent.
-    pub(crate) fn trim(&self) {
-        let mut is_any_left = true;
-        while is_any_left && self.is_over() {
-            is_any_left = false;
-            // A little of each in turn: who misses meanwhile does not wait long for a lock.
-            for shard in &self.shards {
-                let guard = epoch::pin();
-                let mut queues = shard.lock();
-                for _ in 0..TRIMMED_AT_ONCE {
-                    is_any_left |= self.is_over() && queues.evict(|it| self.out(it, &guard));
-                }
-            }
-        }
-    }
-
     /// Empties the slots of a table that is closed.
-    pub(crate) fn forget<T: Cached>(&self, slots: &Arc<Slots<T>>, bytes: usize, guard: &Guard) {
+    pub(crate) fn forget(&self, slots: &Arc<Slots>, bytes: usize, guard: &Guard) {
         // Relaxed: a size.
         self.pinned.fetch_sub(bytes + slots.bytes(), Ordering::Relaxed);
-        for slot in &slots.places {
+        for slot in &slots.blocks {
             if let Some(block) = slot.replace(None, guard) {
                 self.used.fetch_sub(block.bytes(), Ordering::Relaxed);
             }
@@ -224,44 +139,18 @@ impl Cache {
 
     /// Takes a block out, unless it is gone or was used; says which.
     fn out(&self, entry: &Entry, guard: &Guard) -> Outcome {
-        let Some(shelf) = entry.shelf.upgrade() else { return Outcome::Gone };
-        let outcome = shelf.out(entry.at, guard);
-        if let Outcome::Evicted(bytes) = outcome {
-            // Relaxed: a size.
-            self.used.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        outcome
-    }
-}
-
-/// Room of the cache that somebody else uses.
-#[derive(Debug)]
-pub(crate) struct Loan {
-    cache: Arc<Cache>,
-    bytes: usize,
-}
-
-impl Drop for Loan {
-    fn drop(&mut self) {
-        // Relaxed: a size.
-        self.cache.lent.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// Slots of whatever kind, for the queues.
-trait Shelf: fmt::Debug + Send + Sync {
-    fn out(&self, at: usize, guard: &Guard) -> Outcome;
-}
-
-impl<T: Cached> Shelf for Slots<T> {
-    fn out(&self, at: usize, guard: &Guard) -> Outcome {
-        match self.look(at, guard) {
+        let Some(slots) = entry.slots.upgrade() else { return Outcome::Gone };
+        let slot = &slots.blocks[entry.block];
+        match slot.load(guard) {
             None => Outcome::Gone,
-            Some(inside) if inside.uses().take() => Outcome::Used,
-            Some(_) => match self.places[at].replace(None, guard) {
-                None => Outcome::Gone,
-                Some(gone) => Outcome::Evicted(gone.bytes()),
-            },
+            Some(block) if block.was_used() => Outcome::Used,
+            Some(_) => {
+                if let Some(block) = slot.replace(None, guard) {
+                    // Relaxed: a size.
+                    self.used.fetch_sub(block.bytes(), Ordering::Relaxed);
+                }
+                Outcome::Evicted
+            }
         }
     }
 }
@@ -273,12 +162,12 @@ enum Outcome {
     Gone,
     /// It was used since the last look, and stays.
     Used,
-    /// It left, and so many bytes are free.
-    Evicted(usize),
+    /// It left.
+    Evicted,
 }
 
 /// Slots of a table that may be closed by now.
-type WeakShelf = Weak<dyn Shelf>;
+type Slotted = Weak<Slots>;
 
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,6 @@ impl Core {
         if !self.log.has_room(batch.record().len()) {
             return Err(Error::WouldWait);
         }
-        self.apply(&mut writer, batch).map(|_| ())
+        self.apply(&mut writer, batch)
     }
 }
