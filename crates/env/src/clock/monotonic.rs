@@ -36,6 +36,8 @@ impl Clock for MonotonicClock {
     }
 
     fn sleep(&self, duration: Duration) {
+        // The one place where a thread sleeps: all others ask a clock to, so that a test's clock
+        // can stand in for it.
         thread::sleep(duration);
     }
 }
