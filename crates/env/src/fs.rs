@@ -206,6 +206,11 @@ pub trait Mapped: fmt::Debug + Send + Sync {
     /// Makes durable what was stored in `range`, and whatever shares a page with it. After an error
     /// the same holds as after one of [`File::sync_data`]. Panics where `range` does not fit.
     fn flush_range(&self, range: Range<usize>) -> Result<()>;
+
+    /// Says that `range` is not used for a while, so that the process need not count it as its
+    /// memory. Nothing is lost: what was stored is in the file, and comes back at the next use.
+    /// Panics where `range` does not fit.
+    fn let_go(&self, range: Range<usize>);
 }
 
 /// A held lock; see [`Fs::lock`].

@@ -3,6 +3,7 @@
 //! ```text
 //!   <prefix>/files/<store>/<name>-<size>          tables, files with values, manifests
 //!   <prefix>/backups/<time>-<chance>.json         what belongs together: a backup
+//!   <prefix>/taking/, <prefix>/pruning/           notes of what is going on
 //! ```
 //!
 //! A backup is a checkpoint (by links, at the cost of a flush) whose files are uploaded from there,
@@ -17,6 +18,7 @@
 
 mod files;
 mod index;
+mod prune;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,10 +29,12 @@ use env::clock::{SystemWallClock, WallClock};
 use env::random::{OsRandom, Random};
 use futures_core::Stream;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, PutOptions, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutOptions, PutPayload};
 
 use self::files::{Scratch, Sums};
 use self::index::{Index, Item};
+pub use self::prune::Pruned;
+use self::prune::Task;
 use crate::AsyncDb;
 use crate::db::blocking;
 
@@ -61,6 +65,12 @@ pub enum BackupError {
         /// What is wrong with it.
         what: &'static str,
     },
+
+    /// A backup is being taken while old ones were to be removed.
+    #[error(
+        "a backup is being taken ({0}); prune later, or delete this object if its process is gone"
+    )]
+    Busy(String),
 
     /// There is a store already where one was to be restored.
     #[error("{0} holds a store; restore into an empty directory")]
@@ -115,7 +125,19 @@ impl Backups {
     }
 
     /// Backs a store up as it is now. Readers and writers go on meanwhile.
+    ///
+    /// Where it is cut off, a note stays that keeps [`Backups::prune`] away for a week.
     pub async fn take(&self, db: &AsyncDb) -> Result<Taken> {
+        let note = self.announce(Task::Taking).await?;
+        let outcome = self.take_announced(db).await;
+        let removed = self.objects.delete(&note).await;
+        let taken = outcome?;
+        removed?;
+        Ok(taken)
+    }
+
+    async fn take_announced(&self, db: &AsyncDb) -> Result<Taken> {
+        let is_pruning = self.running(Task::Pruning).await?.is_some();
         let folder = db.folder().join("uploading");
         let scratch = blocking(move || Scratch::new(&folder)).await?;
         let path = scratch.path().to_owned();
@@ -123,11 +145,13 @@ impl Backups {
         let path = scratch.path().to_owned();
         let files = blocking(move || files::of_copy(&path)).await?;
         let (there, known) = (self.objects_of(store).await?, self.known_sums().await?);
-        let name = format!("{:016}-{:08x}", unix_time().as_millis(), OsRandom.next_u64() >> 32);
+        let name = new_name();
         let (mut items, mut uploaded, mut uploaded_bytes) = (Vec::new(), 0, 0);
         for file in files {
             // A manifest is written anew for each checkpoint, and says something else each time.
-            let own = if file.is_manifest { format!("-{name}") } else { String::new() };
+            // And what is there already may be about to be removed.
+            let is_own = file.is_manifest || is_pruning;
+            let own = if is_own { format!("-{name}") } else { String::new() };
             let object = self.file_key(store, &format!("{}-{}{own}", file.label, file.size));
             let is_there = there.get(&object).is_some_and(|it| *it == file.size);
             let sum = match known.get(object.as_ref()) {
@@ -288,6 +312,11 @@ impl Backups {
         let damaged = |what| BackupError::Damaged { object: key.to_string(), what };
         Index::decode(&found.bytes().await?).map_err(damaged)
     }
+}
+
+/// A name that sorts by time and that nobody else has.
+fn new_name() -> String {
+    format!("{:016}-{:08x}", unix_time().as_millis(), OsRandom.next_u64() >> 32)
 }
 
 fn unix_time() -> Duration {

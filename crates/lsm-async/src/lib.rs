@@ -48,7 +48,7 @@ mod backup;
 mod db;
 mod entries;
 
-pub use backup::{Backup, BackupError, Backups, Taken};
+pub use backup::{Backup, BackupError, Backups, Pruned, Taken};
 pub use db::AsyncDb;
 pub use entries::Entries;
 #[cfg(doc)]

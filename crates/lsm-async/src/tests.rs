@@ -1,5 +1,7 @@
 //! Tests of the handle, of streams and of backups.
 
+mod prune;
+
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::path::Path;

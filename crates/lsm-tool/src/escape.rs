@@ -43,14 +43,6 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
 
-/// The smallest key above all that begin with `prefix`, if there is one.
-pub(crate) fn behind_all(prefix: &[u8]) -> Option<Vec<u8>> {
-    let last = prefix.iter().rposition(|it| *it < u8::MAX)?;
-    let mut behind = prefix[..=last].to_vec();
-    behind[last] += 1;
-    Some(behind)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,13 +59,5 @@ mod tests {
         for text in ["\\", "a\\x", "\\x0", "\\xzz", "\\x0ü", "\\q"] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_prefix_ends_before_the_next_one() {
-        assert_eq!(behind_all(b"ab"), Some(b"ac".to_vec()));
-        assert_eq!(behind_all(b"a\xff\xff"), Some(b"b".to_vec()));
-        assert_eq!(behind_all(b"\xff"), None);
-        assert_eq!(behind_all(b""), None);
     }
 }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use env::fs::{FsErrorKind, OsFs};
-use lsm::{Db, Family, Options, Reader};
+use lsm::{Db, Family, Iter, Options, Reader};
 
 use crate::escape::{Bytes, shown};
 
@@ -183,15 +183,16 @@ fn run(task: &Task, out: &mut impl Write) -> Result<(), Failure> {
             family(&db, &place.family, false)?.delete(&key.0)?;
         }
         Task::Scan { place, from, to, prefix, reverse, limit } => {
-            let (from, to) = match prefix {
-                None => (from.as_ref().map(|it| it.0.clone()), to.as_ref().map(|it| it.0.clone())),
-                Some(prefix) => (Some(prefix.0.clone()), escape::behind_all(&prefix.0)),
+            let reader = reader(&place.store)?;
+            require_family(&reader, &place.family)?;
+            let iter = if let Some(prefix) = prefix {
+                reader.prefix_in(&place.family, &prefix.0)
+            } else {
+                let from = from.as_ref().map_or(Bound::Unbounded, |it| Bound::Included(&*it.0));
+                let to = to.as_ref().map_or(Bound::Unbounded, |it| Bound::Excluded(&*it.0));
+                reader.range_in(&place.family, (from, to))
             };
-            let range = (
-                from.as_deref().map_or(Bound::Unbounded, Bound::Included),
-                to.as_deref().map_or(Bound::Unbounded, Bound::Excluded),
-            );
-            scan(place, range, *reverse, limit.unwrap_or(usize::MAX), out)?;
+            scan(iter, *reverse, limit.unwrap_or(usize::MAX), out)?;
         }
         Task::Stats { store, tables } => stats(&reader(store)?, *tables, out)?,
         Task::Verify { store } => {
@@ -244,16 +245,7 @@ fn family(db: &Db, name: &str, create: bool) -> Result<Family, Failure> {
     Ok(db.family(name)?)
 }
 
-fn scan(
-    place: &Place,
-    range: (Bound<&[u8]>, Bound<&[u8]>),
-    reverse: bool,
-    limit: usize,
-    out: &mut impl Write,
-) -> Result<(), Failure> {
-    let reader = reader(&place.store)?;
-    require_family(&reader, &place.family)?;
-    let mut iter = reader.range_in(&place.family, range);
+fn scan(mut iter: Iter, reverse: bool, limit: usize, out: &mut impl Write) -> Result<(), Failure> {
     if reverse {
         iter.seek_last()?;
     } else {

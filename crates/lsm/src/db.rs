@@ -7,6 +7,7 @@ mod garbage;
 mod ingest;
 mod open;
 mod output;
+mod pace;
 mod read;
 mod removals;
 mod work;

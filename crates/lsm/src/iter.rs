@@ -9,13 +9,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_epoch as epoch;
+
 use crate::Result;
 use crate::db::State;
 use crate::meaning::Meaning;
 use crate::merge::{Merge, Source, To};
 use crate::planted::planted;
 use crate::range::Range;
-use crate::removal::Removals;
+use crate::removal::Watch;
 use crate::stamp::{Kind, Sequence, Stamp};
 
 /// A place in a family, as it was when the iterator was made.
@@ -45,7 +47,7 @@ pub struct Iter {
     meaning: Arc<Meaning>,
     /// When it was made: by then dated values are there or not.
     now: Duration,
-    removals: Removals,
+    removals: Watch,
     sequence: Sequence,
     /// Keys from here on are shown. The sources need not have others.
     lower: Vec<u8>,
@@ -77,7 +79,7 @@ impl Iter {
         sources: Vec<Source>,
         range: Range,
         state: Arc<State>,
-        removals: Removals,
+        removals: Watch,
         sequence: Sequence,
         meaning: Arc<Meaning>,
     ) -> Self {
@@ -227,7 +229,8 @@ impl Iter {
             self.value = self.merged(stamp)?;
             return Ok(Mode::Merged);
         }
-        let value = self.meaning.value(stamp, self.merge.entry().1, || self.now)?;
+        let guard = epoch::pin();
+        let value = self.meaning.value(stamp, self.merge.entry().1, || self.now, &guard)?;
         let Some(value) = value.map(Cow::into_owned) else { return Ok(Mode::Ended) };
         self.value = value;
         Ok(Mode::Merged)
@@ -240,9 +243,8 @@ impl Iter {
 
     /// Whether a removed range hides the newest version of the key here.
     #[inline]
-    fn is_removed(&self, stamp: Stamp) -> bool {
-        !self.removals.is_empty()
-            && self.removals.newest(&self.key, self.sequence) > stamp.sequence()
+    fn is_removed(&mut self, stamp: Stamp) -> bool {
+        !self.removals.is_empty() && self.removals.newest(&self.key) > stamp.sequence()
     }
 
     /// All sources stand at their last entry below some key, or before all.
@@ -276,7 +278,8 @@ impl Iter {
                 self.value = self.merged(newest)?;
             } else if !newest.is(Kind::Value) {
                 let bytes = std::mem::take(&mut self.value);
-                let value = self.meaning.value(newest, &bytes, || self.now)?;
+                let guard = epoch::pin();
+                let value = self.meaning.value(newest, &bytes, || self.now, &guard)?;
                 let Some(value) = value.map(Cow::into_owned) else { continue };
                 self.value = value;
             }

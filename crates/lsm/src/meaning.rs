@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_epoch::Guard;
 use env::clock::WallClock;
 
 use crate::stamp::{Kind, Stamp};
@@ -85,10 +86,11 @@ impl Meaning {
         stamp: Stamp,
         bytes: &'b [u8],
         now: impl FnOnce() -> Duration,
+        guard: &'b Guard,
     ) -> Result<Option<Cow<'b, [u8]>>> {
         match stamp.kind() {
             Kind::Value => Ok(Some(Cow::Borrowed(bytes))),
-            Kind::Pointer => self.values.read(bytes).map(Cow::Owned).map(Some),
+            Kind::Pointer => self.values.get(bytes, guard).map(Some),
             _ => Ok(dated_value(stamp, bytes, now()).map(Cow::Borrowed)),
         }
     }

@@ -17,18 +17,22 @@
 mod arena;
 mod tree;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_epoch::{self as epoch, Guard};
 use wal::Position;
 
 use self::arena::{Arena, Handle, Record};
 use self::tree::{Place, Probe, Seek, Tree};
+use crate::cache::{Cache, Loan};
 use crate::head::Prefix;
-use crate::removal::{Removal, Removals};
+use crate::removal::{Layers, Removal};
 use crate::slot::Slot;
 use crate::stamp::{Kind, Sequence, Stamp};
+
+/// Removals of so many bytes at most: one edit of the manifest takes them all.
+const REMOVED_MAX: usize = 2 << 20;
 
 /// The newest changes; see the module's header.
 #[derive(Debug)]
@@ -42,9 +46,13 @@ pub(crate) struct Memtable {
     pub(crate) number: u64,
     changes: AtomicUsize,
     /// Ranges of keys that were removed while this memtable took the writes.
-    removals: Slot<Removals>,
+    removals: Slot<Layers>,
+    /// Bytes of their ends.
+    removed: AtomicUsize,
     /// Whether some of its values lie in the log alone.
     has_pointers: AtomicBool,
+    /// The room that it has from the cache, on its way to the disk.
+    loan: OnceLock<Loan>,
 }
 
 impl Memtable {
@@ -52,8 +60,20 @@ impl Memtable {
     pub(crate) fn new(number: u64, capacity: usize, prefix: Prefix, log_start: Position) -> Self {
         let (arena, tree) = (Arena::new(capacity), Tree::new());
         let (changes, removals) = (AtomicUsize::new(0), Slot::new(None));
-        let has_pointers = AtomicBool::new(false);
-        Self { arena, tree, prefix, log_start, number, changes, removals, has_pointers }
+        let (removed, has_pointers) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let loan = OnceLock::new();
+        Self {
+            arena,
+            tree,
+            prefix,
+            log_start,
+            number,
+            changes,
+            removals,
+            removed,
+            has_pointers,
+            loan,
+        }
     }
 
     /// What a change takes of the capacity.
@@ -63,12 +83,29 @@ impl Memtable {
 
     /// Whether changes of so many bytes fit.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.arena.has_room(bytes)
+        // Relaxed: a size.
+        let removed = self.removed.load(Ordering::Relaxed);
+        removed < REMOVED_MAX && self.arena.has_room(bytes + removed)
+    }
+
+    /// Bytes of records that are taken, and that there are.
+    pub(crate) fn used(&self) -> usize {
+        self.arena.used()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.arena.capacity()
     }
 
     /// Bytes that it takes now.
     pub(crate) fn bytes(&self) -> usize {
-        self.arena.used() + self.tree.bytes()
+        // Relaxed: a size.
+        self.arena.used() + self.tree.bytes() + self.removed.load(Ordering::Relaxed)
+    }
+
+    /// Takes its room from the cache from now on: the next memtable takes the writes.
+    pub(crate) fn borrow_from(&self, cache: &Arc<Cache>) {
+        self.loan.get_or_init(|| cache.lend(self.bytes()));
     }
 
     /// How many changes were inserted.
@@ -103,10 +140,11 @@ impl Memtable {
     /// Removes a range of keys, also from what lies beneath. One thread at a time, as for inserts.
     pub(crate) fn remove_range(&self, removal: Removal) {
         let guard = epoch::pin();
-        let before = self.removals.load(&guard);
-        let removals = match before {
-            Some(before) => before.with([removal]),
-            None => Removals::new(vec![removal]),
+        // Relaxed: a size, and there is one writer.
+        self.removed.fetch_add(removal.start.len() + removal.end.len(), Ordering::Relaxed);
+        let removals = match self.removals.load(&guard) {
+            Some(before) => before.with(removal),
+            None => Layers::default().with(removal),
         };
         self.removals.replace(Some(Arc::new(removals)), &guard);
         // Relaxed: as above.
@@ -115,7 +153,7 @@ impl Memtable {
 
     /// The ranges of keys that were removed, if any were.
     #[inline]
-    pub(crate) fn removals<'g>(&self, guard: &'g Guard) -> Option<&'g Removals> {
+    pub(crate) fn removals<'g>(&self, guard: &'g Guard) -> Option<&'g Layers> {
         self.removals.load(guard)
     }
 

@@ -78,11 +78,13 @@ pub struct Options {
     /// What an acknowledged write survives.
     pub durability: Durability,
     /// A memtable of this size is written out as a table. Up to [`Options::memtables`] of them are
-    /// in memory at a time, and about as much of the log is mapped. A batch must fit into one.
+    /// in memory at a time; but for one they have their room from the cache. A batch must fit.
     pub memtable_size: usize,
     /// How many memtables there may be: one that takes writes, the rest on their way to the disk.
     pub memtables: NonZeroUsize,
-    /// Memory for cached blocks, filters and indexes.
+    /// Memory for cached blocks and values, for filters and indexes, and for memtables on their way
+    /// to the disk. With one memtable that is all that grows, but an allocator that keeps what was
+    /// freed may hold one memtable more.
     pub cache_size: usize,
     /// About the size of a block before compression: what one read of the disk brings.
     pub block_size: usize,
@@ -116,7 +118,7 @@ pub struct Options {
     pub direct_writes: bool,
     /// Values of this size and more are kept apart from their keys: they are written once, into
     /// the log, and merges move pointers. Good for values of a kilobyte and more that are seldom
-    /// scanned; a read of one costs a read of the file system. `None` keeps all together.
+    /// scanned; one that is not in the cache costs a read of its own. `None` keeps all together.
     pub value_threshold: Option<usize>,
     /// So many in a hundred bytes of the files with values may be garbage; above it merges copy
     /// what lives.

@@ -95,8 +95,18 @@ impl Reader {
 
     /// [`Reader::range`] in a family; empty where there is none of this name.
     pub fn range_in<'k>(&self, family: &str, range: impl RangeBounds<&'k [u8]>) -> Iter {
+        self.iter_in(family, Range::of(&range))
+    }
+
+    /// An iterator over the entries of a family whose keys begin with these bytes; empty where
+    /// there is no such family.
+    pub fn prefix_in(&self, family: &str, prefix: &[u8]) -> Iter {
+        self.iter_in(family, Range::of_prefix(prefix))
+    }
+
+    fn iter_in(&self, family: &str, range: Range) -> Iter {
         let state = self.families.get(family).map(Arc::clone).unwrap_or_default();
-        state.iter(Range::of(&range), self.sequence, Arc::clone(&self.meaning))
+        state.iter(range, self.sequence, Arc::clone(&self.meaning))
     }
 
     /// The tables of a family, from the first level down; none where there is no such family.
@@ -114,7 +124,7 @@ impl Reader {
 fn look(fs: &Arc<dyn Fs>, folder: &Path, options: &Options) -> Result<Reader> {
     let facts = manifest::peek(&**fs, &folder.join("manifest"))?;
     let cache = Cache::new(options.cache_size);
-    let values = Arc::new(Values::new(Arc::clone(fs), folder)?);
+    let values = Arc::new(Values::new(Arc::clone(fs), folder, &cache)?);
     let tables = folder.join("tables");
     let opened = open_families(&**fs, &tables, &facts, &cache, &values, options)?;
     let mut states: BTreeMap<FamilyId, (String, State)> = BTreeMap::new();

@@ -7,15 +7,28 @@
 //!   keys            a        f        m        t
 //!   removal 12               [-----------------)
 //!   removal 7       [-----------------)
-//!   fragments       [   7    |  12, 7 |   12   )         "g" of change 9 is removed by 12,
-//!                                                        and by none for a reader at 10
+//!                                                        "g" of change 9 is removed by 12,
+//!   stretches       [   0    |   1    |   2    )         and by none for a reader at 10
+//!   tree                [ 7      ]                       7 hangs on the node above 0 and 1,
+//!                   [   0    |   1    ]  [ 2: 12 ]       12 on two: each on few, all are found
+//!                            [ 1: 12 ]                   on the way from a stretch to the root
 //! ```
 //!
-//! Removals are few and belong to the family as a whole, not to tables: those of a memtable hang on
-//! it, and a flush hands them to the manifest. A store without any pays a look at a null pointer
-//! for each memtable of a read. Merges leave out what is removed, and tables that lie in a removed
-//! range go without being read; a removal that no table can need any more is forgotten.
+//! The ends of all removals cut the keys into stretches, the leaves of a segment tree (Bentley,
+//! 1977): `n` removals hang on at most `2 n log n` nodes, also where all of them overlap, and a
+//! question takes one binary search and `log n` steps.
+//!
+//! Removals belong to the family as a whole, not to tables: those of a memtable hang on it, in
+//! layers (`removal/layers.rs`), and a flush hands them to the manifest. A store without any pays a
+//! look at a null pointer for each memtable of a read. Merges leave out what is removed, and tables
+//! that lie in a removed range go without being read; a removal that no table can need any more is
+//! forgotten.
 
+mod layers;
+
+use std::collections::BTreeMap;
+
+pub(crate) use self::layers::{Layers, Watch};
 use crate::stamp::Sequence;
 
 /// Keys from `start` on and below `end`, removed by the change of this number.
@@ -36,37 +49,48 @@ impl Removal {
     pub(crate) fn contains(&self, smallest: &[u8], largest: &[u8]) -> bool {
         *self.start <= *smallest && *largest < *self.end
     }
-
-    /// Whether the other one, which is newer, removes all that this one does.
-    fn is_within(&self, newer: &Self) -> bool {
-        newer.start <= self.start && self.end <= newer.end && self.sequence < newer.sequence
-    }
 }
 
 /// Removals of one family.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Removals {
+    /// The oldest first.
     all: Vec<Removal>,
-    /// From each key on to the next one, the numbers of the removals, the newest first.
-    fragments: Vec<(Vec<u8>, Vec<Sequence>)>,
+    /// Where stretches begin. The last one is removed by none, as are all keys below the first.
+    begins: Vec<Vec<u8>>,
+    /// The segment tree over the stretches: the leaf of one is its number and their count, the root
+    /// is 1, and a node is above twice its number and the one behind. Newest numbers come first.
+    nodes: Vec<Vec<Sequence>>,
 }
 
 impl Removals {
-    /// Of these, in any order. Takes n log n steps, and n for each that many others overlap.
+    /// Of these, in any order. Takes n log n steps.
     pub(crate) fn new(mut all: Vec<Removal>) -> Self {
         all.retain(|it| it.start < it.end);
         all.sort_by_key(|it| it.sequence);
-        let mut keys: Vec<Vec<u8>> =
+        let mut begins: Vec<Vec<u8>> =
             all.iter().flat_map(|it| [it.start.clone(), it.end.clone()]).collect();
-        keys.sort();
-        keys.dedup();
-        let mut fragments: Vec<_> = keys.into_iter().map(|key| (key, Vec::new())).collect();
+        begins.sort();
+        begins.dedup();
+        let mut nodes = vec![Vec::new(); 2 * begins.len()];
         for removal in all.iter().rev() {
-            let from = fragments.partition_point(|it| it.0 < removal.start);
-            let inside = fragments[from..].iter_mut().take_while(|it| it.0 < removal.end);
-            inside.for_each(|it| it.1.push(removal.sequence));
+            let stretch = |key: &Vec<u8>| begins.partition_point(|it| it < key);
+            let mut from = stretch(&removal.start) + begins.len();
+            let mut to = stretch(&removal.end) + begins.len();
+            // From both ends upwards, each node that is inside and whose parent is not.
+            while from < to {
+                if from % 2 == 1 {
+                    nodes[from].push(removal.sequence);
+                    from += 1;
+                }
+                if to % 2 == 1 {
+                    to -= 1;
+                    nodes[to].push(removal.sequence);
+                }
+                (from, to) = (from / 2, to / 2);
+            }
         }
-        Self { all, fragments }
+        Self { all, begins, nodes }
     }
 
     /// These and others.
@@ -74,12 +98,14 @@ impl Removals {
         Self::new(self.all.iter().cloned().chain(others).collect())
     }
 
-    /// These without the ones of some changes.
+    /// These without the ones of some changes, whose numbers ascend.
     pub(crate) fn without(&self, forgotten: &[Sequence]) -> Self {
-        let stay = self.all.iter().filter(|it| !forgotten.contains(&it.sequence));
+        debug_assert!(forgotten.is_sorted(), "a search finds only what is sorted");
+        let stay = self.all.iter().filter(|it| forgotten.binary_search(&it.sequence).is_err());
         Self::new(stay.cloned().collect())
     }
 
+    /// All of them, the oldest first.
     pub(crate) fn all(&self) -> &[Removal] {
         &self.all
     }
@@ -89,23 +115,57 @@ impl Removals {
     }
 
     /// The number of the newest removal of a key that is not above `sequence`; 0 where there is
-    /// none. A binary search.
+    /// none.
     pub(crate) fn newest(&self, key: &[u8], sequence: Sequence) -> Sequence {
-        let behind = self.fragments.partition_point(|it| *it.0 <= *key);
-        let Some(at) = behind.checked_sub(1) else { return 0 };
-        let visible = self.fragments[at].1.iter().find(|it| **it <= sequence);
-        visible.copied().unwrap_or(0)
+        self.newest_in(self.stretch_of(key), sequence)
     }
 
-    /// The numbers of those that newer ones make needless: no snapshot tells the two apart.
+    /// The stretch of a key, or `None` below all.
+    fn stretch_of(&self, key: &[u8]) -> Option<usize> {
+        self.begins.partition_point(|it| **it <= *key).checked_sub(1)
+    }
+
+    /// Whether a key lies in a stretch.
+    fn is_in(&self, key: &[u8], stretch: Option<usize>) -> bool {
+        let end = self.begins.get(stretch.map_or(0, |it| it + 1));
+        stretch.is_none_or(|it| *self.begins[it] <= *key) && end.is_none_or(|it| *key < **it)
+    }
+
+    fn newest_in(&self, stretch: Option<usize>, sequence: Sequence) -> Sequence {
+        let Some(stretch) = stretch else { return 0 };
+        let (mut node, mut newest) = (stretch + self.begins.len(), 0);
+        while node > 0 {
+            let here = &self.nodes[node];
+            let visible = here.get(here.partition_point(|it| *it > sequence));
+            newest = newest.max(visible.copied().unwrap_or(0));
+            node /= 2;
+        }
+        newest
+    }
+
+    /// The numbers of those that newer ones make needless, ascending: they remove nothing that one
+    /// newer one does not, and no snapshot tells the two apart. Takes n log n steps.
     pub(crate) fn needless(&self, snapshots: &[Sequence]) -> Vec<Sequence> {
         let stripe = |it: &Removal| snapshots.partition_point(|held| *held < it.sequence);
-        let is_needless = |(at, it): &(usize, &Removal)| {
-            self.all[at + 1..]
-                .iter()
-                .any(|newer| it.is_within(newer) && stripe(it) == stripe(newer))
-        };
-        self.all.iter().enumerate().filter(is_needless).map(|it| it.1.sequence).collect()
+        let (mut needless, mut present) = (Vec::new(), None);
+        // Of newer ones those that are not within others: where starts ascend, ends do too.
+        let mut widest: BTreeMap<&[u8], &[u8]> = BTreeMap::new();
+        for removal in self.all.iter().rev() {
+            if present.replace(stripe(removal)) != Some(stripe(removal)) {
+                widest.clear();
+            }
+            let (start, end) = (&*removal.start, &*removal.end);
+            if widest.range(..=start).next_back().is_some_and(|it| *it.1 >= end) {
+                needless.push(removal.sequence);
+                continue;
+            }
+            while let Some((&within, _)) = widest.range(start..).next().filter(|it| *it.1 <= end) {
+                widest.remove(within);
+            }
+            widest.insert(start, end);
+        }
+        needless.reverse();
+        needless
     }
 }
 
@@ -140,6 +200,41 @@ mod tests {
                 }
             }
         }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_needless_lies_within_one_newer_removal(
+            ranges in prop::collection::vec((0_u8..12, 0_u8..12), 0..12),
+            snapshots in prop::collection::btree_set(0_u64..14, 0..4),
+        ) {
+            let all = (1..).zip(&ranges).map(|(sequence, it)| removal(sequence, it.0, it.1));
+            let removals = Removals::new(all.collect());
+            let snapshots: Vec<_> = snapshots.into_iter().collect();
+            let stripe = |it: &Removal| snapshots.partition_point(|held| *held < it.sequence);
+            let all = removals.all();
+            let is_needless = |it: &&Removal| all.iter().any(|newer| {
+                newer.start <= it.start && it.end <= newer.end
+                    && newer.sequence > it.sequence && stripe(it) == stripe(newer)
+            });
+            let expected: Vec<_> = all.iter().filter(is_needless).map(|it| it.sequence).collect();
+            prop_assert_eq!(removals.needless(&snapshots), expected);
+        }
+    }
+
+    /// Each of them removes all that older ones do, and more: lists for each stretch would hold
+    /// fifty million numbers.
+    #[test]
+    fn ten_thousand_that_overlap_take_little_room() {
+        let key = |number: u64| number.to_be_bytes().to_vec();
+        let of = |number| Removal { start: key(0), end: key(number), sequence: number };
+        let removals = Removals::new((1..=10_000).map(of).collect());
+        let numbers: usize = removals.nodes.iter().map(Vec::len).sum();
+        assert!(numbers < 10_000 * 30, "{numbers} numbers");
+        assert_eq!(removals.newest(&key(77), 5_000), 5_000);
+        assert_eq!(removals.newest(&key(7_000), 5_000), 0);
+        assert_eq!(removals.newest(&key(9_999), Sequence::MAX), 10_000);
+        assert_eq!(removals.needless(&[]).len(), 9_999);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(crate) struct Counters {
     changes: AtomicU64,
     bytes: AtomicU64,
     stalls: AtomicU64,
+    slowed: AtomicU64,
     flushes: AtomicU64,
     flushed_bytes: AtomicU64,
     merges: AtomicU64,
@@ -41,6 +42,10 @@ impl Counters {
         add(&self.stalls, 1);
     }
 
+    pub(crate) fn slowed(&self) {
+        add(&self.slowed, 1);
+    }
+
     pub(crate) fn flushed(&self, bytes: u64) {
         add(&self.flushes, 1);
         add(&self.flushed_bytes, bytes);
@@ -62,6 +67,7 @@ impl Counters {
             changes: get(&self.changes),
             change_bytes: get(&self.bytes),
             stalls: get(&self.stalls),
+            slowed: get(&self.slowed),
             flushes: get(&self.flushes),
             flushed_bytes: get(&self.flushed_bytes),
             merges: get(&self.merges),
@@ -116,6 +122,8 @@ pub struct Stats {
     pub change_bytes: u64,
     /// How often a writer had to wait for a memtable to be written out.
     pub stalls: u64,
+    /// How many writes waited for microseconds, so that none has to wait for longer.
+    pub slowed: u64,
     /// Memtables that were written out.
     pub flushes: u64,
     /// What was written for them.
@@ -148,7 +156,7 @@ impl fmt::Display for Stats {
         writeln!(f, "flushed     {} memtables, {flushed:.1} MiB", self.flushes)?;
         let merged = mib(self.merged_bytes);
         writeln!(f, "merged      {} times, {merged:.1} MiB, {} moves", self.merges, self.moves)?;
-        writeln!(f, "stalls      {}", self.stalls)?;
+        writeln!(f, "stalls      {}, {} writes slowed", self.stalls, self.slowed)?;
         let sizes = [self.memtable_bytes, self.cached_bytes, self.pinned_bytes].map(|it| it as u64);
         let [memtables, cached, pinned] = sizes.map(mib);
         write!(f, "memory      {memtables:.1} MiB memtables, {cached:.1} MiB blocks, ")?;

@@ -8,11 +8,35 @@
 #[cfg(shuttle)]
 mod under_shuttle;
 
+use std::time::Duration;
+
+#[cfg(not(shuttle))]
+use env::clock::{Clock, MonotonicClock};
+
 #[cfg(not(shuttle))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
 #[cfg(shuttle)]
 pub(crate) use self::under_shuttle::{Condvar, Mutex, MutexGuard, RwLock};
+
+/// Lets time go by that is too short to sleep. The processor is kept: on a busy machine it would
+/// come back only after milliseconds.
+pub(crate) fn linger(delay: Duration) {
+    #[cfg(not(shuttle))]
+    {
+        let clock = MonotonicClock::new();
+        let start = clock.now();
+        while clock.now().saturating_since(start) < delay {
+            std::hint::spin_loop();
+        }
+    }
+    // No explorer knows time.
+    #[cfg(shuttle)]
+    {
+        _ = delay;
+        point();
+    }
+}
 
 /// Here the explorer may let another thread go on. Nothing in a plain build.
 #[inline]

@@ -55,7 +55,7 @@ pub(crate) struct Table {
     file: Box<dyn File>,
     filter: Filter,
     index: Index,
-    slots: Arc<Slots>,
+    slots: Arc<Slots<Block>>,
     cache: Arc<Cache>,
     /// The files that it points into, open for as long as it is.
     values: Vec<Arc<ValueFile>>,

@@ -15,17 +15,25 @@
 //! it: each table says into which, and for how many bytes, so that nothing has to be counted that a
 //! crash could make wrong. Readers hold the files of their tables open, as they hold the tables.
 //!
+//! What was read of them stays in memory beside the blocks: `values/recent.rs`.
+//!
 //! Files are named by the segment that they were; those that merges write, by their table, with the
 //! top bit set.
 
+mod recent;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
+use crossbeam_epoch::Guard;
 use env::fs::{File, Fs, FsErrorKind, OpenMode};
 use parking_lot::{Mutex, RwLock};
 use wal::{Fate, Position};
 
+use self::recent::Recent;
+use crate::cache::Cache;
 use crate::codec::{Put, Taker};
 use crate::planted::planted;
 use crate::table::TableMeta;
@@ -109,6 +117,7 @@ pub(crate) struct Values {
     in_log: Mutex<BTreeMap<u64, Arc<ValueFile>>>,
     /// The sizes of those that are no part of the log.
     sizes: Mutex<BTreeMap<u64, u64>>,
+    recent: Recent,
 }
 
 /// The file of a number.
@@ -124,7 +133,7 @@ pub(crate) fn number(name: &str) -> Option<u64> {
 
 impl Values {
     /// Of the store in a folder; changes nothing.
-    pub(crate) fn new(fs: Arc<dyn Fs>, store: &Path) -> Result<Self> {
+    pub(crate) fn new(fs: Arc<dyn Fs>, store: &Path, cache: &Arc<Cache>) -> Result<Self> {
         let (log, folder) = (store.join("log"), store.join("values"));
         let mut sizes = BTreeMap::new();
         if fs.exists(&folder)? {
@@ -135,7 +144,8 @@ impl Values {
             }
         }
         let (open, in_log, sizes) = (RwLock::default(), Mutex::default(), Mutex::new(sizes));
-        Ok(Self { fs, log, folder, open, in_log, sizes })
+        let recent = Recent::new(Arc::clone(cache));
+        Ok(Self { fs, log, folder, open, in_log, sizes, recent })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -169,14 +179,31 @@ impl Values {
         Ok(self.fs.open(&new, OpenMode::READ)?)
     }
 
-    /// The value of an entry. Whoever asks holds the table or memtable that it comes from, and this
-    /// its files.
-    #[cold]
+    /// The value of an entry, from memory where it is there. Whoever asks holds the table or
+    /// memtable that it comes from, and this its files.
+    pub(crate) fn get<'g>(&self, entry: &[u8], guard: &'g Guard) -> Result<Cow<'g, [u8]>> {
+        let pointer = self.pointer(entry)?;
+        match self.recent.get(pointer, guard) {
+            Some(value) => Ok(Cow::Borrowed(value)),
+            None => Ok(self.recent.keep(pointer, self.load(pointer)?, guard)),
+        }
+    }
+
+    /// The same for who reads each value once, and keeps none.
     pub(crate) fn read(&self, entry: &[u8]) -> Result<Vec<u8>> {
-        let Some(pointer) = Pointer::decode(entry) else {
+        self.load(self.pointer(entry)?)
+    }
+
+    #[inline]
+    fn pointer(&self, entry: &[u8]) -> Result<Pointer> {
+        Pointer::decode(entry).ok_or_else(|| {
             let path = self.folder.clone();
-            return Err(Error::Corrupt { path, offset: 0, what: "pointer to a value" });
-        };
+            Error::Corrupt { path, offset: 0, what: "pointer to a value" }
+        })
+    }
+
+    #[cold]
+    fn load(&self, pointer: Pointer) -> Result<Vec<u8>> {
         resident::may_read_disk()?;
         self.open(pointer.file)?.read(pointer)
     }

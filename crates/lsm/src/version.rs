@@ -114,15 +114,31 @@ impl Version {
 
     /// All tables with their places, the newest run first.
     pub(crate) fn places(&self) -> impl Iterator<Item = (Place, &Arc<Table>)> {
+        self.placed(Run::tables)
+    }
+
+    /// Those of them that may hold keys from `start` on and below `end`.
+    pub(crate) fn between(
+        &self,
+        start: &[u8],
+        end: &[u8],
+    ) -> impl Iterator<Item = (Place, &Arc<Table>)> {
+        self.placed(move |run| run.between(start, Some(end)))
+    }
+
+    fn placed<'v>(
+        &'v self,
+        part: impl Fn(&'v Run) -> &'v [Arc<Table>],
+    ) -> impl Iterator<Item = (Place, &'v Arc<Table>)> {
         let runs =
             (0..LEVELS).flat_map(|level| self.levels[level].iter().map(move |it| (level, it)));
-        runs.flat_map(|(level, run)| {
+        runs.flat_map(move |(level, run)| {
             let place = move |table: &Table| {
                 // As the manifest says it of a table that a flush wrote.
                 let is_own = level == 0 && run.number() == table.meta.number;
                 if is_own { Place::TOP } else { Place::new(level, run.number()) }
             };
-            run.tables().iter().map(move |it| (place(it), it))
+            part(run).iter().map(move |it| (place(it), it))
         })
     }
 

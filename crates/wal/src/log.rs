@@ -73,7 +73,7 @@ struct Tail {
     segment: Arc<Segment>,
     end: Position,
     durable: Position,
-    /// Full segments with bytes that are not durable, and the range of these.
+    /// Full segments with bytes that are not durable, and the range of these. Each is mapped.
     unsynced: VecDeque<(Arc<Segment>, u32, u32)>,
     /// Whether the name of the last segment may be lost in a power cut.
     has_new_name: bool,
@@ -257,6 +257,8 @@ impl Log {
                 break;
             }
             let path = format::path(&self.folder, number);
+            // What nobody needs need not become durable, nor stay mapped until then.
+            lock(&self.tail).unsynced.retain(|it| it.0.number != number);
             let has_room = lock(&self.spares).len() < self.options.spares_max;
             match fate(number, self.fs.size(&path)?) {
                 Fate::Recycle if has_room => self.keep(number, &path)?,

@@ -12,6 +12,9 @@ use env::fs::{File, Fs, Mapped, OpenMode};
 use crate::format::{self, HEAD};
 use crate::{Backend, Position, Result};
 
+/// After so many bytes the pages behind are let go: who has written a log does not read it.
+const PIECE: usize = 256 << 10;
+
 /// An open segment, or a spare one.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -88,6 +91,10 @@ impl Segment {
                 unsafe { mapped.store_shared(at + prefix.len(), bytes) };
                 // SAFETY: as above.
                 unsafe { mapped.store_shared(at, prefix) };
+                let end = at + prefix.len() + bytes.len();
+                if at / PIECE < end / PIECE {
+                    mapped.let_go(at / PIECE * PIECE..end / PIECE * PIECE);
+                }
             }
             Memory::Written(file) => {
                 file.write_all_at(&[prefix, bytes].concat(), u64::from(at))?;

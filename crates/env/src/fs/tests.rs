@@ -187,6 +187,7 @@ fn stores_into_a_mapping_are_seen_by_readers() {
     let mut mapped = file.map(10_000).unwrap();
     mapped.store(4_095, b"over the edge");
     mapped.flush_range(4_095..4_108).unwrap();
+    mapped.let_go(0..10_000);
     let mut bytes = [0; 13];
     file.read_exact_at(&mut bytes, 4_095).unwrap();
     assert_eq!(&bytes, b"over the edge");

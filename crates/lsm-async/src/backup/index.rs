@@ -15,7 +15,7 @@ const FORMAT: u32 = 1;
 pub(super) struct Index {
     format: u32,
     /// The number of the store.
-    store: u64,
+    pub(super) store: u64,
     taken_ms: u64,
     pub(super) items: Vec<Item>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::{Outcome, Slotted};
+use super::{Outcome, WeakShelf};
 
 /// The small queue gets this share of the bytes: one in ten.
 const SMALL_SHARE: usize = 10;
@@ -10,9 +10,9 @@ const SMALL_SHARE: usize = 10;
 /// A cached block, by name.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub(super) slots: Slotted,
+    pub(super) shelf: WeakShelf,
     pub(super) table: u64,
-    pub(super) block: usize,
+    pub(super) at: usize,
     pub(super) bytes: usize,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Queues {
 impl Queues {
     /// Adds a block that was just cached.
     pub(super) fn push(&mut self, entry: Entry) {
-        if self.is_ghost.remove(&(entry.table, entry.block)) {
+        if self.is_ghost.remove(&(entry.table, entry.at)) {
             self.push_main(entry);
         } else {
             self.small_bytes += entry.bytes;
@@ -49,7 +49,7 @@ impl Queues {
             match out(&entry) {
                 Outcome::Gone => {}
                 Outcome::Used => self.push_main(entry),
-                Outcome::Evicted => {
+                Outcome::Evicted(_) => {
                     if small_first {
                         self.remember(&entry);
                     }
@@ -89,7 +89,7 @@ impl Queues {
 
     /// The ghost knows as many blocks as the main queue holds.
     fn remember(&mut self, entry: &Entry) {
-        let name = (entry.table, entry.block);
+        let name = (entry.table, entry.at);
         if self.is_ghost.insert(name) {
             self.ghost.push_back(name);
         }

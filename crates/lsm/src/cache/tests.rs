@@ -4,7 +4,7 @@ use crossbeam_epoch as epoch;
 
 use super::*;
 use crate::stamp::{Kind, Stamp};
-use crate::table::test_block;
+use crate::table::{Block, test_block};
 
 const BLOCKS: usize = 4_000;
 
@@ -13,7 +13,7 @@ fn block() -> Arc<Block> {
 }
 
 /// Uses a block as a table does; true where it was cached.
-fn used(cache: &Cache, slots: &Arc<Slots>, at: usize) -> bool {
+fn used(cache: &Cache, slots: &Arc<Slots<Block>>, at: usize) -> bool {
     let guard = epoch::pin();
     if slots.get(at, &guard).is_some() {
         return true;

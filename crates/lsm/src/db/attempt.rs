@@ -44,6 +44,6 @@ impl Core {
         if !self.log.has_room(batch.record().len()) {
             return Err(Error::WouldWait);
         }
-        self.apply(&mut writer, batch)
+        self.apply(&mut writer, batch).map(|_| ())
     }
 }

@@ -1,7 +1,7 @@
 //! What all handles of a store share.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crossbeam_epoch as epoch;
@@ -45,8 +45,8 @@ pub(crate) struct Core {
     pub(crate) manifest: Mutex<Manifest>,
     pub(crate) next_table: AtomicU64,
     pub(crate) next_memtable: AtomicU64,
-    /// The segment of the log when one was last made ready for the time after it.
-    pub(crate) prepared: AtomicU64,
+    /// Whether a segment of the log is to be made ready for the time after the present one.
+    pub(crate) wants_segment: AtomicBool,
     pub(crate) flushing: Mutex<()>,
     pub(crate) compacting: Mutex<()>,
     /// Memtables that were written out and whose values lie in the log, for as long as they live.
@@ -66,7 +66,7 @@ pub(crate) struct Core {
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) last: Sequence,
-    /// The segment of the log into which the last write went.
+    /// The segment of the log for which the next one was last asked for.
     pub(crate) segment: u64,
     /// The families by number, so that a write need not ask for them elsewhere.
     pub(crate) families: Vec<Arc<FamilyCore>>,

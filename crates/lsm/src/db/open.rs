@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_epoch as epoch;
 use env::fs::Fs;
@@ -55,8 +55,7 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
         spares_max: options.memtables.get(),
     };
     let log = Log::open(Arc::clone(&fs), &folder.join("log"), segment)?;
-    let begun = log.end().segment;
-    let values = Arc::new(open_values(&fs, folder, &facts)?);
+    let values = Arc::new(open_values(&fs, folder, &facts, &cache)?);
     let families = open_families(&*fs, &tables, &facts, &cache, &values, &options)?;
     let core = Arc::new(Core {
         fs,
@@ -72,8 +71,7 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
         manifest: Mutex::new(manifest),
         next_table: AtomicU64::new(facts.last_table + 1),
         next_memtable: AtomicU64::new(1),
-        // The segment that a small store has may be its last.
-        prepared: AtomicU64::new(begun),
+        wants_segment: AtomicBool::new(false),
         flushing: Mutex::new(()),
         compacting: Mutex::new(()),
         retired: Mutex::default(),
@@ -90,8 +88,13 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
 }
 
 /// The files with values; those that a crash left behind go.
-fn open_values(fs: &Arc<dyn Fs>, folder: &Path, facts: &Facts) -> Result<Values> {
-    let values = Values::new(Arc::clone(fs), folder)?;
+fn open_values(
+    fs: &Arc<dyn Fs>,
+    folder: &Path,
+    facts: &Facts,
+    cache: &Arc<Cache>,
+) -> Result<Values> {
+    let values = Values::new(Arc::clone(fs), folder, cache)?;
     if fs.exists(values.folder())? {
         let metas = facts.families.values().flat_map(|it| it.tables.values());
         values.sweep(|| values::pointed(metas.map(|it| &it.1)).into_keys().collect())?;

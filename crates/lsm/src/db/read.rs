@@ -16,7 +16,7 @@ use crate::meaning::Meaning;
 use crate::memtable::{self, Versions};
 use crate::merge::{Merge, Source, To};
 use crate::range::Range;
-use crate::removal::{Removal, Removals};
+use crate::removal::{Layers, Removal, Removals, Watch};
 use crate::run::{Run, RunCursor};
 use crate::stamp::{Kind, SEQUENCE_MAX, Sequence, Stamp};
 use crate::{Result, table};
@@ -55,7 +55,7 @@ impl State {
         if stamp.is(Kind::Operand) {
             return self.merged(key, (stamp, bytes), removed, meaning, guard).map(Some);
         }
-        meaning.value(stamp, bytes, || meaning.now())
+        meaning.value(stamp, bytes, || meaning.now(), guard)
     }
 
     /// The value of a key whose newest version, given here, is an operand.
@@ -72,7 +72,7 @@ impl State {
         let mut operands = Vec::new();
         let value = loop {
             if !stamp.is(Kind::Operand) {
-                break meaning.value(stamp, bytes, || meaning.now())?;
+                break meaning.value(stamp, bytes, || meaning.now(), guard)?;
             }
             operands.push(Cow::Borrowed(bytes));
             match self.find(key, stamp.sequence() - 1, guard)? {
@@ -102,10 +102,11 @@ impl State {
     /// The number of the newest removal of a key that is not above `sequence`.
     #[inline]
     fn removed_at(&self, key: &[u8], sequence: Sequence, guard: &Guard) -> Sequence {
-        let newest = |it: &Removals| if it.is_empty() { 0 } else { it.newest(key, sequence) };
+        let below = &self.version.removals;
+        let below = if below.is_empty() { 0 } else { below.newest(key, sequence) };
         let memtables = std::iter::once(&self.memtable).chain(&self.immutables);
-        let in_memory = memtables.filter_map(|it| it.removals(guard)).map(newest);
-        in_memory.fold(newest(&self.version.removals), Sequence::max)
+        let in_memory = memtables.filter_map(|it| it.removals(guard));
+        in_memory.map(|it| it.newest(key, sequence)).fold(below, Sequence::max)
     }
 
     /// An iterator over the entries of a range that there were at a moment.
@@ -123,17 +124,16 @@ impl State {
             .collect();
         let runs = self.version.runs().filter(|it| range.needs(it));
         sources.extend(runs.map(|it| Source::Run(RunCursor::new(it.clone(), true))));
-        let removals = self.removals(sequence);
+        let removals = Watch::new(self.removals().into_iter(), sequence);
         Iter::new(sources, range, self, removals, sequence, meaning)
     }
 
-    /// All removals up to `sequence`.
-    fn removals(&self, sequence: Sequence) -> Removals {
+    /// All removals, each few of them sorted.
+    fn removals(&self) -> Vec<Arc<Removals>> {
         let guard = epoch::pin();
         let memtables = std::iter::once(&self.memtable).chain(&self.immutables);
-        let in_memory = memtables.filter_map(|it| it.removals(&guard)).flat_map(Removals::all);
-        let all = in_memory.chain(self.version.removals.all());
-        Removals::new(all.filter(|it| it.sequence <= sequence).cloned().collect())
+        let in_memory = memtables.filter_map(|it| it.removals(&guard)).flat_map(Layers::sorted);
+        in_memory.chain([&self.version.removals]).cloned().collect()
     }
 }
 
@@ -158,8 +158,9 @@ impl FamilyCore {
     ) -> Result<Option<Vec<u8>>> {
         let state = self.share();
         let meets = |it: &Removal| *lower < *it.end && upper.is_none_or(|upper| *it.start < *upper);
-        let removals = state.removals(SEQUENCE_MAX);
-        if let Some(found) = removals.all().iter().find(|it| it.sequence > since && meets(it)) {
+        let removals = state.removals();
+        let mut removals = removals.iter().flat_map(|it| it.all());
+        if let Some(found) = removals.find(|it| it.sequence > since && meets(it)) {
             return Ok(Some(found.start.clone()));
         }
         let memtables = std::iter::once(&state.memtable).chain(&state.immutables);

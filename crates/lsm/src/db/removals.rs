@@ -6,7 +6,7 @@
 //! its fence overlaps it. Merges run one at a time, and fences are set between them: none that is
 //! still to write a table began without knowing the removal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -16,7 +16,6 @@ use crate::compact::{self, Job};
 use crate::manifest::Edit;
 use crate::planted::planted;
 use crate::stamp::Sequence;
-use crate::table::Table;
 use crate::version::{Change, Version};
 
 /// For removals, by their number, the number of the first table that has nothing to do with them.
@@ -25,17 +24,17 @@ pub(crate) type Fences = BTreeMap<Sequence, u64>;
 /// What removals make due.
 #[derive(Debug)]
 pub(super) enum Upkeep {
-    /// A fence for this one.
-    Fence(Sequence),
+    /// A fence for these.
+    Fence(Vec<Sequence>),
     /// These tables hold nothing that is not removed.
-    Drop(Vec<u64>),
-    /// These are of no use any more.
+    Drop(BTreeSet<u64>),
+    /// These are of no use any more. The numbers ascend.
     Forget(Vec<Sequence>),
     /// Tables hold some keys that are removed; less urgent than merges.
     Merge(Job),
 }
 
-/// What is due next, if anything is.
+/// What is due next, if anything is: each time all of one kind, since there may be thousands.
 pub(super) fn due(version: &Version, snapshots: &[Sequence], fences: &Fences) -> Option<Upkeep> {
     if version.removals.is_empty() {
         return None;
@@ -45,35 +44,40 @@ pub(super) fn due(version: &Version, snapshots: &[Sequence], fences: &Fences) ->
         return Some(Upkeep::Forget(needless));
     }
     let oldest = snapshots.first().copied().unwrap_or(Sequence::MAX);
+    let (mut unfenced, mut whole, mut idle) = (Vec::new(), BTreeSet::new(), Vec::new());
     let mut merge = None;
     for removal in version.removals.all().iter().filter(|it| it.sequence <= oldest) {
         let Some(&fence) = fences.get(&removal.sequence) else {
-            return Some(Upkeep::Fence(removal.sequence));
+            unfenced.push(removal.sequence);
+            continue;
         };
-        let may_hold = |it: &&Arc<Table>| {
-            it.meta.number < fence && removal.overlaps(&it.meta.smallest, &it.meta.largest)
-        };
-        let (mut whole, mut part) = (Vec::new(), None);
-        for (place, table) in version.places().filter(|(_, it)| may_hold(it)) {
+        let mut is_idle = true;
+        for (place, table) in version.between(&removal.start, &removal.end) {
             let meta = &table.meta;
+            if meta.number >= fence {
+                continue;
+            }
             if removal.contains(&meta.smallest, &meta.largest) && meta.newest < removal.sequence {
-                whole.push(meta.number);
-            } else {
-                part = part.or(Some((place, table)));
+                whole.insert(meta.number);
+                is_idle = false;
+            } else if !planted!(RemovalForgottenEarly) {
+                merge = merge.or_else(|| Some(compact::rewrite(place, table)));
+                is_idle = false;
             }
         }
-        if !whole.is_empty() {
-            return Some(Upkeep::Drop(whole));
-        }
-        match part {
-            Some(_) if planted!(RemovalForgottenEarly) => {
-                return Some(Upkeep::Forget(vec![removal.sequence]));
-            }
-            None => return Some(Upkeep::Forget(vec![removal.sequence])),
-            Some((place, table)) => merge = merge.or_else(|| Some(compact::rewrite(place, table))),
+        if is_idle {
+            idle.push(removal.sequence);
         }
     }
-    merge.map(Upkeep::Merge)
+    if !unfenced.is_empty() {
+        Some(Upkeep::Fence(unfenced))
+    } else if !whole.is_empty() {
+        Some(Upkeep::Drop(whole))
+    } else if !idle.is_empty() {
+        Some(Upkeep::Forget(idle))
+    } else {
+        merge.map(Upkeep::Merge)
+    }
 }
 
 impl Core {
@@ -88,13 +92,14 @@ impl Core {
         let version = Arc::clone(&family.share().version);
         match self.upkeep(family, &version) {
             None | Some(Upkeep::Merge(_)) => return Ok(false),
-            Some(Upkeep::Fence(sequence)) => {
+            Some(Upkeep::Fence(unfenced)) => {
                 // Relaxed: tables of flushes that get numbers meanwhile are newer than the removal.
                 let next = self.next_table.load(Ordering::Relaxed);
-                family.fences.lock().insert(sequence, next);
+                family.fences.lock().extend(unfenced.into_iter().map(|it| (it, next)));
             }
             Some(Upkeep::Drop(tables)) => {
                 let edits: Vec<_> = tables.iter().map(|it| Edit::Remove(family.id, *it)).collect();
+                let tables: Vec<_> = tables.into_iter().collect();
                 let change = Change { removed: tables.clone(), ..Change::default() };
                 self.install_change(family, &edits, &change)?;
                 self.remove_tables(&tables)?;
@@ -103,7 +108,7 @@ impl Core {
             Some(Upkeep::Forget(forgotten)) => {
                 let edits: Vec<_> =
                     forgotten.iter().map(|it| Edit::Forget(family.id, *it)).collect();
-                family.fences.lock().retain(|it, _| !forgotten.contains(it));
+                family.fences.lock().retain(|it, _| forgotten.binary_search(it).is_err());
                 let change = Change { forgotten, ..Change::default() };
                 self.install_change(family, &edits, &change)?;
             }

@@ -21,15 +21,19 @@ use crate::merge::{Merge, Source};
 use crate::options::Background;
 use crate::planted::planted;
 use crate::range::Range;
-use crate::removal::{Removal, Removals};
+use crate::removal::{Layers, Removal};
 use crate::run::{Run, RunCursor};
 use crate::snapshot::Retain;
+use crate::sync::linger;
 use crate::table::{self, Origin, Table, TableMeta, TableOptions};
 use crate::version::{Change, Place, Version};
 use crate::{Error, Result};
 
 /// After a failure the next attempt waits this long, unless somebody asks for it.
 const PAUSE: Duration = Duration::from_millis(200);
+/// So often a flush looks whether its memtable can be freed; a few are enough without iterators.
+const LOOKS_MAX: u32 = 100;
+const LOOK: Duration = Duration::from_micros(1);
 /// Before all that a log holds.
 const START: Position = Position { segment: 0, offset: 0 };
 
@@ -85,11 +89,10 @@ impl Core {
         }
     }
 
-    /// Makes a segment of the log ready where another was begun.
+    /// Makes a segment of the log ready where the present one will soon be full.
     fn prepare_segment(&self) {
-        let last = self.log.end().segment;
-        // Relaxed: the thread that flushes is the only one here.
-        if self.prepared.swap(last, Ordering::Relaxed) < last {
+        // Relaxed: the lock of the call orders it.
+        if self.wants_segment.swap(false, Ordering::Relaxed) {
             // A courtesy to the next append, which makes a segment itself where this failed, and
             // reports what stands in its way.
             self.log.prepare().ok();
@@ -157,8 +160,22 @@ impl Core {
             }
             return Ok(false);
         };
+        self.cache.trim();
         self.flush(&family, &memtable)?;
+        self.free(memtable);
         Ok(true)
+    }
+
+    /// Waits until no reader is left that looks at a memtable, but not for iterators: the last one
+    /// frees it, and that holds a writer up for milliseconds.
+    fn free(&self, memtable: Arc<Memtable>) {
+        let mut looks = if self.options.background == Background::Threads { LOOKS_MAX } else { 0 };
+        while Arc::strong_count(&memtable) > 1 && looks > 0 {
+            looks -= 1;
+            epoch::pin().flush();
+            linger(LOOK);
+        }
+        drop(memtable);
     }
 
     /// Writes out the oldest memtable of a family. The lock of flushes is held.
@@ -175,16 +192,21 @@ impl Core {
         // A memtable becomes one table.
         let options = TableOptions { table_size: u64::MAX, ..options };
         // Of newer memtables nothing may be used: their part of the log may not survive.
-        let own = memtable.removals(&epoch::pin()).map_or(&[][..], Removals::all).to_vec();
-        let known = Arc::new(state.version.removals.with(own.iter().cloned()));
+        let guard = epoch::pin();
+        let own = memtable.removals(&guard).into_iter().flat_map(Layers::all);
+        let own: Vec<Removal> = own.cloned().collect();
+        drop(guard);
+        let known = if own.is_empty() {
+            Arc::clone(&state.version.removals)
+        } else {
+            Arc::new(state.version.removals.with(own.iter().cloned()))
+        };
         let mut retain = Retain::new(self.snapshots.list(), known, is_alone);
         let next = state.immutables.iter().rev().nth(1).map_or(&state.memtable, |it| it);
         let mut flushed = next.log_start;
         let origin = Origin::of_flush(family.id, &family.name, flushed);
-        let metas = {
-            let all = Range::default();
-            self.write_tables(&mut merge, &all, &mut retain, options, origin)?
-        };
+        let everything = Range::default();
+        let metas = self.write_tables(&mut merge, &everything, &mut retain, options, origin)?;
         let tables = self.open_tables(&metas)?;
         let has_pointers = memtable.has_pointers() && !planted!(ValuesNotSynced);
         if has_pointers || self.all_families().len() > 1 {

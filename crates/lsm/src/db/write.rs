@@ -18,6 +18,7 @@ use crossbeam_epoch as epoch;
 use wal::Position;
 
 use super::core::{Core, FamilyCore, State, Writer};
+use super::pace::Debt;
 use crate::batch::{Change, FamilyId};
 use crate::memtable::Memtable;
 use crate::options::{Background, Durability};
@@ -41,7 +42,8 @@ impl Core {
         if batch.is_empty() {
             return Ok(());
         }
-        self.apply(&mut self.writer.lock(), batch)?;
+        let debt = self.apply(&mut self.writer.lock(), batch)?;
+        self.pay(debt, batch.span());
         self.acknowledge()
     }
 
@@ -55,13 +57,14 @@ impl Core {
         if batch.is_empty() {
             return Ok(None);
         }
-        {
+        let debt = {
             let mut writer = self.writer.lock();
             if let Some(found) = obstacle()? {
                 return Ok(Some(found));
             }
-            self.apply(&mut writer, batch)?;
-        }
+            self.apply(&mut writer, batch)?
+        };
+        self.pay(debt, batch.span());
         self.acknowledge()?;
         Ok(None)
     }
@@ -74,17 +77,20 @@ impl Core {
         }
     }
 
+    /// Makes all changes of a batch, and tells what its writer owes for them.
     pub(super) fn apply(
         &self,
         writer: &mut MutexGuard<'_, Writer>,
         batch: &mut Batch,
-    ) -> Result<()> {
+    ) -> Result<Debt> {
+        let mut debt = Debt::default();
         let mut seen: Option<FamilyId> = None;
         for change in batch.changes() {
             if seen.replace(change.family) != Some(change.family) {
                 let family = writer.family(change.family);
                 let family = family.ok_or(Error::Dropped(change.family))?;
                 self.make_room(family, batch.span())?;
+                debt = debt.max(self.debt(family.state(&epoch::pin())));
             }
         }
         let count = batch.len() as u64;
@@ -101,9 +107,11 @@ impl Core {
             let memtable = &family.state(&guard).memtable;
             insert(memtable, sequence, &change, self.options.place(at, record));
         }
-        if self.options.value_threshold.is_some() && writer.segment != at.segment {
-            // Such segments do not come back, so that the next one must be made in time.
+        if writer.segment != at.segment && at.offset >= self.options.segment_len() / 2 {
+            // In time, so that no write waits for a file. A small store never gets here.
             writer.segment = at.segment;
+            // Relaxed: the lock of the call orders it.
+            self.wants_segment.store(true, Ordering::Relaxed);
             self.wake_workers();
         }
         writer.last += count;
@@ -111,7 +119,7 @@ impl Core {
         // Release: who reads the number finds the changes.
         self.visible.store(writer.last, Ordering::Release);
         self.counters.written(count, batch.span());
-        Ok(())
+        Ok(debt)
     }
 
     /// Sees to it that the family's memtable takes `bytes` more. The writer's lock is held.
@@ -157,6 +165,7 @@ impl Core {
         family.change(|state| {
             let mut immutables = state.immutables.clone();
             if !state.memtable.is_empty() {
+                state.memtable.borrow_from(&self.cache);
                 immutables.insert(0, Arc::clone(&state.memtable));
             }
             let memtable = self.new_memtable(room, &state.memtable, start);
@@ -167,7 +176,12 @@ impl Core {
     /// Whether merges have fallen so far behind that reads would suffer.
     fn is_full_at_the_top(&self, family: &FamilyCore) -> bool {
         let runs = family.state(&epoch::pin()).version.level(0).len();
-        !self.is_fifo() && runs >= TOP_MAX * self.options.level0_tables
+        !self.is_fifo() && runs >= self.runs_max()
+    }
+
+    /// So many runs in the first level make writers wait.
+    pub(super) fn runs_max(&self) -> usize {
+        TOP_MAX * self.options.level0_tables
     }
 
     /// Waits until a merge was made, or tells why none can be.

@@ -74,6 +74,11 @@ impl Arena {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// Bytes that there are.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Whether records of so many bytes together still fit.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.capacity - self.used() >= bytes

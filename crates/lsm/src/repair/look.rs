@@ -76,11 +76,11 @@ pub(super) fn numbers(
 
 pub(super) fn look(fs: &Arc<dyn Fs>, store: &Path) -> Result<Found> {
     let remains = manifest::salvage(&**fs, &store.join("manifest"))?;
-    let values = Values::new(Arc::clone(fs), store)?;
     let tables = tables_of(store);
     let there = numbers(&**fs, &tables, table::number)?;
     // Nothing is read twice, so that there is nothing to keep.
     let cache = Cache::new(0);
+    let values = Values::new(Arc::clone(fs), store, &cache)?;
     let mut named = Vec::new();
     for (&family, facts) in &remains.facts.families {
         for (place, meta) in facts.tables.values() {

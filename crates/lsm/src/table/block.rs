@@ -22,8 +22,8 @@
 
 use std::cmp::Ordering;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU8, Ordering as Access};
 
+use crate::cache::{Cached, Uses};
 use crate::head::shared_len;
 use crate::stamp::{Kind, Stamp};
 
@@ -34,8 +34,6 @@ const STAMPED: u32 = 2;
 const EMPTY: u8 = 0xff;
 /// Several keys do.
 const CROWDED: u8 = 0xfe;
-/// Most times a use is counted between two looks of the cache.
-const USES_MAX: u8 = 3;
 
 /// What stands for a stamp that is left out.
 fn oldest() -> Stamp {
@@ -178,8 +176,17 @@ pub(crate) struct Block {
     key_ends: usize,
     value_ends: usize,
     buckets: Range<usize>,
-    /// How often it was used since the cache last looked.
-    uses: AtomicU8,
+    uses: Uses,
+}
+
+impl Cached for Block {
+    fn bytes(&self) -> usize {
+        self.bytes.capacity() + size_of::<Self>()
+    }
+
+    fn uses(&self) -> &Uses {
+        &self.uses
+    }
 }
 
 impl Block {
@@ -206,7 +213,7 @@ impl Block {
             key_ends,
             value_ends,
             buckets: hash_at..trailer,
-            uses: AtomicU8::new(0),
+            uses: Uses::default(),
         };
         if count == 0 {
             return Err("block count");
@@ -242,30 +249,6 @@ impl Block {
     #[inline]
     pub(crate) fn count(&self) -> usize {
         self.count
-    }
-
-    /// What it takes of memory.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes.capacity() + size_of::<Self>()
-    }
-
-    /// Notes a use, for the cache.
-    #[inline]
-    pub(crate) fn touch(&self) {
-        // Relaxed, both: a lost count does no harm. It is written three times at most between two
-        // looks, so that a hot block stays in every processor's cache.
-        let uses = self.uses.load(Access::Relaxed);
-        if uses < USES_MAX {
-            self.uses.store(uses + 1, Access::Relaxed);
-        }
-    }
-
-    /// Takes one from the uses; false where there was none.
-    pub(crate) fn was_used(&self) -> bool {
-        // Relaxed, both: see `touch`.
-        let uses = self.uses.load(Access::Relaxed);
-        self.uses.store(uses.saturating_sub(1), Access::Relaxed);
-        uses > 0
     }
 
     /// What all keys begin with.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, MsyncFlags, ProtFlags, mmap, msync, munmap};
+use rustix::mm::{Advice, MapFlags, MsyncFlags, ProtFlags, madvise, mmap, msync, munmap};
 use rustix::param::page_size;
 
 use crate::fs::{FsError, Mapped, Result};
@@ -94,6 +94,19 @@ impl Mapped for OsMapped {
         // SAFETY: the range lies within the mapping; flushing changes no memory.
         let flushed = unsafe { msync(address, range.end - start, MsyncFlags::SYNC) };
         flushed.map_err(|errno| FsError::from_errno("flush", &self.path, errno))
+    }
+
+    fn let_go(&self, range: Range<usize>) {
+        // Only whole pages: the others are in use.
+        let start = range.start.next_multiple_of(page_size());
+        let len = (range.end - range.end % page_size()).saturating_sub(start);
+        let address = self.at(start, len).as_ptr().cast();
+        if len > 0 {
+            // SAFETY: the range lies within the mapping, which is shared: its bytes are the file's,
+            // and a page that is dropped is mapped again, unchanged, where it is touched.
+            let advised = unsafe { madvise(address, len, Advice::LinuxDontNeed) };
+            debug_assert!(advised.is_ok(), "the mapping of {} was not ours", self.path.display());
+        }
     }
 }
 

@@ -102,3 +102,43 @@ fn removals_do_not_pile_up() {
     assert!(tables(&db) <= 2, "{}", db.stats());
     assert!(db.default_family().core().share().version.removals.is_empty());
 }
+
+/// Each removal of a queue's reader, one after another, and all of them at once as one table has
+/// them: neither to add one nor to ask for one sorts the others.
+#[test]
+fn ten_thousand_removals_are_as_quick_as_few() {
+    const COUNT: u64 = 10_000;
+    let key = |number: u64| number.to_be_bytes().to_vec();
+    let fs = SimDisk::new(1).mount();
+    let options = Options { memtable_size: 1 << 20, cache_size: 4 << 20, ..tiny() };
+    let db = open(&fs, &options).expect("the disk is well");
+    for number in 0..2 * COUNT {
+        db.put(&key(number), b"value").expect("the disk is well");
+    }
+    db.settle().expect("the disk is well");
+    let before = db.snapshot();
+    for number in 0..COUNT {
+        // Every other key by itself; and each time all that was read.
+        let from = if number % 2 == 0 { number } else { 0 };
+        db.delete_range(&key(2 * from), &key(2 * number + 1)).expect("the disk is well");
+        if number % 100 == 0 {
+            assert_eq!(db.get(&key(2 * number)).expect("well"), None);
+            assert!(db.get(&key(2 * number + 1)).expect("well").is_some());
+            let first = db.range(&key(2 * number)[..]..).next().expect("more follows");
+            assert_eq!(first.expect("the disk is well").0, key(2 * number + 1));
+        }
+    }
+    let require = |db: &Db| {
+        let left = contents(db).expect("the disk is well");
+        assert_eq!(left.keys().next(), Some(&key(2 * COUNT - 1)));
+        assert_eq!(left.len(), 1);
+        assert_eq!(before.iter().count() as u64, 2 * COUNT);
+    };
+    require(&db);
+    db.compact().expect("the disk is well");
+    require(&db);
+    drop(before);
+    db.compact().expect("the disk is well");
+    assert_eq!(contents(&db).expect("the disk is well").len(), 1);
+    assert_eq!(db.stats().levels.iter().map(|it| it.0).sum::<usize>(), 1);
+}

@@ -33,6 +33,12 @@ fn fill(fs: &Arc<SimFs>, options: &Options, batches: &[Changes]) {
     db.sync().expect("the disk is well");
 }
 
+/// Writes until the power is cut; how many batches were acknowledged.
+fn written(fs: &Arc<SimFs>, options: &Options, batches: &[Changes]) -> usize {
+    let Ok(db) = open(fs, options) else { return 0 };
+    batches.iter().take_while(|it| write(&db, it).is_ok()).count()
+}
+
 fn files(fs: &dyn Fs, folder: &Path) -> Vec<PathBuf> {
     let entries = fs.list(folder).expect("the folder is there");
     let paths = entries.iter().flat_map(|entry| {

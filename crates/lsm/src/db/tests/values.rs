@@ -164,7 +164,9 @@ fn a_copy_that_takes_long_holds_up_no_writer() {
 #[test]
 fn what_comes_in_during_a_sweep_is_left_alone() {
     let fs = SimDisk::new(1).mount();
-    let values = crate::values::Values::new(Arc::<SimFs>::clone(&fs), folder()).expect("well");
+    let cache = crate::cache::Cache::new(0);
+    let fs_again: Arc<dyn Fs> = Arc::<SimFs>::clone(&fs);
+    let values = crate::values::Values::new(fs_again, folder(), &cache).expect("well");
     fs.create_dir_all(&folder().join("values")).expect("the disk is well");
     let add = |number| {
         let fate = values.fate(number, 8, &[number].into());
@@ -184,7 +186,9 @@ fn what_comes_in_during_a_sweep_is_left_alone() {
 #[test]
 fn a_damaged_value_is_an_error() {
     let fs = SimDisk::new(1).mount();
-    let db = open(&fs, &apart()).expect("the disk is well");
+    // Without a cache, from which whole values would still come.
+    let options = Options { cache_size: 0, ..apart() };
+    let db = open(&fs, &options).expect("the disk is well");
     for number in 0..80 {
         db.put(&key(number), &large(number, 0)).expect("the disk is well");
     }

@@ -240,6 +240,10 @@ impl Mapped for SimMapped {
             Ok(())
         })
     }
+
+    fn let_go(&self, range: Range<usize>) {
+        self.require_fit(range.start, range.end - range.start);
+    }
 }
 
 /// A position in a file that fits into memory.

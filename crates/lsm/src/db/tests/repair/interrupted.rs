@@ -11,19 +11,7 @@ fn what_a_power_cut_leaves_is_repaired_to_what_opening_gives() {
     let options = with_durability(Durability::Sync);
     let batches = plain(6, 90);
     let history = history(&batches);
-    let work = |fs: &Arc<SimFs>| {
-        let mut done = 0;
-        let mut work = || -> Result<()> {
-            let db = open(fs, &options)?;
-            for changes in &batches {
-                write(&db, changes)?;
-                done += 1;
-            }
-            Ok(())
-        };
-        work().ok();
-        done
-    };
+    let work = |fs: &Arc<SimFs>| written(fs, &options, &batches);
     crash_at_every_io(70, work, |io, done, disk| {
         let fs = disk.mount();
         match repaired(&fs, &options) {
@@ -49,19 +37,7 @@ fn a_power_cut_and_a_lost_manifest_cost_nothing() {
     for seed in 0..3 {
         let batches = plain(20 + seed, 110);
         let history = history(&batches);
-        let work = |fs: &Arc<SimFs>| {
-            let mut done = 0;
-            let mut work = || -> Result<()> {
-                let db = open(fs, &options)?;
-                for changes in &batches {
-                    write(&db, changes)?;
-                    done += 1;
-                }
-                Ok(())
-            };
-            work().ok();
-            done
-        };
+        let work = |fs: &Arc<SimFs>| written(fs, &options, &batches);
         crash_at_every_io(seed * 1_000, work, |io, done, disk| {
             let fs = disk.mount();
             let manifest = folder().join("manifest");
