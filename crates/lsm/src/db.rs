@@ -17,7 +17,6 @@ use std::borrow::Cow;
 use std::ops::RangeBounds;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_epoch as epoch;
@@ -38,6 +37,7 @@ use crate::planted::planted;
 use crate::range::Range;
 use crate::stamp::{Kind, Sequence};
 use crate::stats::{Stats, TableInfo};
+use crate::sync::thread::{self, JoinHandle};
 use crate::version::LEVELS;
 use crate::{Batch, Error, Isolation, Options, Result, Transaction};
 

@@ -1,4 +1,4 @@
-//! Locks, or the schedule explorer's, and the places where it may change threads.
+//! Locks and threads, or the schedule explorer's, and the places where it may change threads.
 //!
 //! Built with `--cfg shuttle`, the locks of commits and version swaps are those of `harness::sync`,
 //! and at each [`point`] another thread may go on: before and after a reader loads the state of a
@@ -15,6 +15,11 @@ use env::clock::{Clock, MonotonicClock};
 
 #[cfg(not(shuttle))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+#[cfg(not(shuttle))]
+pub(crate) use std::thread;
+
+#[cfg(shuttle)]
+pub(crate) use harness::sync::thread;
 
 #[cfg(shuttle)]
 pub(crate) use self::under_shuttle::{Condvar, Mutex, MutexGuard, RwLock};
@@ -42,5 +47,5 @@ pub(crate) fn linger(delay: Duration) {
 #[inline]
 pub(crate) fn point() {
     #[cfg(shuttle)]
-    harness::sync::thread::yield_now();
+    thread::yield_now();
 }

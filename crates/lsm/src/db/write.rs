@@ -127,7 +127,7 @@ impl Core {
         if self.has_room(family, bytes) {
             return Ok(());
         }
-        while family.share().immutables.len() + 1 >= self.options.memtables.get() {
+        while self.has_no_place(family) {
             self.wait_for_flush(family)?;
         }
         while self.has_too_much_garbage() || self.is_full_at_the_top(family) {
@@ -147,6 +147,11 @@ impl Core {
         let guard = epoch::pin();
         let state = family.state(&guard);
         state.memtable.has_room(bytes) && !self.holds_up_the_log(state)
+    }
+
+    /// Whether no other memtable could follow the present one.
+    fn has_no_place(&self, family: &FamilyCore) -> bool {
+        family.share().immutables.len() + 1 >= self.options.memtables.get()
     }
 
     /// Whether a family that is seldom written keeps old segments of the log alive.
@@ -209,12 +214,12 @@ impl Core {
         if self.options.background == Background::Inline {
             return self.work_off();
         }
-        let waiting = family.share().immutables.len();
         self.counters.stalled();
         let mut work = self.work.lock();
         let before = work.attempts;
         self.call(&mut work);
-        while family.share().immutables.len() >= waiting {
+        // Asked anew, under the lock: a flush may have ended since the caller asked.
+        while self.has_no_place(family) {
             // What failed before may be over by now.
             if let Some(cause) = work.failure.as_ref().filter(|_| work.attempts > before) {
                 return Err(cause.clone());

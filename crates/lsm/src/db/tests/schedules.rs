@@ -2,6 +2,8 @@
 //!
 //! `RUSTFLAGS="--cfg shuttle" cargo test -p lsm --target-dir target/shuttle --lib -- schedules`
 
+use std::num::NonZeroUsize;
+
 use env::fs::Fs;
 use harness::check::schedule::explore;
 #[cfg(shuttle)]
@@ -12,7 +14,7 @@ use harness::sync::{Arc, thread};
 use super::{contents, folder, tiny};
 #[cfg(shuttle)]
 use crate::planted::{Bug, plant};
-use crate::{Batch, Db};
+use crate::{Background, Batch, Db, Options};
 
 /// Schedules in which a planted bug must be found. Real threads need luck, so that there the bugs
 /// are not asked for.
@@ -104,6 +106,28 @@ fn snapshots_stay() {
             assert_eq!(snapshot.get(b"a").expect("the disk is well"), first, "it changed");
         }
     });
+}
+
+/// Writers who fill one memtable after the other get on, with one more at most on its way to the
+/// disk, and who waits for the end of all work gets there. The explorer knows no time: it calls it
+/// a deadlock where only a look at the clock would help.
+fn writers_get_on() {
+    let fs: Arc<dyn Fs> = SimDisk::new(1).mount();
+    let options = Options {
+        memtables: NonZeroUsize::MIN.saturating_add(1),
+        background: Background::Threads,
+        ..tiny()
+    };
+    let db = Db::open_on(fs, folder(), options).expect("the disk is well");
+    for number in 0..5_u8 {
+        db.put(&[number], &[number; 2_500]).expect("the disk is well");
+    }
+    db.settle().expect("the disk is well");
+}
+
+#[test]
+fn writers_get_on_in_all_schedules() {
+    explore("writers_get_on_in_all_schedules", writers_get_on);
 }
 
 #[test]
