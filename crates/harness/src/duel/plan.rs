@@ -20,7 +20,13 @@ pub struct Plan {
     pub paced_ns: u64,
     /// How long a contender may take to answer before it counts as hung.
     pub limit: Duration,
+    /// How long a line should take: rounds that no longer fit in are left out, so that a run with
+    /// slow contenders ends in time too. No line takes less than [`Plan::is_enough`] asks for.
+    pub budget: Option<Duration>,
 }
+
+/// Episodes that a line has whatever they take: fewer could not tell how much they differ.
+const EPISODES_MIN: u32 = 4;
 
 /// How many times fewer episodes a costly line has.
 const COSTLY: usize = 3;
@@ -37,6 +43,7 @@ impl Plan {
         part_ns: 20_000,
         paced_ns: 1_000_000,
         limit: Duration::from_mins(1),
+        budget: None,
     };
     /// A ratio that repeats within three percent.
     pub const QUICK: Self = Self {
@@ -46,6 +53,7 @@ impl Plan {
         part_ns: 2_000_000,
         paced_ns: 50_000_000,
         limit: Duration::from_mins(1),
+        budget: Some(Duration::from_secs(6)),
     };
     /// A ratio to publish.
     pub const FULL: Self = Self {
@@ -55,13 +63,26 @@ impl Plan {
         part_ns: 4_000_000,
         paced_ns: 200_000_000,
         limit: Duration::from_mins(5),
+        budget: None,
     };
 
-    /// The same plan with about `rounds` rounds in all, at least one in each episode.
+    /// The same plan with about `rounds` rounds in all, at least one in each episode, however long
+    /// they take.
     #[must_use]
     pub fn with_rounds(self, rounds: usize) -> Self {
         let episodes = self.episodes.min(rounds).max(1);
-        Self { episodes, rounds: rounds.div_ceil(episodes).max(1), ..self }
+        Self { episodes, rounds: rounds.div_ceil(episodes).max(1), budget: None, ..self }
+    }
+
+    /// Whether a line has enough of `done` episodes that took so long.
+    pub(super) fn is_enough(&self, done: usize, took: Duration) -> bool {
+        done >= EPISODES_MIN as usize && self.budget.is_some_and(|budget| took >= budget)
+    }
+
+    /// Whether an episode, its subjects made, has enough of rounds that took so long.
+    pub(super) fn is_episode_full(&self, took: Duration) -> bool {
+        let share = self.budget.map(|it| it / EPISODES_MIN);
+        share.is_some_and(|share| took >= share)
     }
 
     /// The plan for `line`: where subjects are dear to make, as many rounds in fewer episodes;
@@ -86,6 +107,8 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::Plan;
     use crate::duel::Line;
     use crate::workload::Sizes;
@@ -99,6 +122,18 @@ mod tests {
         assert_eq!(plan(0), (1, 1));
         assert_eq!(plan(3), (3, 1));
         assert_eq!(plan(25), (10, 3));
+    }
+
+    #[test]
+    fn a_line_ends_when_its_time_is_over_and_it_has_episodes_enough() {
+        let quick = Plan { budget: Some(Duration::from_secs(8)), ..Plan::QUICK };
+        let [short, long] = [Duration::from_secs(7), Duration::from_secs(8)];
+        assert!(!quick.is_enough(3, long) && !quick.is_enough(9, short));
+        assert!(quick.is_enough(4, long));
+        assert!(quick.is_episode_full(Duration::from_secs(2)));
+        assert!(!quick.is_episode_full(Duration::from_millis(1_999)));
+        let asked = quick.with_rounds(60);
+        assert!(!asked.is_enough(60, long) && !asked.is_episode_full(long), "a wish is a wish");
     }
 
     #[test]

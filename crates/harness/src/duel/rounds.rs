@@ -12,6 +12,8 @@
 //!
 //! Rounds stay paired through all of this: a round counts for all who stand at its end or for none.
 
+use env::clock::{Clock, MonotonicClock};
+
 use super::host::{Host, Hosting, Request, Response, Weight};
 use super::metric;
 use super::pass::{Latency, Sample};
@@ -74,7 +76,7 @@ impl Entrant {
     }
 }
 
-/// Measures one line. `step` is told after each episode.
+/// Measures one line. `step` is told after each episode, and for each that had no time.
 pub(super) fn measure(
     line: &Line,
     plan: &Plan,
@@ -83,10 +85,13 @@ pub(super) fn measure(
 ) -> Outcome {
     let plan = &plan.for_line(line);
     let mut bout = Bout::new(line, plan, hosting);
-    for _ in 0..plan.episodes {
+    let (start, mut done) = (bout.clock.now(), 0);
+    while done < plan.episodes && !plan.is_enough(done, bout.clock.now().saturating_since(start)) {
         bout.episode();
+        done += 1;
         step();
     }
+    (done..plan.episodes).for_each(|_| step());
     metric::conclude(line, &bout.entrants)
 }
 
@@ -95,6 +100,7 @@ struct Bout<'a> {
     line: &'a Line,
     plan: &'a Plan,
     hosting: &'a dyn Hosting,
+    clock: MonotonicClock,
     /// One host where contenders share it, else one each.
     hosts: Vec<Option<Box<dyn Host>>>,
     entrants: Vec<Entrant>,
@@ -111,6 +117,7 @@ impl<'a> Bout<'a> {
             line,
             plan,
             hosting,
+            clock: MonotonicClock::new(),
             hosts: entrants.iter().map(|_| None).collect(),
             entrants,
             order: SplitMix64::new(ORDER_SEED),
@@ -133,9 +140,13 @@ impl<'a> Bout<'a> {
                 None => self.calibrate(),
             };
         }
+        let start = self.clock.now();
         for _ in 0..self.plan.rounds {
             self.make_ready();
             self.play();
+            if self.plan.is_episode_full(self.clock.now().saturating_since(start)) {
+                break;
+            }
         }
         self.ask_figures();
         if let Some(rate) = self.line.offered {

@@ -197,6 +197,16 @@ fn a_lost_process_costs_the_others_one_round_at_most() {
     }
 }
 
+#[test]
+fn a_line_without_time_has_the_fewest_rounds_and_says_so() {
+    let line = spinning(|_| Ok(Box::new(Spin(10))), |_| Ok(Box::new(Spin(10))));
+    let mut steps = 0;
+    let plan = Plan { budget: Some(Duration::ZERO), ..PLAN };
+    let outcome = measure(&line, &plan, &InThisProcess, &mut || steps += 1);
+    assert_eq!(steps, PLAN.episodes, "the bar gets to its end");
+    assert!(outcome.rows.iter().all(|row| row.rounds == 4), "one round in each of four episodes");
+}
+
 struct NoHosts;
 
 impl Hosting for NoHosts {
