@@ -43,6 +43,7 @@
 //! to the very last records of a log, which looks like a torn end. It does not lock its directory:
 //! the store above holds one lock for all of its files.
 
+mod company;
 mod error;
 mod format;
 mod log;

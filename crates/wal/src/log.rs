@@ -1,16 +1,18 @@
 //! The log: appending, syncing, reading, and cutting at both ends.
 //!
-//! One lock, `tail`, orders the appends. Another, `syncing`, is held by the thread that syncs, and
-//! not while it only appends: whoever comes meanwhile waits for it, finds that the next sync took
-//! its records along, and goes.
+//! One lock, `tail`, orders the appends. It is free while the disk works: one thread syncs for all
+//! whose records are there when it begins, and who comes later waits for the next sync (see
+//! `company.rs`).
 
 use std::collections::VecDeque;
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use env::clock::{Clock, MonotonicClock};
 use env::fs::{Fs, FsExt, OpenMode};
 
+use crate::company::Company;
 use crate::format::{self, HEAD, PREFIX};
 use crate::segment::{self, Segment, Spare};
 use crate::{Error, Position, Result, recovery};
@@ -59,8 +61,10 @@ pub struct Log {
     folder: PathBuf,
     options: Options,
     tail: Mutex<Tail>,
-    /// Held by the thread that syncs. It is taken before `tail`, never after it.
-    syncing: Mutex<()>,
+    /// A sync has ended.
+    synced: Condvar,
+    /// All are there whom a sync waits for.
+    arrived: Condvar,
     /// Segments that wait to be used. Taken after `tail`, or alone.
     spares: Mutex<Vec<Spare>>,
     /// Held while a spare segment is made. Taken before all others.
@@ -78,6 +82,7 @@ struct Tail {
     /// Whether the name of the last segment may be lost in a power cut.
     has_new_name: bool,
     has_failed: bool,
+    company: Company,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -104,9 +109,10 @@ impl Log {
         sync_others(&*fs, folder, end.segment)?;
         let tail = Mutex::new(Tail::new(segment, end));
         let folder = folder.to_owned();
-        let (syncing, preparing) = (Mutex::new(()), Mutex::new(()));
+        let [synced, arrived] = [const { Condvar::new() }; 2];
+        let preparing = Mutex::new(());
         let spares = Mutex::new(Vec::new());
-        Ok(Self { fs, folder, options, tail, syncing, spares, preparing })
+        Ok(Self { fs, folder, options, tail, synced, arrived, spares, preparing })
     }
 
     /// Writes a record behind the last one. It survives a kill of the process at once, and a power
@@ -136,34 +142,65 @@ impl Log {
     /// Makes durable everything that was appended before the call. Threads that wait here at the
     /// same time share one sync.
     pub fn sync(&self) -> Result<()> {
-        let wanted = self.end();
-        let _one_at_a_time = lock(&self.syncing);
-        let (unsynced, has_new_name, segment, from, end) = {
-            let mut tail = lock(&self.tail);
+        let mut tail = lock(&self.tail);
+        let wanted = tail.end;
+        if tail.company.come() {
+            self.arrived.notify_one();
+        }
+        loop {
             if tail.has_failed {
                 return Err(Error::Failed);
             }
             if tail.durable >= wanted {
                 return Ok(());
             }
-            let from =
-                if tail.durable.segment == tail.end.segment { tail.durable.offset } else { 0 };
-            let unsynced = mem::take(&mut tail.unsynced);
-            let has_new_name = mem::take(&mut tail.has_new_name);
-            (unsynced, has_new_name, Arc::clone(&tail.segment), from, tail.end)
-        };
+            if !tail.company.is_syncing() {
+                break;
+            }
+            tail = self.synced.wait(tail).unwrap_or_else(PoisonError::into_inner);
+        }
+        let clock = MonotonicClock::new();
+        tail = self.gather(tail, &clock);
+        let start = clock.now();
+        let from = if tail.durable.segment == tail.end.segment { tail.durable.offset } else { 0 };
+        let unsynced = mem::take(&mut tail.unsynced);
+        let has_new_name = mem::take(&mut tail.has_new_name);
+        let (segment, end) = (Arc::clone(&tail.segment), tail.end);
+        let covered = tail.company.begin();
+        drop(tail);
         // Oldest first: a record that calls bytes durable vouches for everything before them.
         let outcome = unsynced
             .iter()
             .try_for_each(|(old, from, to)| old.flush(*from, *to))
             .and_then(|()| if has_new_name { Ok(self.fs.sync_dir(&self.folder)?) } else { Ok(()) })
             .and_then(|()| segment.flush(from, end.offset));
+        let took = clock.now().saturating_since(start);
         let mut tail = lock(&self.tail);
-        tail.guarded(|tail| {
+        tail.company.end(&covered, took);
+        let outcome = tail.guarded(|tail| {
             outcome?;
             tail.durable = tail.durable.max(end);
             Ok(())
-        })
+        });
+        drop(tail);
+        // Without the lock, which those who wake up take.
+        self.synced.notify_all();
+        outcome
+    }
+
+    /// Takes the turn to sync, and waits a little for those who will want the same.
+    fn gather<'a>(
+        &'a self,
+        mut tail: MutexGuard<'a, Tail>,
+        clock: &MonotonicClock,
+    ) -> MutexGuard<'a, Tail> {
+        tail.company.take_turn();
+        let start = clock.now();
+        while let Some(left) = tail.company.patience(clock.now().saturating_since(start)) {
+            let woken = self.arrived.wait_timeout(tail, left);
+            tail = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        tail
     }
 
     /// Whether a record of so many bytes goes into the present segment, so that an append needs no
@@ -212,18 +249,24 @@ impl Log {
         Ok(())
     }
 
+    /// The lock, while nobody syncs.
+    fn between_syncs(&self) -> MutexGuard<'_, Tail> {
+        let tail = lock(&self.tail);
+        let free = self.synced.wait_while(tail, |it| it.company.is_syncing());
+        free.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes away the record at `at` and all behind it. When this returns they can never come back.
     pub fn truncate(&self, at: Position) -> Result<()> {
         self.read(at)?;
-        let _no_sync = lock(&self.syncing);
-        let mut tail = lock(&self.tail);
+        let mut tail = self.between_syncs();
         tail.guarded(|tail| {
             let gone: Vec<u64> = (at.segment + 1..=tail.end.segment).collect();
             recovery::remove(&*self.fs, &self.folder, &gone)?;
             sync_others(&*self.fs, &self.folder, at.segment)?;
             let (segment, end) =
                 go_on(&*self.fs, &self.folder, self.options, at.segment, at.offset)?;
-            *tail = Tail::new(segment, end);
+            *tail = Tail { company: tail.company, ..Tail::new(segment, end) };
             Ok(())
         })
     }
@@ -231,14 +274,13 @@ impl Log {
     /// Takes away everything and goes on at the beginning of the segment of this number, which must
     /// be above all there are. For who keeps positions elsewhere and finds them beyond the end.
     pub fn restart(&self, number: u64) -> Result<()> {
-        let _no_sync = lock(&self.syncing);
-        let mut tail = lock(&self.tail);
+        let mut tail = self.between_syncs();
         assert!(number > tail.end.segment, "{number} is not above {}", tail.end.segment);
         tail.guarded(|tail| {
             let gone = recovery::segments(&*self.fs, &self.folder)?;
             recovery::remove(&*self.fs, &self.folder, &gone)?;
             let (segment, end) = first(&*self.fs, &self.folder, self.options, number)?;
-            *tail = Tail::new(segment, end);
+            *tail = Tail { company: tail.company, ..Tail::new(segment, end) };
             Ok(())
         })
     }
@@ -338,6 +380,7 @@ impl Tail {
             unsynced: VecDeque::new(),
             has_new_name: false,
             has_failed: false,
+            company: Company::default(),
         }
     }
 
