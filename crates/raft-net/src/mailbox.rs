@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use bytes::Bytes;
 use raft::{Body, Change, DiskStorage, GroupId, Index, NodeId, SnapshotFile, SnapshotMeta, Way};
@@ -90,10 +91,10 @@ pub(crate) enum Event {
     },
     Groups(Reply<Vec<GroupId>>),
     Stop(Reply<()>),
-    /// The log is durable up to this round.
-    Synced(u64),
-    /// A machine has applied everything up to an entry.
-    Applied(GroupId, Index),
+    /// The log is durable up to this round, by a sync that took so long.
+    Synced(u64, Duration),
+    /// A machine has applied everything up to an entry, and so many clients were answered.
+    Applied(GroupId, Index, usize),
     /// The bytes of a snapshot that a machine on the node thread is to take over.
     SnapshotRead(GroupId, SnapshotMeta, Bytes),
     SnapshotMade(GroupId, SnapshotMeta, SnapshotFile),
@@ -150,13 +151,23 @@ pub(crate) struct Put<'a> {
     inbox: &'a Inbox,
     /// How many events were put in, with this one.
     count: u64,
+    /// How many rounds are run for it; none where the node's own thread sees to it.
+    rounds: u32,
+}
+
+impl Put<'_> {
+    /// Leaves it to the node's own thread.
+    pub(crate) fn leave(mut self) {
+        self.rounds = 0;
+        self.inbox.engine.wake();
+    }
 }
 
 impl Drop for Put<'_> {
     fn drop(&mut self) {
         // Somebody else may have seen to it, and be better left to gather a batch.
-        if !self.inbox.engine.has_taken(self.count) {
-            self.inbox.engine.help();
+        if self.rounds > 0 && !self.inbox.engine.has_taken(self.count) {
+            self.inbox.engine.help(self.rounds);
         }
     }
 }
@@ -169,6 +180,9 @@ pub struct Mailbox {
     pub(crate) receiver: Receiver<Event>,
     pub(crate) inbox: Inbox,
 }
+
+/// Rounds that a thread runs which came for one of its own.
+const ROUNDS_MAX: u32 = 16;
 
 /// What an event weighs beside its bytes.
 const EVENT_WEIGHT: usize = 128;
@@ -218,13 +232,18 @@ impl Inbox {
         self.enqueue(event)
     }
 
-    /// Passes on what may not.
+    /// Passes on what may not: what a thread of the node's own has done. It has other things to do
+    /// than to run the groups for long.
     pub(crate) fn tell(&self, event: Event) -> Result<(), Error> {
-        self.enqueue(event).map(drop)
+        let mut put = self.enqueue(event)?;
+        put.rounds = 1;
+        Ok(())
     }
 
-    fn enqueue(&self, event: Event) -> Result<Put<'_>, Error> {
+    /// What may not be refused either, and somebody waits for: the caller runs the groups as long
+    /// as it takes, or leaves it.
+    pub(crate) fn enqueue(&self, event: Event) -> Result<Put<'_>, Error> {
         self.sender.send(event).map_err(|_| Error::Stopped)?;
-        Ok(Put { inbox: self, count: self.engine.note() })
+        Ok(Put { inbox: self, count: self.engine.note(), rounds: ROUNDS_MAX })
     }
 }

@@ -7,13 +7,20 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use bytes::Bytes;
 use env::clock::Clock;
-use raft::{DiskLog, GroupId, Index, Rewrite, SnapshotMeta};
+use raft::{DiskLog, Entries, GroupId, Index, Rewrite, SnapshotMeta};
 
 use crate::mailbox::Event;
 use crate::{Inbox, Make};
+
+/// Entries that are freed without a pause.
+const FREED_AT_ONCE: usize = 512;
+
+/// The pause. With it, some millions of entries are freed in a second.
+const FREE_PAUSE: Duration = Duration::from_micros(20);
 
 /// Starts a named thread.
 ///
@@ -24,21 +31,29 @@ pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHand
 
 /// Makes rounds durable: one sync for all that were asked for while the last one ran.
 pub(super) fn sync(log: &DiskLog, rounds: &Receiver<u64>, inbox: &Inbox, clock: &Arc<dyn Clock>) {
-    while let Ok(round) = rounds.recv() {
+    let mut next = rounds.recv().ok();
+    while let Some(round) = next {
         let round = rounds.try_iter().last().unwrap_or(round);
         let begun = clock.now();
-        let event = match log.sync() {
-            Ok(()) => Event::Synced(round),
+        let outcome = log.sync();
+        let took = clock.now().saturating_since(begun);
+        inbox.counters.syncs.add(1);
+        inbox.counters.sync_nanos.add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        let event = match outcome {
+            Ok(()) => Event::Synced(round, took),
             Err(cause) => Event::LogFailed(cause.to_string()),
         };
-        inbox.counters.syncs.add(1);
-        let nanos = clock.now().saturating_since(begun).as_nanos();
-        inbox.counters.sync_nanos.add(u64::try_from(nanos).unwrap_or(u64::MAX));
-        if inbox.tell(event).is_err() {
-            return;
+        let Ok(put) = inbox.enqueue(event) else { return };
+        next = rounds.try_recv().ok();
+        if next.is_some() {
+            // The disk is not to wait for what follows from this sync.
+            put.leave();
+        } else {
+            drop(put);
         }
         // A segment that is not ready makes a write slow; that is all.
         log.prepare().ok();
+        next = next.or_else(|| rounds.recv().ok());
     }
 }
 
@@ -62,9 +77,15 @@ pub(super) struct Snapshot {
 
 /// Makes snapshots and writes their files, and those of snapshots that were received; and finishes
 /// compactions, whose syncs of folders take longer than many rounds.
-pub(super) fn snapshot(log: &DiskLog, orders: &Receiver<Order>, inbox: &Inbox) {
+pub(super) fn snapshot(
+    log: &DiskLog,
+    orders: &Receiver<Order>,
+    inbox: &Inbox,
+    clock: &Arc<dyn Clock>,
+) {
     let write = |data: &[u8]| log.write_snapshot(data).map_err(|cause| cause.to_string());
     while let Ok(order) = orders.recv() {
+        let mut freed = Vec::new();
         let event = match order {
             Order::Make(Snapshot { group, meta, head, make }) => {
                 let body = make().map_err(|cause| cause.to_string());
@@ -78,14 +99,32 @@ pub(super) fn snapshot(log: &DiskLog, orders: &Receiver<Order>, inbox: &Inbox) {
                 // What the core was told to have, it has not: this group ends, and only this one.
                 Err(reason) => Event::Failed(group, reason),
             },
-            Order::Finish(group, rewrite, last) => match (rewrite.finish(), last) {
-                (Ok(()), Some(last)) => Event::Compacted(group, last),
-                (Ok(()), None) => continue,
-                (Err(cause), _) => Event::LogFailed(cause.to_string()),
-            },
+            Order::Finish(group, mut rewrite, last) => {
+                freed = rewrite.take_entries();
+                match (rewrite.finish(), last) {
+                    (Ok(()), Some(last)) => Event::Compacted(group, last),
+                    (Ok(()), None) => continue,
+                    (Err(cause), _) => Event::LogFailed(cause.to_string()),
+                }
+            }
         };
         if inbox.tell(event).is_err() {
             return;
+        }
+        free(freed, clock);
+    }
+}
+
+/// Frees entries, few at a time. While one thread frees, an allocator may have all others wait that
+/// allocate; and where one of them runs the groups, so do all clients.
+fn free(runs: Vec<Entries>, clock: &Arc<dyn Clock>) {
+    let mut count = 0;
+    for run in runs {
+        count += run.len();
+        drop(run);
+        if count >= FREED_AT_ONCE {
+            count = 0;
+            clock.sleep(FREE_PAUSE);
         }
     }
 }

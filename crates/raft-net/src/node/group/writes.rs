@@ -35,6 +35,15 @@ impl Writes {
     pub(super) const fn new(is_volatile: bool) -> Self {
         Self { is_volatile, unsynced: VecDeque::new(), behind_file: VecDeque::new() }
     }
+
+    pub(super) const fn is_volatile(&self) -> bool {
+        self.is_volatile
+    }
+
+    /// Whether a write waits for the disk.
+    pub(super) fn is_syncing(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
 }
 
 impl Group {
@@ -94,6 +103,7 @@ impl Group {
         while let Some((_, write)) = self.writes.unsynced.pop_front_if(|(at, _)| *at <= number) {
             self.persisted(write, round);
         }
+        self.gather.synced(round.clock.now(), round.sync_time);
     }
 
     fn persisted(&mut self, write: Write, round: &mut Round) {

@@ -23,6 +23,21 @@ impl Shard {
 
     /// When there is something to do though nothing comes.
     pub(super) fn next_look(&self) -> Timestamp {
+        let gathered = self.gathering.values().min();
+        gathered.map_or(self.next_due(), |until| self.next_due().min(*until))
+    }
+
+    /// Has groups propose what they have held back long enough.
+    pub(super) fn end_gathering(&mut self) {
+        if !self.gathering.is_empty() {
+            let now = self.clock.now();
+            let due = self.gathering.iter().filter(|(_, until)| **until <= now);
+            self.touched.extend(due.map(|(id, _)| *id));
+        }
+    }
+
+    /// When time is next to be counted.
+    fn next_due(&self) -> Timestamp {
         if !self.awake.is_empty() || self.stopping.is_some() {
             return self.next_tick;
         }
