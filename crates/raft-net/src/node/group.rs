@@ -91,6 +91,8 @@ pub(super) struct Group {
     /// Bytes of entries that were applied since the last snapshot.
     applied_bytes: u64,
     making: Making,
+    /// Entries that a compaction has let go of; see `free`.
+    freed: VecDeque<Entries>,
     /// A witness shortens its log once so much is committed.
     shorten_at: Index,
     /// The last term in which it was seen to lead.
@@ -119,6 +121,7 @@ impl Group {
             held: Vec::new(),
             applied_bytes: 0,
             making: Making::default(),
+            freed: VecDeque::new(),
             shorten_at: Index::ZERO,
             led: Term(0),
             as_of,

@@ -81,16 +81,10 @@ impl Shard {
         let own_log = log.clone();
         let (log_of_snapshots, inbox_of_snapshots) = (log.clone(), inbox.clone());
         let (inbox_of_apply, clock_of_log) = (inbox.clone(), Arc::clone(&clock));
-        let clock_of_snapshots = Arc::clone(&clock);
         let workers = vec![
             threads::spawn("raft-log", move || threads::sync(&log, &rounds, &inbox, &clock_of_log)),
             threads::spawn("raft-snapshot", move || {
-                threads::snapshot(
-                    &log_of_snapshots,
-                    &of_snapshots,
-                    &inbox_of_snapshots,
-                    &clock_of_snapshots,
-                );
+                threads::snapshot(&log_of_snapshots, &of_snapshots, &inbox_of_snapshots);
             }),
             threads::spawn("raft-apply", move || {
                 apply::run(&of_apply, &snapshots, &inbox_of_apply);
@@ -301,7 +295,7 @@ impl Shard {
                 Some(until) => drop(self.gathering.insert(id, until)),
                 None => drop(self.gathering.remove(&id)),
             }
-            if group.settle(self.ticks, &mut self.peers) {
+            if group.settle(self.ticks, &mut self.peers) && !group.is_freeing() {
                 self.awake.remove(&id);
             } else {
                 self.awake.insert(id);

@@ -7,20 +7,13 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
 
 use bytes::Bytes;
 use env::clock::Clock;
-use raft::{DiskLog, Entries, GroupId, Index, Rewrite, SnapshotMeta};
+use raft::{DiskLog, GroupId, Index, Rewrite, SnapshotMeta};
 
 use crate::mailbox::Event;
 use crate::{Inbox, Make};
-
-/// Entries that are freed without a pause.
-const FREED_AT_ONCE: usize = 512;
-
-/// The pause. With it, some millions of entries are freed in a second.
-const FREE_PAUSE: Duration = Duration::from_micros(20);
 
 /// Starts a named thread.
 ///
@@ -77,15 +70,9 @@ pub(super) struct Snapshot {
 
 /// Makes snapshots and writes their files, and those of snapshots that were received; and finishes
 /// compactions, whose syncs of folders take longer than many rounds.
-pub(super) fn snapshot(
-    log: &DiskLog,
-    orders: &Receiver<Order>,
-    inbox: &Inbox,
-    clock: &Arc<dyn Clock>,
-) {
+pub(super) fn snapshot(log: &DiskLog, orders: &Receiver<Order>, inbox: &Inbox) {
     let write = |data: &[u8]| log.write_snapshot(data).map_err(|cause| cause.to_string());
     while let Ok(order) = orders.recv() {
-        let mut freed = Vec::new();
         let event = match order {
             Order::Make(Snapshot { group, meta, head, make }) => {
                 let body = make().map_err(|cause| cause.to_string());
@@ -99,32 +86,14 @@ pub(super) fn snapshot(
                 // What the core was told to have, it has not: this group ends, and only this one.
                 Err(reason) => Event::Failed(group, reason),
             },
-            Order::Finish(group, mut rewrite, last) => {
-                freed = rewrite.take_entries();
-                match (rewrite.finish(), last) {
-                    (Ok(()), Some(last)) => Event::Compacted(group, last),
-                    (Ok(()), None) => continue,
-                    (Err(cause), _) => Event::LogFailed(cause.to_string()),
-                }
-            }
+            Order::Finish(group, rewrite, last) => match (rewrite.finish(), last) {
+                (Ok(()), Some(last)) => Event::Compacted(group, last),
+                (Ok(()), None) => continue,
+                (Err(cause), _) => Event::LogFailed(cause.to_string()),
+            },
         };
         if inbox.tell(event).is_err() {
             return;
-        }
-        free(freed, clock);
-    }
-}
-
-/// Frees entries, few at a time. While one thread frees, an allocator may have all others wait that
-/// allocate; and where one of them runs the groups, so do all clients.
-fn free(runs: Vec<Entries>, clock: &Arc<dyn Clock>) {
-    let mut count = 0;
-    for run in runs {
-        count += run.len();
-        drop(run);
-        if count >= FREED_AT_ONCE {
-            count = 0;
-            clock.sleep(FREE_PAUSE);
         }
     }
 }

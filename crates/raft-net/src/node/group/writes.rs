@@ -21,6 +21,9 @@ use super::{Group, GroupError, Round};
 use crate::node::apply::Job;
 use crate::stats::Counters;
 
+/// Entries that are freed with each write, beside those that make up for its own.
+const FREED_BESIDE: usize = 8;
+
 /// Writes that are not durable.
 pub(super) struct Writes {
     /// Whether a write is done when it is made.
@@ -90,6 +93,8 @@ impl Group {
 
     /// A write is in the log.
     fn log(&mut self, write: Write, number: u64, round: &mut Round) {
+        // Faster than entries come, so that there is an end before the next compaction.
+        self.free(2 * write.entries().len() + FREED_BESIDE);
         if self.writes.is_volatile {
             self.persisted(write, round);
         } else {

@@ -11,6 +11,9 @@ use env::clock::Timestamp;
 use super::Shard;
 use crate::node::group::Group;
 
+/// Entries of an idle group that are freed in a tick.
+const FREED_A_TICK: usize = 4_096;
+
 /// Ticks between two looks at what holds the log back.
 const UNBURDEN_TICKS: u64 = 64;
 
@@ -72,6 +75,7 @@ impl Shard {
                 self.with(id, |group, _, _| {
                     group.raft.tick();
                     group.as_of += 1;
+                    group.free(FREED_A_TICK);
                     Ok(())
                 });
             }
