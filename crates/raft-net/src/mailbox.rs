@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -184,6 +185,12 @@ pub struct Mailbox {
 /// Rounds that a thread runs which came for one of its own.
 const ROUNDS_MAX: u32 = 16;
 
+/// How often somebody else may come to take an event that is in no hurry.
+const LOOKS: u32 = 8;
+
+/// The time between two such looks.
+const LOOK_PAUSE: Duration = Duration::from_micros(100);
+
 /// What an event weighs beside its bytes.
 const EVENT_WEIGHT: usize = 128;
 
@@ -237,6 +244,20 @@ impl Inbox {
     pub(crate) fn tell(&self, event: Event) -> Result<(), Error> {
         let mut put = self.enqueue(event)?;
         put.rounds = 1;
+        Ok(())
+    }
+
+    /// The same, where nobody waits for it: whoever runs the groups for a client takes it along. A
+    /// client that another thread answers is woken from afar, and stands behind all that are not.
+    pub(crate) fn mention(&self, event: Event) -> Result<(), Error> {
+        let mut put = self.enqueue(event)?;
+        put.rounds = 1;
+        for _ in 0..LOOKS {
+            if self.engine.has_taken(put.count) {
+                break;
+            }
+            thread::park_timeout(LOOK_PAUSE);
+        }
         Ok(())
     }
 

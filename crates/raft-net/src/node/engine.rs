@@ -106,7 +106,10 @@ impl Engine {
         loop {
             let mut shard = self.shard.lock();
             let it = shard.as_mut().expect("only its own thread ends it");
-            it.round();
+            // Clients that others answer have tasks elsewhere, and those mostly wait longest.
+            if it.is_due() || self.has_events() {
+                it.round();
+            }
             if it.is_over() {
                 let ended = shard.take();
                 // Whoever tries now finds nothing, and is told so by the queue's end.

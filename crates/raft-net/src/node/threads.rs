@@ -92,7 +92,7 @@ pub(super) fn snapshot(log: &DiskLog, orders: &Receiver<Order>, inbox: &Inbox) {
                 (Err(cause), _) => Event::LogFailed(cause.to_string()),
             },
         };
-        if inbox.tell(event).is_err() {
+        if inbox.mention(event).is_err() {
             return;
         }
     }

@@ -30,6 +30,11 @@ impl Shard {
         gathered.map_or(self.next_due(), |until| self.next_due().min(*until))
     }
 
+    /// Whether there is something to do now though nothing has come.
+    pub(in crate::node) fn is_due(&self) -> bool {
+        self.next_look() <= self.clock.now() || self.is_over()
+    }
+
     /// Has groups propose what they have held back long enough.
     pub(super) fn end_gathering(&mut self) {
         if !self.gathering.is_empty() {
