@@ -265,8 +265,8 @@ impl Chain {
         self.last = last.map_or(self.base, Entry::position);
     }
 
-    /// Lets go of everything up to `index`, and gives it to `free` but for what shares a run with an
-    /// entry that stays.
+    /// Lets go of everything up to `index`, and gives it to `free` but for what shares a run with
+    /// an entry that stays.
     pub(crate) fn release(&mut self, index: Index, mut free: impl FnMut(Entries)) {
         if index <= self.base.index {
             return;

@@ -35,8 +35,8 @@ impl Hub {
         Self::default()
     }
 
-    /// Attaches a node, in the place of an earlier one with that name. The others notice, as they do
-    /// when somebody connects to them.
+    /// Attaches a node, in the place of an earlier one with that name. The others notice, as they
+    /// do when somebody connects to them.
     pub fn attach(&self, id: NodeId, inbox: Inbox) -> HubTransport {
         self.state.lock().nodes.insert(id, inbox);
         self.introduce();
