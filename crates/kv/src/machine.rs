@@ -186,8 +186,9 @@ impl StateMachine for Machine {
         self.of_meta(SESSION)
     }
 
-    fn apply(&mut self, _index: Index, command: &Bytes) -> Result<Bytes, MachineError> {
-        let command = Command::decode(command.clone()).ok_or("a command is not of this version")?;
+    fn apply(&mut self, _index: Index, command: &[u8]) -> Result<Bytes, MachineError> {
+        let command = Command::decode(Bytes::copy_from_slice(command))
+            .ok_or("a command is not of this version")?;
         let former = match command {
             Command::Put { key, value } => {
                 let former = self.value(&key)?;

@@ -93,8 +93,9 @@ enum Action {
     },
 }
 
+/// Which server of which cluster.
 #[derive(Args)]
-struct Serve {
+struct Own {
     /// The name of this server
     #[arg(long)]
     id: u64,
@@ -104,6 +105,15 @@ struct Serve {
     /// Where the files of this server are
     #[arg(long)]
     dir: PathBuf,
+    /// The number of the cluster, which keeps it apart from others on the network
+    #[arg(long, default_value_t = 1)]
+    cluster: u64,
+}
+
+#[derive(Args)]
+struct Serve {
+    #[command(flatten)]
+    own: Own,
     /// Where to listen for peers, `HOST:PORT`, where something stands in between
     #[arg(long)]
     listen_raft: Option<String>,
@@ -113,9 +123,6 @@ struct Serve {
     /// The same, and keep no values: vote only. Two servers and a witness bear the loss of one
     #[arg(long, conflicts_with = "join")]
     witness: bool,
-    /// Keeps clusters on one network apart
-    #[arg(long, default_value_t = 1)]
-    cluster: u64,
     /// Milliseconds; an election takes 10 to 20 ticks
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     tick_ms: u64,
@@ -130,22 +137,12 @@ struct Serve {
 /// What a majority has committed without this server is lost. Run it while the server is down, on
 /// the survivor with the most up-to-date log. All others must be given up by name; they come back
 /// with empty folders, started with --join and added. From now on the cluster has another number.
+/// The other servers are asked first whether they answer.
 #[derive(Args)]
 struct Recover {
-    /// The server that goes on
-    #[arg(long)]
-    id: u64,
-    /// All servers: `ID=HOST:HTTP_PORT:RAFT_PORT`, separated by commas; they are asked whether
-    /// they answer
-    #[arg(long, value_delimiter = ',', value_parser = Address::parse_named, required = true)]
-    peers: Vec<(NodeId, Address)>,
-    /// Where the files of this server are
-    #[arg(long)]
-    dir: PathBuf,
-    /// The number of the cluster as it was
-    #[arg(long, default_value_t = 1)]
-    cluster: u64,
-    /// Its number from now on, which keeps the old members away
+    #[command(flatten)]
+    own: Own,
+    /// The number of the cluster from now on, which keeps the old members away
     #[arg(long)]
     new_cluster: u64,
     /// All other members, by their numbers, separated by commas: they are lost or will be wiped
@@ -205,10 +202,10 @@ async fn run(action: Action) -> Result<ExitCode, String> {
         Action::Serve(serve) => return self::serve(serve).await,
         Action::Recover(it) => {
             let lost = Lost {
-                id: NodeId(it.id),
-                dir: it.dir,
-                peers: it.peers.into_iter().collect(),
-                cluster: it.cluster,
+                id: NodeId(it.own.id),
+                dir: it.own.dir,
+                peers: it.own.peers.into_iter().collect(),
+                cluster: it.own.cluster,
                 new_cluster: it.new_cluster,
                 given_up: it.give_up.into_iter().map(NodeId).collect(),
             };
@@ -251,13 +248,13 @@ async fn run(action: Action) -> Result<ExitCode, String> {
 
 async fn serve(serve: Serve) -> Result<ExitCode, String> {
     let settings = Settings {
-        id: NodeId(serve.id),
-        dir: serve.dir,
-        peers: serve.peers.into_iter().collect(),
+        id: NodeId(serve.own.id),
+        dir: serve.own.dir,
+        peers: serve.own.peers.into_iter().collect(),
         listen_raft: serve.listen_raft,
         join: serve.join,
         witness: serve.witness,
-        cluster: serve.cluster,
+        cluster: serve.own.cluster,
         tick: Duration::from_millis(serve.tick_ms),
         compact_bytes: serve.compact_mb << 20,
         keep_entries: serve.keep_entries,

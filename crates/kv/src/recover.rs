@@ -100,7 +100,7 @@ pub async fn recover(lost: &Lost) -> Result<String, RecoverError> {
         return Err(RecoverError::SameCluster(lost.cluster));
     }
     let folder = lost.dir.join("raft");
-    let log = DiskLog::open(Arc::new(OsFs), &folder, wal::Options::default())?;
+    let log = DiskLog::open(Arc::new(OsFs), &folder, wal::Options::SYNCED)?;
     let mut storage = log.group(GROUP)?;
     let last = storage.last_index();
     let end = (storage.term(last).unwrap_or_default(), last);

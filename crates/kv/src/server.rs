@@ -257,7 +257,7 @@ async fn open_log(settings: &Settings) -> Result<(DiskLog, DiskStorage), ServeEr
     if let Some(wanted) = recover::cluster_of(&settings.dir)?.filter(|it| *it != given) {
         return Err(ServeError::OtherCluster { id, wanted, given });
     }
-    let log = DiskLog::open(Arc::new(fs), &settings.dir.join("raft"), wal::Options::default())?;
+    let log = DiskLog::open(Arc::new(fs), &settings.dir.join("raft"), wal::Options::SYNCED)?;
     if log.groups().contains(&GROUP) {
         let storage = log.group(GROUP)?;
         return Ok((log, storage));

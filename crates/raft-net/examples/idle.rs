@@ -29,7 +29,7 @@ impl StateMachine for Idle {
         Ok(Vec::new())
     }
 
-    fn apply(&mut self, _index: Index, _command: &Bytes) -> Result<Bytes, MachineError> {
+    fn apply(&mut self, _index: Index, _command: &[u8]) -> Result<Bytes, MachineError> {
         Ok(Bytes::new())
     }
 
@@ -61,7 +61,7 @@ async fn start(folder: &std::path::Path, groups: u64) -> Result<Vec<Node>, Failu
     let (hub, mut nodes) = (Hub::new(), Vec::new());
     for id in (1..=NODES).map(NodeId) {
         let folder = folder.join(id.to_string());
-        let log = DiskLog::open(Arc::new(OsFs), &folder, wal::Options::default())?;
+        let log = DiskLog::open(Arc::new(OsFs), &folder, wal::Options::SYNCED)?;
         let mailbox = mailbox(1 << 28);
         let transport = hub.attach(id, mailbox.inbox());
         let clock = Arc::new(MonotonicClock::new());

@@ -34,7 +34,7 @@ impl StateMachine for Counter {
         Ok(Vec::new())
     }
 
-    fn apply(&mut self, _index: Index, _command: &Bytes) -> Result<Bytes, MachineError> {
+    fn apply(&mut self, _index: Index, _command: &[u8]) -> Result<Bytes, MachineError> {
         self.0 += 1;
         Ok(Bytes::new())
     }
@@ -69,7 +69,7 @@ async fn start(folder: &std::path::Path, over_tcp: bool) -> Result<Vec<Node>, Fa
     let (hub, mut nodes, mut transports) = (Hub::new(), Vec::new(), Vec::new());
     for id in (1..=NODES).map(NodeId) {
         let folder = folder.join(id.to_string());
-        let log = DiskLog::open(Arc::new(OsFs), &folder, wal::Options::default())?;
+        let log = DiskLog::open(Arc::new(OsFs), &folder, wal::Options::SYNCED)?;
         let founders = Configuration::founding((1..=NODES).map(NodeId));
         let storage = log.create(GROUP, Incarnation(0), founders)?;
         let mailbox = mailbox(1 << 28);

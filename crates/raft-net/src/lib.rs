@@ -15,6 +15,8 @@
 //! must be durable, and asks for one sync; what waited for it is sent when it is done. Whoever puts
 //! something into the mailbox runs the round, unless somebody is at it; so a command need not wait
 //! for a thread to wake up (`node/engine.rs`). A machine that is instant is applied in the round.
+//! Where a sync is due, those are waited for who are about to come back from the last one, so that
+//! one sync serves all (`node/group/gather.rs`).
 //!
 //! * [`Node`] is the handle: propose, read, change members, transfer, look.
 //! * [`StateMachine`] is what a group replicates. Its commands come once each where clients use

@@ -36,10 +36,11 @@ pub trait StateMachine: Send + 'static {
     fn rows(&self) -> Result<Vec<(u64, Bytes)>, MachineError>;
 
     /// Applies a command and answers it. What it does may be seen by readers only from the next
-    /// [`StateMachine::commit`] on, and by the next `apply` at once.
+    /// [`StateMachine::commit`] on, and by the next `apply` at once. The bytes are the log's:
+    /// what is kept of them is copied.
     ///
     /// An error is for a machine that cannot go on; a command that makes no sense gets an answer.
-    fn apply(&mut self, index: Index, command: &Bytes) -> Result<Bytes, MachineError>;
+    fn apply(&mut self, index: Index, command: &[u8]) -> Result<Bytes, MachineError>;
 
     /// The entries up to `index` are applied, those without a command included. They and `rows`
     /// become one step.

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use raft::{Body, Change, DiskStorage, GroupId, Index, NodeId, SnapshotFile, SnapshotMeta, Way};
@@ -90,10 +92,10 @@ pub(crate) enum Event {
     },
     Groups(Reply<Vec<GroupId>>),
     Stop(Reply<()>),
-    /// The log is durable up to this round.
-    Synced(u64),
-    /// A machine has applied everything up to an entry.
-    Applied(GroupId, Index),
+    /// The log is durable up to this round, by a sync that took so long.
+    Synced(u64, Duration),
+    /// A machine has applied everything up to an entry, and so many clients were answered.
+    Applied(GroupId, Index, usize),
     /// The bytes of a snapshot that a machine on the node thread is to take over.
     SnapshotRead(GroupId, SnapshotMeta, Bytes),
     SnapshotMade(GroupId, SnapshotMeta, SnapshotFile),
@@ -150,13 +152,23 @@ pub(crate) struct Put<'a> {
     inbox: &'a Inbox,
     /// How many events were put in, with this one.
     count: u64,
+    /// How many rounds are run for it; none where the node's own thread sees to it.
+    rounds: u32,
+}
+
+impl Put<'_> {
+    /// Leaves it to the node's own thread.
+    pub(crate) fn leave(mut self) {
+        self.rounds = 0;
+        self.inbox.engine.wake();
+    }
 }
 
 impl Drop for Put<'_> {
     fn drop(&mut self) {
         // Somebody else may have seen to it, and be better left to gather a batch.
-        if !self.inbox.engine.has_taken(self.count) {
-            self.inbox.engine.help();
+        if self.rounds > 0 && !self.inbox.engine.has_taken(self.count) {
+            self.inbox.engine.help(self.rounds);
         }
     }
 }
@@ -169,6 +181,15 @@ pub struct Mailbox {
     pub(crate) receiver: Receiver<Event>,
     pub(crate) inbox: Inbox,
 }
+
+/// Rounds that a thread runs which came for one of its own.
+const ROUNDS_MAX: u32 = 16;
+
+/// How often somebody else may come to take an event that is in no hurry.
+const LOOKS: u32 = 8;
+
+/// The time between two such looks.
+const LOOK_PAUSE: Duration = Duration::from_micros(100);
 
 /// What an event weighs beside its bytes.
 const EVENT_WEIGHT: usize = 128;
@@ -218,13 +239,32 @@ impl Inbox {
         self.enqueue(event)
     }
 
-    /// Passes on what may not.
+    /// Passes on what may not: what a thread of the node's own has done. It has other things to do
+    /// than to run the groups for long.
     pub(crate) fn tell(&self, event: Event) -> Result<(), Error> {
-        self.enqueue(event).map(drop)
+        let mut put = self.enqueue(event)?;
+        put.rounds = 1;
+        Ok(())
     }
 
-    fn enqueue(&self, event: Event) -> Result<Put<'_>, Error> {
+    /// The same, where nobody waits for it: whoever runs the groups for a client takes it along. A
+    /// client that another thread answers is woken from afar, and stands behind all that are not.
+    pub(crate) fn mention(&self, event: Event) -> Result<(), Error> {
+        let mut put = self.enqueue(event)?;
+        put.rounds = 1;
+        for _ in 0..LOOKS {
+            if self.engine.has_taken(put.count) {
+                break;
+            }
+            thread::park_timeout(LOOK_PAUSE);
+        }
+        Ok(())
+    }
+
+    /// What may not be refused either, and somebody waits for: the caller runs the groups as long
+    /// as it takes, or leaves it.
+    pub(crate) fn enqueue(&self, event: Event) -> Result<Put<'_>, Error> {
         self.sender.send(event).map_err(|_| Error::Stopped)?;
-        Ok(Put { inbox: self, count: self.engine.note() })
+        Ok(Put { inbox: self, count: self.engine.note(), rounds: ROUNDS_MAX })
     }
 }

@@ -13,9 +13,7 @@ mod shard;
 mod threads;
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,6 +25,7 @@ use raft::{
     Progress, Status, Way,
 };
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 
 use crate::mailbox::{Applied, Call, Event, Reply};
 use crate::session::Command;
@@ -93,19 +92,6 @@ pub struct Node {
     running: Arc<Running>,
 }
 
-/// Lets other tasks of the thread run, where there are any.
-async fn yield_once() {
-    let mut has_yielded = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut has_yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 /// What the last handle ends.
 struct Running {
     inbox: Inbox,
@@ -160,7 +146,7 @@ impl Node {
 
     /// Begins a session; see [`crate::session`].
     pub async fn open_session(&self, group: GroupId) -> Result<u64, Error> {
-        Ok(self.command(group, &Command::Open).await?.index.0)
+        Ok(self.command(group, &Command::<Bytes>::Open).await?.index.0)
     }
 
     /// As [`Node::propose`], once: the same command may be tried again, here or on any server,
@@ -176,7 +162,7 @@ impl Node {
         Ok(self.command(group, &command).await?.answer)
     }
 
-    async fn command(&self, group: GroupId, command: &Command) -> Result<Applied, Error> {
+    async fn command(&self, group: GroupId, command: &Command<Bytes>) -> Result<Applied, Error> {
         let command = command.encode();
         self.call(group, |reply| Call::Propose { command, reply }).await
     }
@@ -258,7 +244,7 @@ impl Node {
         let (reply, answer) = oneshot::channel();
         let put = self.inbox.put(Event::Call(group, call(reply)))?;
         // Whoever else is about to ask goes first: all that is asked by then is one batch.
-        yield_once().await;
+        yield_now().await;
         drop(put);
         answer.await.map_err(|_| Error::Stopped)?
     }

@@ -33,36 +33,40 @@ const IN_SESSION: u8 = 2;
 
 /// What an entry's command is to the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
+pub(crate) enum Command<B> {
     /// Applied as often as it stands in the log.
-    Plain(Bytes),
+    Plain(B),
     /// Begins a session.
     Open,
     /// Applied once.
-    InSession { session: u64, sequence: u64, body: Bytes },
+    InSession { session: u64, sequence: u64, body: B },
 }
 
-impl Command {
+impl<B: AsRef<[u8]>> Command<B> {
     pub(crate) fn encode(&self) -> Bytes {
         match self {
-            Self::Plain(body) => [&[PLAIN][..], body].concat().into(),
+            Self::Plain(body) => [&[PLAIN][..], body.as_ref()].concat().into(),
             Self::Open => Bytes::from_static(&[OPEN]),
             Self::InSession { session, sequence, body } => {
                 let numbers = [session.to_le_bytes(), sequence.to_le_bytes()].concat();
-                [&[IN_SESSION][..], &numbers, body].concat().into()
+                [&[IN_SESSION][..], &numbers, body.as_ref()].concat().into()
             }
         }
     }
+}
 
+impl<'a> Command<&'a [u8]> {
     /// `None` where the bytes are none of ours.
-    pub(crate) fn decode(mut bytes: Bytes) -> Option<Self> {
-        match bytes.try_get_u8().ok()? {
-            PLAIN => Some(Self::Plain(bytes)),
-            OPEN if bytes.is_empty() => Some(Self::Open),
+    pub(crate) fn decode(bytes: &'a [u8]) -> Option<Self> {
+        let (kind, body) = bytes.split_first()?;
+        match *kind {
+            PLAIN => Some(Self::Plain(body)),
+            OPEN if body.is_empty() => Some(Self::Open),
             IN_SESSION => {
-                let session = bytes.try_get_u64_le().ok()?;
-                let sequence = bytes.try_get_u64_le().ok()?;
-                Some(Self::InSession { session, sequence, body: bytes })
+                let (session, body) = body.split_first_chunk()?;
+                let (sequence, body) = body.split_first_chunk()?;
+                let session = u64::from_le_bytes(*session);
+                Some(Self::InSession { session, sequence: u64::from_le_bytes(*sequence), body })
             }
             _ => None,
         }

@@ -38,12 +38,12 @@ impl StateMachine for Journal {
         Ok(Vec::new())
     }
 
-    fn apply(&mut self, _index: Index, command: &Bytes) -> Result<Bytes, MachineError> {
-        if command == "boom" {
+    fn apply(&mut self, _index: Index, command: &[u8]) -> Result<Bytes, MachineError> {
+        if command == b"boom" {
             return Err("it cannot be applied".into());
         }
         let mut lines = self.lines.lock();
-        lines.push(command.clone());
+        lines.push(Bytes::copy_from_slice(command));
         Ok(lines.len().to_string().into())
     }
 

@@ -40,7 +40,8 @@ impl From<Vec<Envelope>> for Packet {
     }
 }
 
-/// Carries packets between nodes. It may lose, repeat and reorder them.
+/// Carries packets between nodes. It may lose, repeat and reorder them. When a node is connected it
+/// delivers an empty one, so that those are remembered who have nothing to say themselves.
 pub trait Transport: Send + 'static {
     /// Takes a packet to a peer. It never waits: what it cannot take it drops, since the protocol
     /// says again whatever matters, and says it newer.

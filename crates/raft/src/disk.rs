@@ -122,7 +122,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl DiskLog {
     /// Opens the log in `folder`, which is made where it is missing, and reads it: time and memory
-    /// grow with what the groups have not compacted.
+    /// grow with what the groups have not compacted. [`wal::Options::SYNCED`] suits it best.
     ///
     /// Fails with `Locked` where another process has it open, and with `Corrupt` or a variant of
     /// [`wal::Error`] where durable bytes are damaged: then the server must not take part, for it

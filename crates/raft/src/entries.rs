@@ -265,8 +265,9 @@ impl Chain {
         self.last = last.map_or(self.base, Entry::position);
     }
 
-    /// Lets go of everything up to `index`.
-    pub(crate) fn release(&mut self, index: Index) {
+    /// Lets go of everything up to `index`, and gives it to `free` but for what shares a run with
+    /// an entry that stays.
+    pub(crate) fn release(&mut self, index: Index, mut free: impl FnMut(Entries)) {
         if index <= self.base.index {
             return;
         }
@@ -283,7 +284,7 @@ impl Chain {
             }
             let term = run.entries.last().map_or(self.last.term, |entry| entry.term);
             self.base = Position { index: end, term };
-            self.runs.pop_front();
+            self.runs.pop_front().map(|run| run.entries).into_iter().for_each(&mut free);
         }
     }
 

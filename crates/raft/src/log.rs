@@ -361,7 +361,7 @@ impl<S: Storage> Log<S> {
     /// handed out to be applied.
     fn trim(&mut self) {
         if self.pending.is_none() {
-            self.recent.release(self.stable.min(self.applying));
+            self.recent.release(self.stable.min(self.applying), drop);
         }
     }
 

@@ -328,6 +328,11 @@ impl<S: Storage> Raft<S> {
         self.core.hard_state()
     }
 
+    /// How many committed entries wait to be applied.
+    pub const fn unapplied(&self) -> u64 {
+        self.core.log.commit().since(self.core.log.applied())
+    }
+
     /// Who this server is.
     pub const fn id(&self) -> NodeId {
         self.core.id()

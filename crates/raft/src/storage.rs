@@ -133,11 +133,18 @@ impl MemoryStorage {
     ///
     /// Panics where the snapshot is older than the present one.
     pub fn compact(&mut self, snapshot: Snapshot, keep_after: Index) {
+        drop(self.compact_to(snapshot, keep_after));
+    }
+
+    /// The same; the entries are returned, to be freed where that holds up nobody.
+    pub(crate) fn compact_to(&mut self, snapshot: Snapshot, keep_after: Index) -> Vec<Entries> {
         let last = snapshot.meta.last.index;
         assert!(last >= self.snapshot.meta.last.index, "a snapshot never goes back");
-        self.log.release(keep_after.min(last));
+        let mut released = Vec::new();
+        self.log.release(keep_after.min(last), |entries| released.push(entries));
         self.log.shed();
         self.snapshot = snapshot;
+        released
     }
 
     /// The newest snapshot.

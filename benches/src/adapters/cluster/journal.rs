@@ -50,7 +50,7 @@ impl Journal {
             Log::Memory => Kind::Memory,
             Log::Wal => {
                 let folder = tempfile::tempdir()?;
-                let options = wal::Options::default();
+                let options = wal::Options::SYNCED;
                 let log = wal::Log::open(Arc::new(OsFs), &folder.path().join("log"), options)?;
                 let segment = log.end().segment;
                 Kind::Wal { log, segment, _folder: folder }

@@ -94,7 +94,7 @@ impl<M: Machine + 'static> Ours<M> {
         for (id, machine) in ids.iter().zip(&self.machines) {
             let log = if self.is_durable {
                 let folder = self.folder.path().join(id.to_string());
-                DiskLog::open(Arc::new(OsFs), &folder, wal::Options::default())?
+                DiskLog::open(Arc::new(OsFs), &folder, wal::Options::SYNCED)?
             } else {
                 DiskLog::volatile()
             };
@@ -162,7 +162,7 @@ impl<M: Machine + 'static> StateMachine for Applied<M> {
         Ok(Vec::new())
     }
 
-    fn apply(&mut self, _: Index, command: &Bytes) -> Result<Bytes, MachineError> {
+    fn apply(&mut self, _: Index, command: &[u8]) -> Result<Bytes, MachineError> {
         self.0.lock().apply(command);
         Ok(Bytes::new())
     }

@@ -31,7 +31,7 @@ impl Store {
             return Ok(Self::Memory(Box::new(MemoryStorage::founding(founders))));
         };
         OsFs.create_dir_all(folder)?;
-        let log = DiskLog::open(Arc::new(OsFs), &folder.join("raft"), wal::Options::default())?;
+        let log = DiskLog::open(Arc::new(OsFs), &folder.join("raft"), wal::Options::SYNCED)?;
         let storage = if log.groups().contains(&GROUP) {
             log.group(GROUP)?
         } else {

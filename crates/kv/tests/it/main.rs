@@ -3,3 +3,4 @@
 mod maelstrom;
 mod processes;
 mod proxy;
+mod snapshots;

@@ -28,12 +28,12 @@ const CLIENTS: u64 = 6;
 const KEYS: [&str; 3] = ["a", "b", "c/d"];
 
 /// The servers of a cluster as child processes, which end with it.
-struct Cluster {
-    folder: tempfile::TempDir,
+pub(super) struct Cluster {
+    pub(super) folder: tempfile::TempDir,
     /// Ports of each server: for clients, for peers.
     ports: Vec<(u16, u16)>,
     /// What stands before the port for peers; it can be cut.
-    proxies: Vec<Proxy>,
+    pub(super) proxies: Vec<Proxy>,
     children: Vec<Option<Child>>,
 }
 
@@ -47,7 +47,7 @@ fn free_ports(count: usize) -> Vec<(u16, u16)> {
 
 impl Cluster {
     /// Three servers that found a cluster, and room for one that joins.
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("there is room");
         let (ports, mut proxies) = (free_ports(4), Vec::new());
         for (_, raft) in &ports {
@@ -59,16 +59,16 @@ impl Cluster {
         cluster
     }
 
-    fn address(&self, id: usize) -> String {
+    pub(super) fn address(&self, id: usize) -> String {
         let (http, raft) = (self.ports[id - 1].0, self.proxies[id - 1].port());
         format!("127.0.0.1:{http}:{raft}")
     }
 
-    fn http(&self, ids: &[usize]) -> Vec<String> {
+    pub(super) fn http(&self, ids: &[usize]) -> Vec<String> {
         ids.iter().map(|id| format!("127.0.0.1:{}", self.ports[id - 1].0)).collect()
     }
 
-    fn dir(&self, id: usize) -> PathBuf {
+    pub(super) fn dir(&self, id: usize) -> PathBuf {
         self.folder.path().join(format!("server-{id}"))
     }
 
@@ -90,7 +90,7 @@ impl Cluster {
         command
     }
 
-    fn start(&mut self, id: usize, join: bool) {
+    pub(super) fn start(&mut self, id: usize, join: bool) {
         let child = self.command(id, join).spawn().expect("the program is there");
         self.children[id - 1] = Some(child);
     }
@@ -103,14 +103,14 @@ impl Cluster {
     }
 
     /// Ends a server by `kill -9`, also one that is stopped.
-    fn kill(&mut self, id: usize) {
+    pub(super) fn kill(&mut self, id: usize) {
         if let Some(mut child) = self.children[id - 1].take() {
             child.kill().expect("it is ours");
             child.wait().expect("it is ours");
         }
     }
 
-    fn client(&self, patience: u64) -> Client {
+    pub(super) fn client(&self, patience: u64) -> Client {
         Client::new(self.http(&[1, 2, 3]), Duration::from_secs(patience))
     }
 

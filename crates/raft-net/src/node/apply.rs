@@ -116,14 +116,15 @@ fn perform(
     let Some(applier) = appliers.get_mut(&group) else { return Ok(()) };
     match job {
         Job::Apply(_, entries, waiting) => {
+            let answered = waiting.len();
             let last = applier.apply(&entries, waiting)?;
             inbox.counters.applied.add(entries.len() as u64);
-            inbox.tell(Event::Applied(group, last)).ok();
+            inbox.tell(Event::Applied(group, last, answered)).ok();
         }
         Job::Restore(_, meta, file) => {
             applier.restore(&meta, file.read()?)?;
             inbox.counters.restores.add(1);
-            inbox.tell(Event::Applied(group, meta.last.index)).ok();
+            inbox.tell(Event::Applied(group, meta.last.index, 0)).ok();
         }
         Job::Query(_, query, reply) => applier.answer(&query, reply)?,
         Job::Snapshot(_, meta) => {
@@ -197,9 +198,9 @@ impl Applier {
         let Payload::Command(command) = &entry.payload else {
             return Ok(Ok(Applied { index, answer: Bytes::new() }));
         };
-        let command = Command::decode(command.clone()).ok_or("a command is not of this version")?;
+        let command = Command::decode(command).ok_or("a command is not of this version")?;
         let answer = match command {
-            Command::Plain(body) => self.machine.apply(index, &body)?,
+            Command::Plain(body) => self.machine.apply(index, body)?,
             Command::Open => {
                 self.sessions.open(index);
                 Bytes::new()
@@ -208,7 +209,7 @@ impl Applier {
                 match self.sessions.judge(session, sequence) {
                     Ok(Verdict::Known(answer)) => answer,
                     Ok(Verdict::Fresh) => {
-                        let answer = self.machine.apply(index, &body)?;
+                        let answer = self.machine.apply(index, body)?;
                         self.sessions.applied(session, sequence, index, &answer);
                         answer
                     }

@@ -27,9 +27,6 @@ use parking_lot::Mutex;
 
 use super::shard::Shard;
 
-/// Rounds that a thread runs which came for one of its own.
-const ROUNDS_MAX: u32 = 16;
-
 /// The groups of a node, and who may run them.
 #[derive(Default)]
 pub(crate) struct Engine {
@@ -75,11 +72,12 @@ impl Engine {
         self.taken.load(Ordering::Relaxed) < self.put.load(Ordering::Relaxed)
     }
 
-    /// Runs the groups for as long as there are events, unless somebody else does.
-    pub(crate) fn help(&self) {
+    /// Runs the groups for as long as there are events, but for so many rounds at most, unless
+    /// somebody else does.
+    pub(crate) fn help(&self, rounds: u32) {
         // SeqCst: what was put in is counted before the lock is found taken.
         fence(Ordering::SeqCst);
-        for _ in 0..ROUNDS_MAX {
+        for _ in 0..rounds {
             let Some(mut shard) = self.shard.try_lock() else { return };
             let Some(it) = shard.as_mut() else { return };
             let is_missed = it.round();
@@ -95,7 +93,7 @@ impl Engine {
     }
 
     /// The node's own thread is to look.
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
@@ -108,7 +106,10 @@ impl Engine {
         loop {
             let mut shard = self.shard.lock();
             let it = shard.as_mut().expect("only its own thread ends it");
-            it.round();
+            // Clients that others answer have tasks elsewhere, and those mostly wait longest.
+            if it.is_due() || self.has_events() {
+                it.round();
+            }
             if it.is_over() {
                 let ended = shard.take();
                 // Whoever tries now finds nothing, and is told so by the queue's end.
@@ -117,7 +118,10 @@ impl Engine {
             }
             let patience = it.rest();
             drop(shard);
-            if !self.has_events() {
+            if self.has_events() {
+                // Who put them in may be back already, and has more to come.
+                thread::yield_now();
+            } else {
                 thread::park_timeout(patience);
             }
         }

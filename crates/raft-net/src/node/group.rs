@@ -4,12 +4,16 @@
 //!
 //! It sends nothing, applies nothing and waits for nothing: it fills a [`Round`].
 
+mod gather;
 mod snapshots;
 mod writes;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use env::clock::Clock;
 use raft::{
     Apply, DiskError, DiskStorage, Entries, GroupId, Index, Message, NodeId, Raft, Read, ReadError,
     ReadId, Ready, RoleName, Storage, StorageError, Term,
@@ -21,6 +25,7 @@ use super::{GroupStatus, Options};
 use crate::mailbox::{Applied, Call, Reply};
 use crate::stats::Counters;
 use crate::{Envelope, Error, MachineError};
+use gather::Gather;
 use snapshots::Making;
 use writes::Writes;
 
@@ -28,7 +33,6 @@ use writes::Writes;
 const TURNS_MAX: u32 = 10_000;
 
 /// What one round of all groups is to send, write and apply.
-#[derive(Default)]
 pub(super) struct Round {
     pub(super) envelopes: Vec<Envelope>,
     pub(super) jobs: Vec<Job>,
@@ -36,6 +40,17 @@ pub(super) struct Round {
     pub(super) written: Vec<GroupId>,
     /// What cores write into, one after the other. Nothing is in it between two groups.
     ready: Ready,
+    pub(super) clock: Arc<dyn Clock>,
+    /// How long a sync takes, of late.
+    pub(super) sync_time: Duration,
+}
+
+impl Round {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let (envelopes, jobs, written) = (Vec::new(), Vec::new(), Vec::new());
+        let (ready, sync_time) = (Ready::default(), Duration::ZERO);
+        Self { envelopes, jobs, written, ready, clock, sync_time }
+    }
 }
 
 /// Why a group cannot go on.
@@ -61,6 +76,7 @@ pub(super) struct Group {
     pub(super) id: GroupId,
     pub(super) raft: Raft<DiskStorage>,
     writes: Writes,
+    gather: Gather,
     /// Its machine, where that is instant; else the apply thread has it.
     pub(super) applier: Option<Applier>,
     /// In the order of the log.
@@ -75,6 +91,8 @@ pub(super) struct Group {
     /// Bytes of entries that were applied since the last snapshot.
     applied_bytes: u64,
     making: Making,
+    /// Entries that a compaction has let go of; see `free`.
+    freed: VecDeque<Entries>,
     /// A witness shortens its log once so much is committed.
     shorten_at: Index,
     /// The last term in which it was seen to lead.
@@ -94,6 +112,7 @@ impl Group {
             id,
             raft,
             writes: Writes::new(is_volatile),
+            gather: Gather::default(),
             applier: None,
             waiting: VecDeque::new(),
             reads: BTreeMap::new(),
@@ -102,6 +121,7 @@ impl Group {
             held: Vec::new(),
             applied_bytes: 0,
             making: Making::default(),
+            freed: VecDeque::new(),
             shorten_at: Index::ZERO,
             led: Term(0),
             as_of,
@@ -118,15 +138,7 @@ impl Group {
         round: &mut Round,
     ) -> Result<(), GroupError> {
         match call {
-            Call::Propose { command, reply } => {
-                let unapplied = self.raft.status().commit.since(self.raft.status().applied);
-                if unapplied > options.apply_waiting_max {
-                    reply.send(Err(Error::Busy)).ok();
-                    return Ok(());
-                }
-                let proposed = self.raft.propose(command).map_err(Error::from);
-                self.wait(proposed, reply);
-            }
+            Call::Propose { command, reply } => self.propose(command, reply, options),
             Call::Change { changes, way, reply } => {
                 let proposed = self.raft.change(&changes, way).map_err(Error::from);
                 self.wait(proposed, reply);
@@ -170,7 +182,7 @@ impl Group {
     fn wait(&mut self, proposed: Result<Index, Error>, reply: Reply<Applied>) {
         match proposed {
             Ok(index) => {
-                let term = self.raft.status().term;
+                let term = self.raft.hard_state().term;
                 self.waiting.push_back(Waiting { index, term, reply });
             }
             Err(refused) => drop(reply.send(Err(refused))),
@@ -184,6 +196,7 @@ impl Group {
         round: &mut Round,
         counters: &Counters,
     ) -> Result<(), GroupError> {
+        self.propose_held(round);
         // Where this fails, what is left in it goes with the group.
         let mut ready = std::mem::take(&mut round.ready);
         for _ in 0..TURNS_MAX {
@@ -241,15 +254,17 @@ impl Group {
             Apply::Entries(entries) => {
                 let last = entries.last().map_or(self.handed, |entry| entry.index);
                 let of = self.waiting.partition_point(|it| it.index <= last);
-                let waiting = self.waiting.drain(..of).collect();
+                let waiting: VecDeque<_> = self.waiting.drain(..of).collect();
                 self.handed = last;
                 self.applied_bytes += entries.bytes();
+                let answered = waiting.len();
                 if self.applier.is_none() {
                     round.jobs.push(Job::Apply(self.id, entries, waiting));
                 } else if self.restoring.is_some() {
                     self.held.push((entries, waiting));
                 } else {
                     self.apply(&entries, waiting, counters)?;
+                    self.gather.answered(answered, round.clock.now(), round.sync_time);
                 }
             }
         }
@@ -292,14 +307,16 @@ impl Group {
         Ok(())
     }
 
-    /// The apply thread has applied everything up to `index`.
+    /// The apply thread has applied everything up to `index`, and answered so many clients.
     pub(super) fn applied(
         &mut self,
         index: Index,
+        answered: usize,
         options: &Options,
         round: &mut Round,
     ) -> Result<(), GroupError> {
         self.raft.applied(index);
+        self.gather.answered(answered, round.clock.now(), round.sync_time);
         if self.restoring.is_some_and(|end| end <= index) {
             self.restoring = None;
         }
@@ -315,6 +332,7 @@ impl Group {
         }
         let is_over = |it: &Waiting| status.role != RoleName::Leader || it.term != status.term;
         while let Some(lost) = self.waiting.pop_front_if(|it| is_over(it)) {
+            self.gather.give_up();
             lost.reply.send(Err(Error::Uncertain)).ok();
         }
     }
@@ -342,7 +360,10 @@ impl Group {
     }
 
     /// The group ends: everybody who waits is told.
-    pub(super) fn end(self, failed: &Error) {
+    pub(super) fn end(mut self, failed: &Error) {
+        for (_, reply) in self.gather.take() {
+            reply.send(Err(failed.clone())).ok();
+        }
         for waiting in self.waiting {
             waiting.reply.send(Err(failed.clone())).ok();
         }

@@ -16,7 +16,8 @@
 //! leader without a majority steps down as soon.
 //!
 //! A member whose node is gone for an election timeout keeps nobody awake. When the node speaks
-//! again, whoever leads a group looks after it.
+//! again, whoever leads a group looks after it. A transport has a node that connects speak, by a
+//! packet in which nothing is: a newcomer that knows of no configuration would be silent for ever.
 //!
 //! # What this module does not do
 //!

@@ -49,6 +49,8 @@ pub(super) struct Shard {
     pub(super) peers: Peers,
     /// Groups that wait for the sync of a round, in the order of rounds.
     unsynced: VecDeque<(u64, GroupId)>,
+    /// Groups that hold commands back, and until when; see `gather`.
+    gathering: BTreeMap<GroupId, Timestamp>,
     round: Round,
     /// The number of this round; syncs are asked for by it.
     number: u64,
@@ -88,6 +90,7 @@ impl Shard {
                 apply::run(&of_apply, &snapshots, &inbox_of_apply);
             }),
         ];
+        let round = Round::new(Arc::clone(&clock));
         let mut random = SeededRandom::new(options.config.seed);
         Self {
             peers: Peers::new(&options.config, random.next_u64()),
@@ -103,7 +106,8 @@ impl Shard {
             touched: BTreeSet::new(),
             awake: BTreeSet::new(),
             unsynced: VecDeque::new(),
-            round: Round::default(),
+            gathering: BTreeMap::new(),
+            round,
             number: 1,
             ticks: 0,
             log: own_log,
@@ -127,6 +131,7 @@ impl Shard {
         }
         self.mailbox.inbox.engine.note_taken(taken);
         self.tick();
+        self.end_gathering();
         self.finish_round();
         let is_missed = self.next_look() < self.rests_until || self.is_over();
         if is_missed {
@@ -154,7 +159,9 @@ impl Shard {
             }
             Event::Groups(reply) => drop(reply.send(Ok(self.groups.keys().copied().collect()))),
             Event::Stop(reply) => self.stop(reply),
-            Event::Synced(number) => {
+            Event::Synced(number, took) => {
+                // A mean over the last few, so that one slow sync is not taken for the rule.
+                self.round.sync_time = (self.round.sync_time * 7 + took) / 8;
                 while let Some((_, id)) = self.unsynced.pop_front_if(|(at, _)| *at <= number) {
                     self.with(id, |group, _, round| {
                         group.synced(number, round);
@@ -162,9 +169,9 @@ impl Shard {
                     });
                 }
             }
-            Event::Applied(group, index) => {
-                self.with(group, |group, options, round| group.applied(index, options, round));
-            }
+            Event::Applied(group, index, answered) => self.with(group, |group, options, round| {
+                group.applied(index, answered, options, round)
+            }),
             Event::SnapshotRead(group, meta, bytes) => {
                 let inbox = self.mailbox.inbox();
                 self.with(group, |group, _, _| group.restore(&meta, bytes, &inbox.counters));
@@ -284,7 +291,11 @@ impl Shard {
             });
             self.touched.remove(&id);
             let Some(group) = self.groups.get_mut(&id) else { continue };
-            if group.settle(self.ticks, &mut self.peers) {
+            match group.look_at() {
+                Some(until) => drop(self.gathering.insert(id, until)),
+                None => drop(self.gathering.remove(&id)),
+            }
+            if group.settle(self.ticks, &mut self.peers) && !group.is_freeing() {
                 self.awake.remove(&id);
             } else {
                 self.awake.insert(id);

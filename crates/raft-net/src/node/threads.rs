@@ -24,21 +24,29 @@ pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHand
 
 /// Makes rounds durable: one sync for all that were asked for while the last one ran.
 pub(super) fn sync(log: &DiskLog, rounds: &Receiver<u64>, inbox: &Inbox, clock: &Arc<dyn Clock>) {
-    while let Ok(round) = rounds.recv() {
+    let mut next = rounds.recv().ok();
+    while let Some(round) = next {
         let round = rounds.try_iter().last().unwrap_or(round);
         let begun = clock.now();
-        let event = match log.sync() {
-            Ok(()) => Event::Synced(round),
+        let outcome = log.sync();
+        let took = clock.now().saturating_since(begun);
+        inbox.counters.syncs.add(1);
+        inbox.counters.sync_nanos.add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        let event = match outcome {
+            Ok(()) => Event::Synced(round, took),
             Err(cause) => Event::LogFailed(cause.to_string()),
         };
-        inbox.counters.syncs.add(1);
-        let nanos = clock.now().saturating_since(begun).as_nanos();
-        inbox.counters.sync_nanos.add(u64::try_from(nanos).unwrap_or(u64::MAX));
-        if inbox.tell(event).is_err() {
-            return;
+        let Ok(put) = inbox.enqueue(event) else { return };
+        next = rounds.try_recv().ok();
+        if next.is_some() {
+            // The disk is not to wait for what follows from this sync.
+            put.leave();
+        } else {
+            drop(put);
         }
         // A segment that is not ready makes a write slow; that is all.
         log.prepare().ok();
+        next = next.or_else(|| rounds.recv().ok());
     }
 }
 
@@ -84,7 +92,7 @@ pub(super) fn snapshot(log: &DiskLog, orders: &Receiver<Order>, inbox: &Inbox) {
                 (Err(cause), _) => Event::LogFailed(cause.to_string()),
             },
         };
-        if inbox.tell(event).is_err() {
+        if inbox.mention(event).is_err() {
             return;
         }
     }

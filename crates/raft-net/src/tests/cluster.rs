@@ -15,7 +15,7 @@ use crate::{Error, GroupStatus, Hub, Node, Options, mailbox};
 pub(super) const GROUP: GroupId = GroupId(1);
 
 const LOG: wal::Options =
-    wal::Options { segment_len: 64 << 10, backend: wal::Backend::Mapped, spares_max: 1 };
+    wal::Options { segment_len: 64 << 10, backend: wal::Backend::Written, spares_max: 1 };
 
 pub(super) struct Cluster {
     pub(super) hub: Hub,

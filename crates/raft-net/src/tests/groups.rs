@@ -15,7 +15,7 @@ use crate::{Error, Hub, Node, mailbox};
 const GROUPS: u64 = 60;
 
 async fn start(hub: &Hub, id: u64) -> Node {
-    let log = DiskLog::open(SimDisk::new(id).mount(), Path::new("/raft"), wal::Options::default());
+    let log = DiskLog::open(SimDisk::new(id).mount(), Path::new("/raft"), wal::Options::SYNCED);
     let log = log.expect("the disk is empty");
     let mailbox = mailbox(1 << 24);
     let transport = hub.attach(NodeId(id), mailbox.inbox());
@@ -61,7 +61,7 @@ async fn groups_share_syncs_and_batches() {
         assert!(stats.batches * 2 < stats.sent, "{stats:?}");
     }
     let (log, journal) = (DiskLog::open, Journal::default());
-    let other = log(SimDisk::new(9).mount(), Path::new("/raft"), wal::Options::default());
+    let other = log(SimDisk::new(9).mount(), Path::new("/raft"), wal::Options::SYNCED);
     let other = other.expect("the disk is empty");
     let storage = other.create(GroupId(1), Incarnation(0), Configuration::default());
     let twice = nodes[0].open(storage.expect("it is the first"), journal).await;

@@ -1,6 +1,10 @@
 //! Members come and go; a newcomer gets what it needs.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use raft::{Change, Incarnation, NodeId, Way};
+use tokio::time::sleep;
 
 use super::cluster::{Cluster, GROUP};
 use super::within;
@@ -64,7 +68,7 @@ async fn a_witness_votes_for_one_of_two() {
     .await;
     cluster.propose("and more").await;
     assert!(cluster.read(other).await.contains("and more"));
-    let query = bytes::Bytes::new();
+    let query = Bytes::new();
     let refused = cluster.node(3).read(GROUP, query.clone()).await;
     assert_eq!(refused, Err(Error::Witness));
     assert_eq!(cluster.node(3).read_stale(GROUP, query).await, Err(Error::Witness));
@@ -82,5 +86,31 @@ async fn a_witness_votes_for_one_of_two() {
         let bytes = env::fs::FsExt::read(&*found, &folder.join(entry.name)).expect("it is there");
         assert!(!bytes.windows(6).any(|part| part == b"secret"), "a witness keeps no command");
     }
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_that_is_started_again_is_noticed_though_it_has_nothing_to_say() {
+    let mut cluster = Cluster::new(4, 3).await;
+    let leader = cluster.leader().await;
+    cluster.stop(4).await;
+    let learn = vec![Change::AddLearner(NodeId(4), Incarnation(104))];
+    cluster.node(leader).change(GROUP, learn, Way::Simple).await.expect("it leads");
+    cluster.propose("before").await;
+    // Until nobody waits for it any more: a leader at rest says nothing of its own.
+    let mut sent = cluster.node(leader).stats().sent;
+    within("the group rests", async || {
+        sleep(Duration::from_millis(300)).await;
+        let before = std::mem::replace(&mut sent, cluster.node(leader).stats().sent);
+        (before == sent).then_some(())
+    })
+    .await;
+    // It belongs to no configuration that it knows, and so would never campaign.
+    cluster.start(4).await;
+    within("it is told", async || {
+        let found = cluster.node(4).read_stale(GROUP, Bytes::new()).await.expect("it runs");
+        (found == "before").then_some(())
+    })
+    .await;
     cluster.end().await;
 }

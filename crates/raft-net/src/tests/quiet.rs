@@ -37,7 +37,7 @@ impl World {
 
     async fn start(&mut self, id: u64) {
         let disk = &self.disks[usize::try_from(id).expect("it is small")];
-        let log = DiskLog::open(disk.mount(), Path::new("/raft"), wal::Options::default());
+        let log = DiskLog::open(disk.mount(), Path::new("/raft"), wal::Options::SYNCED);
         let log = log.expect("it is whole");
         let mailbox = mailbox(1 << 24);
         let transport = self.hub.attach(NodeId(id), mailbox.inbox());

@@ -60,14 +60,14 @@ fn the_least_recently_used_session_goes() {
 
 #[test]
 fn commands_are_read_as_they_were_written() {
-    let body = Bytes::from("body");
-    let in_session = Command::InSession { session: 7, sequence: 9, body: body.clone() };
+    let body = &b"body"[..];
+    let in_session = Command::InSession { session: 7, sequence: 9, body };
     for command in [Command::Plain(body), Command::Open, in_session.clone()] {
-        assert_eq!(Command::decode(command.encode()), Some(command));
+        assert_eq!(Command::decode(&command.encode()), Some(command));
     }
     let bytes = in_session.encode();
     for len in 0..17 {
-        assert_eq!(Command::decode(bytes.slice(..len)), None);
+        assert_eq!(Command::decode(&bytes[..len]), None);
     }
-    assert_eq!(Command::decode(Bytes::from_static(&[9])), None);
+    assert_eq!(Command::decode(&[9]), None);
 }

@@ -35,10 +35,26 @@ impl Hub {
         Self::default()
     }
 
-    /// Attaches a node, in the place of an earlier one with that name.
+    /// Attaches a node, in the place of an earlier one with that name. The others notice, as they
+    /// do when somebody connects to them.
     pub fn attach(&self, id: NodeId, inbox: Inbox) -> HubTransport {
         self.state.lock().nodes.insert(id, inbox);
+        self.introduce();
         HubTransport { id, hub: self.clone() }
+    }
+
+    /// Everybody hears of everybody, but for links that are cut.
+    fn introduce(&self) {
+        let (nodes, cut) = {
+            let state = self.state.lock();
+            (state.nodes.clone(), state.cut.clone())
+        };
+        for (to, inbox) in &nodes {
+            for from in nodes.keys().filter(|from| *from != to && !cut.contains(&(**from, *to))) {
+                // Who has ended hears nothing.
+                inbox.deliver(*from, Packet::default());
+            }
+        }
     }
 
     /// The way into a node that is attached.
@@ -58,6 +74,7 @@ impl Hub {
     /// Everybody hears everybody again.
     pub fn heal(&self) {
         self.state.lock().cut.clear();
+        self.introduce();
     }
 }
 

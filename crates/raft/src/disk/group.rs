@@ -62,7 +62,7 @@ impl Group {
     /// Does what a record says; `None` where that does not follow from what is here.
     pub(super) fn take(&mut self, record: Record) -> Option<()> {
         match record {
-            Record::State(state) => self.restate(state),
+            Record::State(state) => self.restate(state).map(drop),
             Record::Write { hard_state, snapshot, entries } => {
                 self.memory.set_hard_state(hard_state);
                 if let Some((meta, file)) = snapshot {
@@ -75,7 +75,8 @@ impl Group {
         }
     }
 
-    fn restate(&mut self, state: State) -> Option<()> {
+    /// The group is what a state says. Returns the entries that it does not keep.
+    pub(super) fn restate(&mut self, state: State) -> Option<Vec<Entries>> {
         let (known, last) = (self.memory.snapshot_meta().last, state.meta.last);
         let is_behind = last.index < known.index || last.index > self.memory.last_index();
         if is_behind || state.base.index < self.memory.base().index {
@@ -87,9 +88,8 @@ impl Group {
         }
         self.incarnation = state.incarnation;
         self.memory.set_hard_state(state.hard_state);
-        self.memory.compact(without_data(state.meta), state.base.index);
         self.file = state.file;
-        Some(())
+        Some(self.memory.compact_to(without_data(state.meta), state.base.index))
     }
 
     fn replace(&mut self, entries: &Entries) -> Option<()> {

@@ -41,11 +41,13 @@ pub struct Rewrite {
     anchor: wal::Position,
     /// Snapshots that no record names once that is durable.
     files: Vec<u64>,
+    /// Entries that the group has no more.
+    entries: Vec<Entries>,
 }
 
 impl Rewrite {
-    /// Makes it durable, then gives back files and segments. Any thread may do it, while the group
-    /// goes on; it takes a sync of the log, and some of folders for each segment.
+    /// Makes it durable, then gives back memory, files and segments. Any thread may do it, while
+    /// the group goes on; it takes a sync of the log, and some of folders for each segment.
     pub fn finish(self) -> Result<()> {
         self.shared.sync()?;
         {
@@ -58,6 +60,12 @@ impl Rewrite {
             self.shared.snapshots.remove(file)?;
         }
         self.shared.release()
+    }
+
+    /// Takes the entries that the group has no more, for whoever frees them by and by: there may be
+    /// hundreds of thousands, and most allocators have other threads wait meanwhile.
+    pub fn take_entries(&mut self) -> Vec<Entries> {
+        std::mem::take(&mut self.entries)
     }
 }
 
@@ -195,15 +203,20 @@ impl DiskStorage {
     /// Writes the group's state and copies of its entries behind that.
     fn restate(&mut self, state: State) -> Result<Rewrite> {
         let base = state.base.index;
-        let anchor = self.put(Record::State(state))?;
-        let mut rest = self.group.memory().entries(base + 1..self.last_index() + 1, u64::MAX)?;
+        let at = self.shared.append(self.id, &Record::State(state.clone()))?;
+        let entries = self.group.restate(state).ok_or(DiskError::Corrupt { at })?;
+        let kept = base + 1..self.last_index() + 1;
+        let mut rest = match self.shared.log {
+            Some(_) => self.group.memory().entries(kept, u64::MAX)?,
+            None => Entries::default(),
+        };
         while !rest.is_empty() {
             let count = record::fitting(&rest, self.shared.record_max - record::COPY_HEAD)?;
             self.put(Record::Copy { entries: rest.first_part(count) })?;
             rest = rest.skip(count);
         }
         let files = std::mem::take(&mut self.garbage);
-        Ok(Rewrite { shared: Arc::clone(&self.shared), id: self.id, anchor, files })
+        Ok(Rewrite { shared: Arc::clone(&self.shared), id: self.id, anchor: at, files, entries })
     }
 
     fn new_file(&self, snapshot: &Snapshot) -> Result<u64> {
@@ -211,10 +224,9 @@ impl DiskStorage {
     }
 
     /// Logs a record, then does what it says.
-    fn put(&mut self, record: Record) -> Result<wal::Position> {
+    fn put(&mut self, record: Record) -> Result<()> {
         let at = self.shared.append(self.id, &record)?;
-        self.group.take(record).ok_or(DiskError::Corrupt { at })?;
-        Ok(at)
+        self.group.take(record).ok_or(DiskError::Corrupt { at })
     }
 
     /// What a checkpoint says.

@@ -62,7 +62,7 @@ proptest! {
                 Step::Release(more) => {
                     let (base, last) = (chain.base().index.0, chain.last().index.0);
                     let to = Index((base + more).min(last));
-                    chain.release(to);
+                    chain.release(to, drop);
                     chain.shed();
                     list.retain(|entry| entry.index > to);
                 }
@@ -111,10 +111,10 @@ fn released_entries_are_freed_though_they_share_a_run() {
     let (weak, mut chain) = (run.shared.as_ref().map(Arc::downgrade), Chain::default());
     let is_alive = || weak.as_ref().is_some_and(|it| it.strong_count() > 0);
     chain.push(run);
-    chain.release(Index(4));
+    chain.release(Index(4), drop);
     chain.shed();
     assert!(is_alive() && !frame.is_unique(), "most of the run is needed");
-    chain.release(Index(8));
+    chain.release(Index(8), drop);
     chain.shed();
     assert!(!is_alive() && frame.is_unique(), "two entries do not hold ten");
     let kept: Vec<_> = chain.range(Index(9)..Index(11), u64::MAX).iter().cloned().collect();

@@ -106,9 +106,27 @@ impl Group {
     ) -> Result<(), GroupError> {
         let keep_after = Index(meta.last.index.0.saturating_sub(options.keep_entries));
         let last = meta.last.index;
-        let rewrite = self.raft.storage_mut().compact_to(meta, file, keep_after)?;
+        let mut rewrite = self.raft.storage_mut().compact_to(meta, file, keep_after)?;
+        self.freed.extend(rewrite.take_entries());
         round.jobs.push(Job::Finish(self.id, rewrite, Some(last)));
         Ok(())
+    }
+
+    /// Frees entries that a compaction has let go of: so many, or a run more. All of them at once
+    /// would hold up this group for milliseconds, and so would another thread: while it frees, an
+    /// allocator has those wait that allocate.
+    pub(in crate::node) fn free(&mut self, count: usize) {
+        let mut left = count;
+        while left > 0
+            && let Some(run) = self.freed.pop_front()
+        {
+            left = left.saturating_sub(run.len());
+        }
+    }
+
+    /// Whether entries wait to be freed, for which it must not rest.
+    pub(in crate::node) fn is_freeing(&self) -> bool {
+        !self.freed.is_empty()
     }
 
     /// A compaction to a snapshot that ends at `last` is durable.

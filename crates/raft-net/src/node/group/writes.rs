@@ -21,6 +21,9 @@ use super::{Group, GroupError, Round};
 use crate::node::apply::Job;
 use crate::stats::Counters;
 
+/// Entries that are freed with each write, beside those that make up for its own.
+const FREED_BESIDE: usize = 8;
+
 /// Writes that are not durable.
 pub(super) struct Writes {
     /// Whether a write is done when it is made.
@@ -34,6 +37,15 @@ pub(super) struct Writes {
 impl Writes {
     pub(super) const fn new(is_volatile: bool) -> Self {
         Self { is_volatile, unsynced: VecDeque::new(), behind_file: VecDeque::new() }
+    }
+
+    pub(super) const fn is_volatile(&self) -> bool {
+        self.is_volatile
+    }
+
+    /// Whether a write waits for the disk.
+    pub(super) fn is_syncing(&self) -> bool {
+        !self.unsynced.is_empty()
     }
 }
 
@@ -81,6 +93,8 @@ impl Group {
 
     /// A write is in the log.
     fn log(&mut self, write: Write, number: u64, round: &mut Round) {
+        // Faster than entries come, so that there is an end before the next compaction.
+        self.free(2 * write.entries().len() + FREED_BESIDE);
         if self.writes.is_volatile {
             self.persisted(write, round);
         } else {
@@ -94,6 +108,7 @@ impl Group {
         while let Some((_, write)) = self.writes.unsynced.pop_front_if(|(at, _)| *at <= number) {
             self.persisted(write, round);
         }
+        self.gather.synced(round.clock.now(), round.sync_time);
     }
 
     fn persisted(&mut self, write: Write, round: &mut Round) {

@@ -16,6 +16,7 @@ impl Shard {
     pub(super) fn fail(&mut self, id: GroupId, reason: String) {
         let Some(group) = self.groups.remove(&id) else { return };
         self.awake.remove(&id);
+        self.gathering.remove(&id);
         self.peers.forget(&group);
         self.jobs.send(Job::Close(id)).ok();
         group.end(&Error::Failed { group: id, reason: reason.clone() });

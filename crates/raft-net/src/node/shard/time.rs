@@ -11,6 +11,9 @@ use env::clock::Timestamp;
 use super::Shard;
 use crate::node::group::Group;
 
+/// Entries of an idle group that are freed in a tick.
+const FREED_A_TICK: usize = 4_096;
+
 /// Ticks between two looks at what holds the log back.
 const UNBURDEN_TICKS: u64 = 64;
 
@@ -23,6 +26,26 @@ impl Shard {
 
     /// When there is something to do though nothing comes.
     pub(super) fn next_look(&self) -> Timestamp {
+        let gathered = self.gathering.values().min();
+        gathered.map_or(self.next_due(), |until| self.next_due().min(*until))
+    }
+
+    /// Whether there is something to do now though nothing has come.
+    pub(in crate::node) fn is_due(&self) -> bool {
+        self.next_look() <= self.clock.now() || self.is_over()
+    }
+
+    /// Has groups propose what they have held back long enough.
+    pub(super) fn end_gathering(&mut self) {
+        if !self.gathering.is_empty() {
+            let now = self.clock.now();
+            let due = self.gathering.iter().filter(|(_, until)| **until <= now);
+            self.touched.extend(due.map(|(id, _)| *id));
+        }
+    }
+
+    /// When time is next to be counted.
+    fn next_due(&self) -> Timestamp {
         if !self.awake.is_empty() || self.stopping.is_some() {
             return self.next_tick;
         }
@@ -57,6 +80,7 @@ impl Shard {
                 self.with(id, |group, _, _| {
                     group.raft.tick();
                     group.as_of += 1;
+                    group.free(FREED_A_TICK);
                     Ok(())
                 });
             }

@@ -64,13 +64,13 @@ async fn serve(mut stream: TcpStream, shared: &Shared, inbox: &Inbox) -> Result<
     let answer = frame::encode_answer(verdict.map(drop));
     timeout(patience, stream.write_all(&answer)).await.map_err(|_| End::Io)??;
     let from = verdict?;
+    // It is there, which counts though it may have nothing to say: so do empty frames below.
+    inbox.deliver(from, Packet::default());
     loop {
         let silence = shared.options.silence_max;
         let read = read_frame(&mut stream, (from, shared.id), &shared.options);
         let packet = timeout(silence, read).await.map_err(|_| End::Io)??;
-        if packet != Packet::default() {
-            inbox.deliver(from, packet);
-        }
+        inbox.deliver(from, packet);
     }
 }
 

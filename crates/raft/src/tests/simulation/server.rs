@@ -34,7 +34,7 @@ pub(super) const GROUP: GroupId = GroupId(1);
 
 /// Short segments, so that many are begun and released.
 pub(super) const LOG: wal::Options =
-    wal::Options { segment_len: 2048, backend: wal::Backend::Mapped, spares_max: 1 };
+    wal::Options { segment_len: 2048, backend: wal::Backend::Written, spares_max: 1 };
 
 /// Turns of effects after one event, far more than any event has.
 const TURNS_MAX: u32 = 1_000;
