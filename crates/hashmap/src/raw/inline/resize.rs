@@ -218,7 +218,7 @@ impl Table {
                 let slots = self.pool.slots(annex.class, annex.unit);
                 annex.occupied().for_each(|index| visit(&slots[index]));
             }
-            Annex::Block(block) => block.occupied().for_each(|index| visit(&block.slots[index])),
+            Annex::Block(block) => block.occupied().for_each(|index| visit(block.slot(index))),
         }
     }
 }
