@@ -73,21 +73,26 @@ impl Mapping {
         let _ = unsafe { madvise(self.start.as_ptr().cast(), self.bytes, Advice::LinuxHugepage) };
     }
 
-    /// Gives the pages within a range of bytes back, which read as zeroes from now on.
+    /// Gives the pages within a range of bytes back, which read as zeroes from now on, on systems
+    /// that promise that.
     ///
     /// Who reads one while it goes sees what was there or zeroes. Who sees zeroes sees what the
     /// caller wrote before as well: the system halts each processor that had the page at hand.
     pub(super) fn discard(&self, bytes: Range<usize>) {
         let page = rustix::param::page_size();
         let start = bytes.start.next_multiple_of(page);
-        let Some(length) = (bytes.end.min(self.bytes) & !(page - 1)).checked_sub(start) else {
+        let end = bytes.end.min(self.bytes) & !(page - 1);
+        if !cfg!(target_os = "linux") || start >= end {
             return;
-        };
+        }
         // SAFETY: within what is ours.
         let first = unsafe { self.start.add(start) };
         // Failure: the pages stay, which costs memory for a while.
+        #[cfg(target_os = "linux")]
         // SAFETY: ours; the bytes are atomics, for which zeroes are valid, and nobody needs them.
-        let _ = unsafe { madvise(first.as_ptr().cast(), length, Advice::LinuxDontNeed) };
+        let _ = unsafe { madvise(first.as_ptr().cast(), end - start, Advice::LinuxDontNeed) };
+        #[cfg(not(target_os = "linux"))]
+        let _ = first;
     }
 
     /// Gives pages at the end back, so that `bytes` or a little more are left.
