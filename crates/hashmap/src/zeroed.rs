@@ -99,8 +99,9 @@ const LINE: usize = 64;
 const ALIGN: usize = 16;
 
 /// Bytes of its largest slice from which a table is asked from the system, not the allocator. One
-/// that has memory at hand would have to clear it, all at once. Less than this is cleared in the time that the system takes for a page
-/// now and then, and is not worth a mapping that starts cold each time.
+/// that has memory at hand would have to clear it, all at once. Less than this is cleared in the
+/// time that the system takes for a page now and then, and is not worth a mapping that starts cold
+/// each time.
 const MAPPED_MIN: usize = 4 << 20;
 
 // SAFETY: it owns its elements as a box does.
