@@ -10,7 +10,8 @@
 //!
 //! foldhash resists an attacker who cannot see hashes or measure many operations; it is not a
 //! cryptographic function. Where that is not enough, give the map `std::hash::RandomState`
-//! (`SipHash`). Colliding keys cost time only: a search through as many entries as collide.
+//! (`SipHash`). Colliding keys cost time only: in the map of boxed entries a search through as many
+//! as collide. The map of words hashes their words once more and tells them apart.
 
 use std::hash::{BuildHasher, Hash};
 

@@ -1,14 +1,22 @@
 //! Atomics, or the schedule explorer's versions of them, and how to wait.
 //!
 //! Built with `--cfg loom` or `--cfg shuttle`, the crate runs on `harness::sync` and its tests
-//! explore interleavings.
+//! explore interleavings. Other tests run on atomics that count what is written (`counted`).
 
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod counted;
+
+#[cfg(not(any(test, loom, shuttle)))]
+pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize};
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::{
     hint,
-    sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::atomic::{Ordering, fence},
     thread,
 };
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+pub(crate) use counted::{AtomicPtr, AtomicU64, AtomicUsize};
 
 #[cfg(any(loom, shuttle))]
 pub(crate) use harness::sync::{
@@ -42,3 +50,6 @@ impl Backoff {
         }
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;

@@ -5,6 +5,7 @@
 //! the operations that fill it.
 //!
 //! ```text
+//!   the largest slice of a table is
 //!   less than MAPPED_MIN    from the allocator
 //!   more                    from the system, see `mapping`
 //! ```
@@ -43,6 +44,10 @@ mod mapping {
             match *self {}
         }
 
+        pub(super) fn discard(&self, _bytes: std::ops::Range<usize>) {
+            match *self {}
+        }
+
         pub(super) fn shorten(&mut self, _bytes: usize) {
             match *self {}
         }
@@ -50,7 +55,7 @@ mod mapping {
 }
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, realloc};
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 
 use mapping::Mapping;
@@ -93,9 +98,10 @@ const LINE: usize = 64;
 /// all memory.
 const ALIGN: usize = 16;
 
-/// Bytes from which the system is asked, not the allocator. One that has memory at hand would have
-/// to clear it, all at once. Less than this is cleared in the time that the system takes for a page
-/// now and then, and is not worth a mapping that starts cold each time.
+/// Bytes of its largest slice from which a table is asked from the system, not the allocator. One
+/// that has memory at hand would have to clear it, all at once. Less than this is cleared in the
+/// time that the system takes for a page now and then, and is not worth a mapping that starts cold
+/// each time.
 const MAPPED_MIN: usize = 4 << 20;
 
 // SAFETY: it owns its elements as a box does.
@@ -105,8 +111,8 @@ unsafe impl<T: Sync> Sync for Zeroed<T> {}
 
 impl Memory {
     /// `bytes` zeroed bytes, to be aligned by the caller; `None` where they cannot be had.
-    fn new(bytes: usize, pages: Pages) -> Option<Self> {
-        if bytes >= MAPPED_MIN
+    fn new(bytes: usize, largest: usize, pages: Pages) -> Option<Self> {
+        if largest >= MAPPED_MIN
             && let Some(mapping) = Mapping::new(bytes)
         {
             if pages == Pages::Huge {
@@ -155,11 +161,12 @@ impl Drop for Memory {
 }
 
 impl<T: Zeroable> Zeroed<T> {
-    /// `length` zeroes; `None` where the memory cannot be had.
-    pub(crate) fn new(length: usize, pages: Pages) -> Option<Self> {
+    /// `length` zeroes; `None` where the memory cannot be had. `largest` is the bytes of the
+    /// largest slice that is made together with this one: all of them come from the same source.
+    pub(crate) fn new(length: usize, largest: usize, pages: Pages) -> Option<Self> {
         const { assert!(align_of::<T>() <= LINE, "a line is as far as alignment goes") };
         let bytes = length.checked_mul(size_of::<T>())?.checked_add(LINE - ALIGN)?;
-        let memory = Memory::new(bytes, pages)?;
+        let memory = Memory::new(bytes, largest, pages)?;
         let start = aligned(&memory);
         #[cfg(any(loom, shuttle))]
         for index in 0..length {
@@ -184,6 +191,15 @@ impl<T> Zeroed<T> {
     pub(crate) fn use_huge_pages(&self) {
         if let Memory::Mapped(mapping) = &self.memory {
             mapping.use_huge_pages();
+        }
+    }
+
+    /// Gives the memory of elements that nobody needs any more back to the system, where it came
+    /// from there. They are zeroes afterwards, or what they were.
+    pub(crate) fn discard(&self, elements: Range<usize>) {
+        if let Memory::Mapped(mapping) = &self.memory {
+            let [start, end] = [elements.start, elements.end].map(|it| it * size_of::<T>());
+            mapping.discard(start..end);
         }
     }
 

@@ -8,9 +8,10 @@
 //! for the system's work alone, as when Linux takes two thousand pages at a time for a thread that
 //! uses up many.
 //!
-//! Of `one-hash` an operation is an insert. No map can tell the keys apart by their hash, so that
-//! `n` inserts cost `n * n / 2` comparisons; what differs is the cost of a comparison, and whether
-//! a table doubles without end for them.
+//! Of `one-hash` an operation is an insert. No map can tell the keys apart by the hash that it is
+//! given: where it has nothing else, `n` inserts cost `n * n / 2` comparisons. flurry has their
+//! order, and our map of words has the words, which it hashes again. What differs besides is
+//! whether a table doubles without end for them.
 
 #![expect(clippy::unnecessary_wraps, reason = "every maker of a subject may decline")]
 

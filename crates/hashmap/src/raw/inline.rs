@@ -3,6 +3,7 @@
 mod annex;
 mod batch;
 mod bin;
+mod block;
 mod core;
 mod edit;
 mod find;

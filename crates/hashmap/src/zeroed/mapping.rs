@@ -8,6 +8,7 @@
 
 #![expect(unsafe_code, reason = "pages are asked for, advised on and given back by address")]
 
+use std::ops::Range;
 use std::ptr::NonNull;
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
@@ -72,6 +73,28 @@ impl Mapping {
         let _ = unsafe { madvise(self.start.as_ptr().cast(), self.bytes, Advice::LinuxHugepage) };
     }
 
+    /// Gives the pages within a range of bytes back, which read as zeroes from now on, on systems
+    /// that promise that.
+    ///
+    /// Who reads one while it goes sees what was there or zeroes. Who sees zeroes sees what the
+    /// caller wrote before as well: the system halts each processor that had the page at hand.
+    pub(super) fn discard(&self, bytes: Range<usize>) {
+        let page = rustix::param::page_size();
+        let start = bytes.start.next_multiple_of(page);
+        let end = bytes.end.min(self.bytes) & !(page - 1);
+        if !cfg!(target_os = "linux") || start >= end {
+            return;
+        }
+        // SAFETY: within what is ours.
+        let first = unsafe { self.start.add(start) };
+        // Failure: the pages stay, which costs memory for a while.
+        #[cfg(target_os = "linux")]
+        // SAFETY: ours; the bytes are atomics, for which zeroes are valid, and nobody needs them.
+        let _ = unsafe { madvise(first.as_ptr().cast(), end - start, Advice::LinuxDontNeed) };
+        #[cfg(not(target_os = "linux"))]
+        let _ = first;
+    }
+
     /// Gives pages at the end back, so that `bytes` or a little more are left.
     pub(super) fn shorten(&mut self, bytes: usize) {
         let left = bytes.next_multiple_of(PAGE).clamp(PAGE, self.bytes);
@@ -118,6 +141,16 @@ mod tests {
         assert!(mapping.bytes > 3 * HUGE);
         assert!(bytes(&mapping).iter().all(|&byte| byte == 0));
         let start = mapping.start();
+        // SAFETY: ours.
+        unsafe { start.write(7) };
+        // SAFETY: ours.
+        let second = unsafe { start.add(HUGE) };
+        // SAFETY: as above.
+        unsafe { second.write(8) };
+        mapping.discard(1..2 * HUGE);
+        assert_eq!((bytes(&mapping)[0], bytes(&mapping)[HUGE]), (7, 0), "whole pages only");
+        mapping.discard(0..usize::MAX);
+        assert!(bytes(&mapping).iter().all(|&byte| byte == 0));
         // SAFETY: ours.
         unsafe { start.write(7) };
         mapping.shorten(HUGE + 5);

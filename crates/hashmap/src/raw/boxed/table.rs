@@ -146,7 +146,8 @@ impl Table {
     /// The same, all of it in one piece. Where there is no memory for that, in segments.
     pub(super) fn whole(bits: u32) -> Result<Box<Self>, NoTable> {
         let mut table = Self::new(bits)?;
-        if let Some(bins) = Zeroed::<Bin>::new(table.len(), Pages::Huge) {
+        let bytes = table.len().saturating_mul(size_of::<Bin>());
+        if let Some(bins) = Zeroed::<Bin>::new(table.len(), bytes, Pages::Huge) {
             for (segment, bins) in table.segments.iter_mut().zip(bins.chunks(SEGMENT)) {
                 *segment = AtomicPtr::new(bins.as_ptr().cast_mut());
             }

@@ -17,7 +17,7 @@
 //!
 //! An annex that is full is replaced by one of the next class. A bin of more than 22
 //! entries is the work of chance (one in thousands at full load) or of an enemy (all keys with one
-//! hash); it gets a [`Block`] on the heap, which is searched from end to end.
+//! hash); it gets a [`Block`] on the heap, which is a hash table of its own.
 //!
 //! # When a reader holds an old word
 //!
@@ -28,14 +28,10 @@
 #![expect(unsafe_code, reason = "the address of a block is kept in an atomic word")]
 #![expect(clippy::cast_possible_truncation, reason = "parts of a word are taken out of it")]
 
-use super::bin::Slot;
-use crate::sync::{AtomicU64, Ordering};
+use super::block::Block;
 
 /// The largest class of the pool.
 pub(super) const POOL_CLASS_MAX: u32 = 3;
-
-/// Slots of the smallest block: twice those of the largest class.
-const BLOCK_SLOTS_MIN: usize = 16;
 
 const TAG_BITS: u32 = 4;
 /// One in the place of each tag.
@@ -61,14 +57,6 @@ pub(super) struct Pooled {
     pub(super) class: u32,
     pub(super) unit: u32,
     pub(super) tags: u32,
-}
-
-/// An annex on the heap.
-#[derive(Debug)]
-pub(super) struct Block {
-    /// One bit a slot: it holds an entry.
-    live: Box<[AtomicU64]>,
-    pub(super) slots: Box<[Slot]>,
 }
 
 /// The tag of a hash, 1 to 15. A multiplication, since the bits that choose a bin are the high
@@ -193,60 +181,10 @@ pub(super) unsafe fn free_block(word: u64) {
 }
 
 impl Block {
-    /// A block with at least `slots` slots, none of which holds an entry.
-    pub(super) fn new(slots: usize) -> Self {
-        let slots = slots.next_power_of_two().max(BLOCK_SLOTS_MIN);
-        Self {
-            live: (0..slots.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
-            slots: (0..slots).map(|_| Slot::default()).collect(),
-        }
-    }
-
     /// The word of a block that its owner gives away.
     pub(super) fn into_word(self) -> u64 {
         let word = Box::into_raw(Box::new(self)).expose_provenance() as u64;
         assert!(word >> CLASS_SHIFT == 0, "addresses of programs have fewer than 62 bits");
         word
-    }
-
-    /// The slots that hold entries.
-    pub(super) fn occupied(&self) -> impl Iterator<Item = usize> {
-        self.live.iter().enumerate().flat_map(|(index, live)| {
-            // Acquire: pairs with the Release in `set_live`; behind the bit we see the entry.
-            let mut bits = live.load(Ordering::Acquire);
-            std::iter::from_fn(move || {
-                (bits != 0).then(|| {
-                    let bit = bits.trailing_zeros() as usize;
-                    bits &= bits - 1;
-                    64 * index + bit
-                })
-            })
-        })
-    }
-
-    /// The first slot that holds no entry; for the lock's owner, or as a guess.
-    pub(super) fn free_slot(&self) -> Option<usize> {
-        let free = self.live.iter().enumerate().find_map(|(index, live)| {
-            // Relaxed: the lock orders it.
-            let bit = live.load(Ordering::Relaxed).trailing_ones() as usize;
-            (bit < 64).then_some(64 * index + bit)
-        });
-        free.filter(|&slot| slot < self.slots.len())
-    }
-
-    /// Says whether a slot holds an entry; for the lock's owner.
-    pub(super) fn set_live(&self, slot: usize, lives: bool) {
-        let live = &self.live[slot / 64];
-        // Relaxed: only the lock's owner writes it.
-        let bits = live.load(Ordering::Relaxed);
-        let bit = 1 << (slot % 64);
-        // Release: pairs with the Acquire in `occupied`.
-        live.store(if lives { bits | bit } else { bits & !bit }, Ordering::Release);
-    }
-
-    /// Whether no slot holds an entry; for the lock's owner.
-    pub(super) fn is_empty(&self) -> bool {
-        // Relaxed: the lock orders it.
-        self.live.iter().all(|live| live.load(Ordering::Relaxed) == 0)
     }
 }

@@ -29,8 +29,9 @@
 //! bins go on. With a compare-and-swap of 16 bytes a writer could do without the lock; each write
 //! would then need two of them, one for the entry and one for the state.
 
-use super::annex::{Annex, Block, POOL_CLASS_MAX, Pooled};
+use super::annex::{Annex, POOL_CLASS_MAX, Pooled};
 use super::bin::{Bin, Slot};
+use super::block::Block;
 use super::find::{Found, Place};
 use super::reclaim::retire_block;
 use super::state::State;
@@ -180,7 +181,7 @@ impl Table {
         match place {
             Place::Home(slot) => {
                 bin.head.clear_tag(slot);
-                bin.head.publish(if planted(Bug::KeepsVersion) { state } else { state.changed() });
+                bin.head.publish(after_removal(state));
             }
             Place::Annex(slot) => self.vacate_annex(bin, state, hash, slot),
         }
@@ -194,18 +195,18 @@ impl Table {
                 let rest = annex.without(slot);
                 let emptied = rest.tags == 0;
                 bin.head.set_annex(if emptied { 0 } else { rest.word() });
-                bin.head.publish(state.changed());
+                bin.head.publish(after_removal(state));
                 if emptied {
                     self.pool.give_back(annex.class, annex.unit, hash);
                 }
             }
             Annex::Block(block) => {
-                block.set_live(slot, false);
-                let emptied = block.is_empty();
+                block.vacate(slot);
+                let emptied = block.len() == 0;
                 if emptied {
                     bin.head.set_annex(0);
                 }
-                bin.head.publish(state.changed());
+                bin.head.publish(after_removal(state));
                 if emptied {
                     retire_block(word);
                 }
@@ -224,7 +225,7 @@ impl Table {
         value: u64,
     ) -> Option<Edited> {
         let word = bin.head.annex();
-        let room = self.room_in_annex(word, hash);
+        let room = self.room_in_annex(word, hash, key);
         if !bin.head.try_lock(state) {
             self.cancel(&room, hash);
             return None;
@@ -248,7 +249,7 @@ impl Table {
             return;
         }
         let word = bin.head.annex();
-        let room = self.room_in_annex(word, hash);
+        let room = self.room_in_annex(word, hash, key);
         let replaces = matches!(room, Room::Larger(_));
         self.settle(bin, room, hash, key, value);
         if replaces {
@@ -257,7 +258,7 @@ impl Table {
     }
 
     /// Finds room in the annex, or makes a larger one. A guess, until the lock has been taken.
-    fn room_in_annex(&self, word: u64, hash: u64) -> Room<'_> {
+    fn room_in_annex(&self, word: u64, hash: u64, key: u64) -> Room<'_> {
         let former = self.annex(word);
         let new = match former {
             Annex::None => self.larger_annex(1, 1, hash),
@@ -265,23 +266,23 @@ impl Table {
                 Some(slot) => return Room::Annex(annex, slot),
                 None => self.larger_annex(annex.class + 1, annex.capacity() + 1, hash),
             },
-            Annex::Block(block) => match block.free_slot() {
+            Annex::Block(block) => match block.free_slot(key) {
                 Some(slot) => return Room::Block(block, slot),
-                None => NewAnnex::Block(Block::new(block.slots.len() + 1)),
+                None => NewAnnex::Block(Block::new(block.len() + 1)),
             },
         };
         Room::Larger(Larger { former, new })
     }
 
     /// An annex of the pool, or a block where the pool has none.
-    fn larger_annex(&self, class: u32, slots: usize, hash: u64) -> NewAnnex {
+    fn larger_annex(&self, class: u32, entries: usize, hash: u64) -> NewAnnex {
         let unit = (class <= POOL_CLASS_MAX).then(|| self.pool.take(class, hash)).flatten();
         if let Some(unit) = unit {
             return NewAnnex::Pool(Pooled::new(class, unit));
         }
         // Relaxed: read when nobody else has the table.
         self.crowded.fetch_add(1, Ordering::Relaxed);
-        NewAnnex::Block(Block::new(slots))
+        NewAnnex::Block(Block::new(entries))
     }
 
     /// Returns a larger annex that is not needed.
@@ -308,8 +309,7 @@ impl Table {
                 bin.head.set_annex(annex.with(slot, hash).word());
             }
             Room::Block(block, slot) => {
-                block.slots[slot].fill(key, value);
-                block.set_live(slot, true);
+                block.fill(slot, key, value);
             }
             Room::Larger(larger) => {
                 let word = self.enlarge(larger, hash, key, value);
@@ -336,26 +336,32 @@ impl Table {
                 Pooled { tags, ..annex }.with(count, hash).word()
             }
             NewAnnex::Block(block) => {
-                let mut count = 0;
-                let mut add = |old: &Slot| {
-                    copy(old, &block.slots[count]);
-                    block.set_live(count, true);
-                    count += 1;
+                let add = |(key, value)| {
+                    let slot = block.free_slot(key).expect("it was made for so many entries");
+                    block.fill(slot, key, value);
                 };
                 match former {
                     Annex::None => {}
                     Annex::Pool(annex) => {
                         let slots = self.pool.slots(annex.class, annex.unit);
-                        annex.occupied().for_each(|slot| add(&slots[slot]));
+                        annex.occupied().for_each(|slot| add(slots[slot].entry()));
                     }
-                    Annex::Block(old) => old.occupied().for_each(|slot| add(&old.slots[slot])),
+                    Annex::Block(old) => {
+                        old.occupied().for_each(|slot| add(old.slot(slot).entry()));
+                    }
                 }
-                block.slots[count].fill(key, value);
-                block.set_live(count, true);
+                add((key, value));
                 block.into_word()
             }
         }
     }
+}
+
+/// The state of a bin that an entry was taken out of: others must search anew, since its slot will
+/// be filled again.
+#[inline(always)]
+fn after_removal(state: State) -> State {
+    if planted(Bug::KeepsVersion) { state } else { state.changed() }
 }
 
 /// Copies an entry, as the lock's owner.

@@ -99,10 +99,9 @@ impl Table {
                     found(slot, index).map(|place| Found { slot, place })
                 })
             }
-            Annex::Block(block) => block.occupied().find_map(|index| {
-                let slot = &block.slots[index];
-                found(slot, index).map(|place| Found { slot, place })
-            }),
+            Annex::Block(block) => block
+                .find(key)
+                .map(|index| Found { slot: block.slot(index), place: Place::Annex(index) }),
         }
     }
 }

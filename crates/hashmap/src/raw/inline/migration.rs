@@ -4,12 +4,30 @@
 //! claims the next chunk; when all have been claimed, it takes one that is not finished, whoever
 //! claimed it: a helper that was suspended, or whose hasher panicked, delays nobody.
 
+use std::ops::Range;
+
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 
 /// Units (see [`Migration::new`]) of a chunk: what one operation moves at most. So many that few
 /// operations have to help at all, fewer than one in two hundred; so few that it takes some
 /// microseconds.
 pub(super) const CHUNK_UNITS: usize = 32;
+
+/// Neighbouring chunks whose memory is given back together: 112 KiB of slots that become twice as
+/// many, some ten microseconds for the system.
+const STRETCH_CHUNKS: usize = 16;
+
+// A stretch is a part of one word of `finished`.
+const _: () = assert!((u64::BITS as usize).is_multiple_of(STRETCH_CHUNKS));
+
+/// What came to an end with a chunk, for the one call that ended it.
+#[derive(Debug)]
+pub(super) struct Finish {
+    /// Units of a stretch, all of which have moved.
+    pub(super) stretch: Option<Range<usize>>,
+    /// The migration.
+    pub(super) is_last: bool,
+}
 
 /// Progress of a migration.
 #[derive(Debug)]
@@ -58,24 +76,56 @@ impl Migration {
     }
 
     /// The units of a chunk.
-    pub(super) fn units(&self, chunk: usize) -> std::ops::Range<usize> {
+    pub(super) fn units(&self, chunk: usize) -> Range<usize> {
         let start = chunk * CHUNK_UNITS;
         start..(start + CHUNK_UNITS).min(self.units)
     }
 
-    /// Notes that every unit of a chunk has moved; true for the one call that ends the migration.
-    pub(super) fn finish(&self, chunk: usize) -> bool {
+    /// Notes that every unit of a chunk has moved.
+    pub(super) fn finish(&self, chunk: usize) -> Finish {
         let bit = 1 << (chunk % 64);
-        // Relaxed: `left` orders.
-        if self.finished[chunk / 64].fetch_or(bit, Ordering::Relaxed) & bit != 0 {
-            return false;
+        // AcqRel: who ends a stretch comes after all who moved a part of it.
+        let before = self.finished[chunk / 64].fetch_or(bit, Ordering::AcqRel);
+        if before & bit != 0 {
+            return Finish { stretch: None, is_last: false };
         }
-        // AcqRel: who ends the migration has seen all that was moved.
-        self.left.fetch_sub(1, Ordering::AcqRel) == 1
+        let first = chunk - chunk % STRETCH_CHUNKS;
+        let stretch = ((1 << STRETCH_CHUNKS) - 1) << (first % 64);
+        let is_whole = (before | bit) & stretch == stretch;
+        Finish {
+            stretch: is_whole.then(|| first * CHUNK_UNITS..(first + STRETCH_CHUNKS) * CHUNK_UNITS),
+            // AcqRel: who ends the migration has seen all that was moved.
+            is_last: self.left.fetch_sub(1, Ordering::AcqRel) == 1,
+        }
     }
 
     /// Bytes on the heap.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.finished)
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_whole_stretch_ends_once_and_the_migration_at_the_last_chunk() {
+        let chunks = 5 * STRETCH_CHUNKS + 3;
+        let migration = Migration::new(chunks * CHUNK_UNITS - 1);
+        let mut stretches = Vec::new();
+        // Every seventh, round and round: a prime to the number of chunks.
+        for step in 0..chunks {
+            let chunk = step * 7 % chunks;
+            let finish = migration.finish(chunk);
+            stretches.extend(finish.stretch);
+            assert_eq!(finish.is_last, step + 1 == chunks);
+            let again = migration.finish(chunk);
+            assert!(again.stretch.is_none() && !again.is_last, "it has ended already");
+        }
+        stretches.sort_by_key(|stretch| stretch.start);
+        let units = STRETCH_CHUNKS * CHUNK_UNITS;
+        let whole: Vec<_> = (0..5).map(|index| index * units..(index + 1) * units).collect();
+        assert_eq!(stretches, whole, "the rest is no whole stretch");
     }
 }

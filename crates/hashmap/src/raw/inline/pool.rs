@@ -63,8 +63,9 @@ struct Shelf {
 }
 
 impl Pool {
-    /// A pool for a table of `bins` bins; `None` where the memory cannot be had.
-    pub(super) fn new(bins: usize, pages: Pages) -> Option<Self> {
+    /// A pool for a table of `bins` bins, whose largest slice has `largest` bytes; `None` where the
+    /// memory cannot be had.
+    pub(super) fn new(bins: usize, largest: usize, pages: Pages) -> Option<Self> {
         let per_unit = if bins < SMALL_TABLE_BINS { BINS_PER_UNIT_SMALL } else { BINS_PER_UNIT };
         let units = (bins / per_unit).next_multiple_of(8).min(UNITS_MAX);
         let count = (bins / SHELF_BINS_MIN).clamp(1, SHELVES_MAX);
@@ -77,7 +78,7 @@ impl Pool {
             free: std::array::from_fn(|_| AtomicU64::new(0)),
         };
         Some(Self {
-            slots: Zeroed::new(units * UNIT_SLOTS, pages)?,
+            slots: Zeroed::new(units * UNIT_SLOTS, largest, pages)?,
             shelves: (0..count).map(shelf).collect(),
         })
     }

@@ -13,6 +13,11 @@
 //! one [chunk](super::migration) of bins besides, until all have moved. In the other direction two
 //! bins or more become one; their mover holds all their locks.
 //!
+//! The slots of moved bins are given back to the system as it goes on. The next table takes its
+//! pages as fast, and a system that is given some meanwhile hands those on, instead of fetching two
+//! thousand new ones at a time for whoever needs the first of them. Who is late and still looks at
+//! such slots sees zeroes, and then that the bin has moved.
+//!
 //! The table after the next is not begun before the old one has gone. If its last chunk waits for
 //! a thread that the system has suspended, entries go on into annexes.
 
@@ -109,8 +114,14 @@ impl<S: BuildHasher> Core<S> {
         for unit in next.arrivals.units(chunk) {
             complete &= self.move_unit(table, next, unit, &mut movers);
         }
-        if complete && next.arrivals.finish(chunk) {
-            self.replace(table);
+        if complete {
+            let finish = next.arrivals.finish(chunk);
+            if let Some(units) = finish.stretch {
+                table.give_up(units, width(table, next));
+            }
+            if finish.is_last {
+                self.replace(table);
+            }
         }
         complete
     }
@@ -123,7 +134,7 @@ impl<S: BuildHasher> Core<S> {
         unit: usize,
         movers: &mut Movers<'t>,
     ) -> bool {
-        let width = (table.len() / next.len()).max(1);
+        let width = width(table, next);
         for _ in 0..ATTEMPTS {
             movers.clear();
             for bin in unit * width..(unit + 1) * width {
@@ -141,6 +152,11 @@ impl<S: BuildHasher> Core<S> {
         }
         false
     }
+}
+
+/// Bins of a table that are one unit on the way to the next.
+fn width(table: &Table, next: &Table) -> usize {
+    (table.len() / next.len()).max(1)
 }
 
 impl<'t> Movers<'t> {
@@ -218,7 +234,7 @@ impl Table {
                 let slots = self.pool.slots(annex.class, annex.unit);
                 annex.occupied().for_each(|index| visit(&slots[index]));
             }
-            Annex::Block(block) => block.occupied().for_each(|index| visit(&block.slots[index])),
+            Annex::Block(block) => block.occupied().for_each(|index| visit(block.slot(index))),
         }
     }
 }

@@ -6,6 +6,8 @@
 
 #![expect(unsafe_code, reason = "tables are reached through atomic pointers under an epoch guard")]
 
+use std::ops::Range;
+
 use super::annex::{Annex, free_block};
 use super::bin::{Bin, Head, Home};
 use super::migration::Migration;
@@ -60,11 +62,12 @@ impl Table {
     pub(super) fn new(bins: usize, former: Option<usize>, pages: Pages) -> Option<Box<Self>> {
         debug_assert!(bins.is_power_of_two() && bins >= BINS_MIN, "{bins} is no number of bins");
         let units = former.map_or(0, |former| former.min(bins));
+        let largest = bins.checked_mul(size_of::<Home>())?;
         Some(Box::new(Self {
-            heads: Zeroed::new(bins, pages)?,
-            slots: Zeroed::new(bins, pages)?,
+            heads: Zeroed::new(bins, largest, pages)?,
+            slots: Zeroed::new(bins, largest, pages)?,
             shift: u64::BITS - bins.ilog2(),
-            pool: Pool::new(bins, pages)?,
+            pool: Pool::new(bins, largest, pages)?,
             next: AtomicPtr::new(std::ptr::null_mut()),
             arrivals: Migration::new(units),
             crowded: AtomicUsize::new(0),
@@ -150,6 +153,11 @@ impl Table {
 }
 
 impl Table {
+    /// Gives the slots of moved bins back to the system. Their heads stay, and say so.
+    pub(super) fn give_up(&self, units: Range<usize>, width: usize) {
+        self.slots.discard(units.start * width..units.end * width);
+    }
+
     /// Frees a part of a table whose bins have all moved; false when little is left, so that it may
     /// as well be dropped.
     pub(super) fn dismantle(&mut self) -> bool {

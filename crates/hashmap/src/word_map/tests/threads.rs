@@ -172,3 +172,32 @@ fn threads_may_come_and_go() {
     assert_eq!(map.len(), 100 * 8 * 20);
     assert_eq!(map.iter().count(), map.len());
 }
+
+/// The slots of a large table are given back, and read as zeroes, while others still look at them.
+/// Zeroes look like the entry of key 0 with value 0, which nobody has inserted.
+#[test]
+fn nobody_is_misled_by_slots_that_are_given_back() {
+    const ENTRIES: u64 = 800_000;
+    let map: WordMap<u64, u64> = WordMap::new();
+    map.insert(0, 1);
+    let grows = AtomicBool::new(true);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let handle = map.pin();
+                // Relaxed: it only ends the loop.
+                while grows.load(Ordering::Relaxed) {
+                    assert_eq!(handle.get(0), Some(1), "key 0 has one value");
+                    assert_eq!(handle.get_many(&[0, u64::MAX]), [Some(1), None]);
+                }
+            });
+        }
+        let handle = map.pin();
+        (1..ENTRIES).for_each(|key| assert_eq!(handle.insert(key, key), None));
+        // Relaxed: as above.
+        grows.store(false, Ordering::Relaxed);
+    });
+    let handle = map.pin();
+    assert!((1..ENTRIES).all(|key| handle.get(key) == Some(key)), "an entry is lost");
+    assert_eq!(map.iter().count(), usize::try_from(ENTRIES).unwrap());
+}

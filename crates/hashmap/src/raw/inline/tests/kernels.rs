@@ -4,6 +4,8 @@ use harness::check::schedule::explore;
 use harness::sync::atomic::{AtomicUsize, Ordering};
 use harness::sync::{Arc, thread};
 
+use crate::raw::inline::bin::HOME;
+use crate::raw::inline::block::Block;
 use crate::raw::inline::edit::Edit;
 use crate::raw::inline::table::{BINS_MIN, Table};
 use crate::zeroed::Pages;
@@ -13,6 +15,9 @@ const HASH: u64 = 0;
 
 /// The key whose bits are those of a slot that was never filled.
 const ZERO: u64 = 0;
+
+/// Of the same bin, with another tag.
+const OTHER_TAG: u64 = 7 << 24;
 
 fn new_table() -> Arc<Table> {
     let table = Table::new(BINS_MIN, None, Pages::Small).expect("memory for two bins");
@@ -55,6 +60,34 @@ pub(super) fn slot_used_again() {
         assert!(matches!(found, None | Some(10)), "key 1 never had {found:?}");
     });
     assert_eq!((table.get(HASH, 1), table.get(HASH, 2)), (None, Some(20)));
+}
+
+/// The same with the slot of a block.
+pub(super) fn block_slot_used_again() {
+    let table = new_table();
+    let head = table.bin(HASH).head;
+    // The bin's own slots are taken, by keys that the searches pass by.
+    (0..HOME).for_each(|slot| head.set_tag(slot, OTHER_TAG));
+    let block = Block::new(1);
+    let slot = block.free_slot(1).expect("it is empty");
+    let meets = |key: &u64| block.free_slot(*key) == Some(slot);
+    let later = (2..1_000).find(meets).expect("some key comes by the same slot");
+    block.fill(slot, 1, 10);
+    // Another entry, so that the block stays when this one goes.
+    let other = block.free_slot(ZERO).expect("it has room");
+    block.fill(other, ZERO, 0);
+    head.set_annex(block.into_word());
+    // Relaxed: read when nobody else has the table.
+    table.crowded.fetch_add(1, Ordering::Relaxed);
+    let reuse = move |table: &Table| {
+        assert_eq!(remove(table, 1), Some(10));
+        assert_eq!(set(table, later, 20), None);
+    };
+    both(&table, reuse, move |table| {
+        let found = table.get(HASH, 1);
+        assert!(matches!(found, None | Some(10)), "key 1 never had {found:?}");
+    });
+    assert_eq!((table.get(HASH, 1), table.get(HASH, later)), (None, Some(20)));
 }
 
 /// Who finds an entry finds its own value, and what was done before it was inserted.
@@ -112,6 +145,12 @@ fn two_insertions() {
 #[test]
 fn a_slot_is_used_again() {
     explore("raw::inline::tests::kernels::a_slot_is_used_again", slot_used_again);
+}
+
+#[test]
+fn a_slot_of_a_block_is_used_again() {
+    let name = "raw::inline::tests::kernels::a_slot_of_a_block_is_used_again";
+    explore(name, block_slot_used_again);
 }
 
 #[test]

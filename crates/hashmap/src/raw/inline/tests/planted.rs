@@ -27,7 +27,9 @@ fn mistakes_of_one_thread_are_found() {
 mod of_schedules {
     use harness::check::schedule::find_failure;
 
-    use super::super::kernels::{entry_seen_whole, slot_used_again, two_additions};
+    use super::super::kernels::{
+        block_slot_used_again, entry_seen_whole, slot_used_again, two_additions,
+    };
     use super::*;
 
     /// Tries in which shuttle must find a mistake; loom tries all.
@@ -47,6 +49,11 @@ mod of_schedules {
     #[test]
     fn kept_version_is_found_by_schedule() {
         assert!(is_found(Bug::KeepsVersion, slot_used_again));
+    }
+
+    #[test]
+    fn kept_version_of_a_block_is_found_by_schedule() {
+        assert!(is_found(Bug::KeepsVersion, block_slot_used_again));
     }
 
     #[test]
