@@ -17,12 +17,13 @@
 //! many while it is *kept*; once `KEPT_MAX` bytes are kept, the empty ones among them go.
 //!
 //! A free of a block of another heap puts it into a parcel ([`outgoing`]), and parcels are posted
-//! to the owner by the slab ([`handover`](crate::handover)).
+//! to the owner by the slab ([`handover`](crate::handover)), or used again here ([`guests`]).
 //!
 //! # What this module does not do
 //!
 //! It does not know whose heap is whose thread's; see `local`.
 
+mod guests;
 mod outgoing;
 mod ownership;
 mod resize;
@@ -34,7 +35,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::ptr::NonNull;
 
-use self::outgoing::Outgoing;
+use self::outgoing::{Added, Outgoing};
 use self::ownership::post;
 use self::sampling::Sampler;
 use self::spans::Spans;
@@ -44,7 +45,7 @@ use crate::local;
 use crate::planted::{self, Bug};
 use crate::segment::{first, owner_at, slab_of};
 use crate::size_class::{CLASSES, LARGEST, SMALL, SMALL_WORDS, aligned_size, class_of};
-use crate::slab::{FLAGS, FULL, Kind, SPAN, Slab};
+use crate::slab::{FLAGS, Kind, SPAN, Slab};
 use crate::world::World;
 
 /// What a heap is there for.
@@ -80,6 +81,8 @@ pub(crate) struct Heap {
     spans: Spans,
     sampler: Sampler,
     outgoing: Outgoing,
+    /// Blocks of other heaps that are used again, by class.
+    guests: [Slab; guests::CLASSES],
     /// The heap that was made before this one.
     pub(crate) next: Cell<Option<&'static Heap>>,
     handover: Line<Handover<Block>>,
@@ -125,6 +128,7 @@ impl Heap {
             spans: Spans::new(),
             sampler: Sampler::new(),
             outgoing: Outgoing::new(),
+            guests: [const { Slab::none() }; guests::CLASSES],
             next: Cell::new(None),
             handover: Line(Handover::owned()),
         }
@@ -191,6 +195,9 @@ impl Heap {
     #[inline(always)]
     fn free_local(&'static self, slab: &'static Slab, block: Block) {
         let next = slab.free.get();
+        if next.is_none() && slab.full.get() {
+            self.is_full_no_more(slab);
+        }
         if next == Some(block) {
             crate::abort::double_free(block.start());
         }
@@ -200,6 +207,15 @@ impl Heap {
         slab.counts.set(counts);
         if counts.used() == 0 {
             self.emptied(slab);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_full_no_more(&'static self, slab: &'static Slab) {
+        if !planted::is(Bug::StaysFull) {
+            slab.full.set(false);
+            self.link(slab);
         }
     }
 
@@ -213,10 +229,6 @@ impl Heap {
         } else if owner & SPAN != 0 {
             self.free_span(slab);
         } else if heap == self.address() {
-            if owner & FULL != 0 && !planted::is(Bug::StaysFull) {
-                slab.set_flag(FULL, false);
-                self.link(slab);
-            }
             self.free_local(slab, block);
         } else if heap != 0 {
             self.free_remote(slab, block);
@@ -239,8 +251,10 @@ impl Heap {
 
     #[inline(never)]
     fn free_remote(&'static self, slab: &'static Slab, block: Block) {
-        if self.outgoing.add(slab, block) {
-            return;
+        match self.outgoing.add(slab, block) {
+            Added::Not => {}
+            Added::Waits => return,
+            Added::Goes(place) => return self.dispatch(place),
         }
         // A thread that only frees is better off with a heap too: often it is that of the blocks.
         if let Some(heap) = local::begin_to_free(self) {
