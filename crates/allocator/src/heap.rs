@@ -196,11 +196,18 @@ impl Heap {
     fn free_local(&'static self, slab: &'static Slab, block: Block) {
         let next = slab.free.get();
         if next.is_none() && slab.full.get() {
-            self.is_full_no_more(slab);
+            return self.free_to_full(slab, block);
         }
         if next == Some(block) {
-            crate::abort::double_free(block.start());
+            return freed_twice(block);
         }
+        self.put_back(slab, block, next);
+    }
+
+    /// Puts a block onto its slab's list, which begins with `next`.
+    // Whatever else it calls is called last: so the fast path saves no register.
+    #[inline(always)]
+    fn put_back(&'static self, slab: &'static Slab, block: Block, next: Option<Block>) {
         block.set_next(next);
         slab.free.set(Some(block));
         let counts = slab.counts.get().given(1);
@@ -210,13 +217,15 @@ impl Heap {
         }
     }
 
+    /// A slab that is on no list gets a block back.
     #[cold]
     #[inline(never)]
-    fn is_full_no_more(&'static self, slab: &'static Slab) {
+    fn free_to_full(&'static self, slab: &'static Slab, block: Block) {
         if !planted::is(Bug::StaysFull) {
             slab.full.set(false);
             self.link(slab);
         }
+        self.put_back(slab, block, None);
     }
 
     /// What is not the plain free of a block of this heap. Descriptors of others are not looked at
@@ -271,6 +280,13 @@ impl Heap {
             self.outgoing.begin(slab, block);
         }
     }
+}
+
+/// Ends the process. It returns for its type only: what never returns is not called last.
+#[cold]
+#[inline(never)]
+fn freed_twice(block: Block) {
+    crate::abort::double_free(block.start())
 }
 
 #[expect(unsafe_code, reason = "a descriptor holds the address of a heap")]

@@ -75,12 +75,16 @@ fn blocks_of_others_are_used_again_before_fresh_memory() {
     let make = |heap: &'static Heap| heap.allocate(SIZE, 8).expose_provenance();
     // As many as make a parcel: it would go, if its blocks were not of use here.
     let blocks: BTreeSet<usize> = (0..32).map(|_| make(maker)).collect();
-    blocks.iter().for_each(|&block| free(user, block));
+    for &block in &blocks {
+        free(user, block);
+    }
     let half: Vec<usize> = (0..16).map(|_| make(user)).collect();
     assert!(half.iter().all(|block| blocks.contains(block)), "fresh memory");
     // The others go home with the thread, and those that are out when they are freed.
     user.leave();
-    half.into_iter().for_each(|block| free(maker, block));
+    for block in half {
+        free(maker, block);
+    }
     let again: BTreeSet<usize> = (0..32).map(|_| make(maker)).collect();
     assert_eq!(again, blocks);
     world.pool.release_all();
