@@ -6,6 +6,14 @@
 //!     ours=target/release/liballocator_preload.so mimalloc=/path/to/libmimalloc.so glibc=
 //! ```
 //!
+//! What else a library is to find in its environment follows its path: so one sees what
+//! the heap profile costs.
+//!
+//! ```text
+//! LIB=target/release/liballocator_preload.so
+//! ... --example compare -- profiled=$LIB,STRATA_ALLOC_PROFILE=/tmp/heap.pb plain=$LIB
+//! ```
+//!
 //! The first library is set beside each of the others; an empty path stands for the system's own
 //! allocator. Rounds are interleaved, and the least of them counts, since other work on a machine
 //! only ever adds. Every run must print the same. A program that the machine lacks is skipped.
@@ -106,10 +114,11 @@ fn c_source() -> String {
     (0..1_500).map(function).collect::<Vec<_>>().join("\n")
 }
 
-/// A name and a path, which is empty for the system's own.
+/// A name, a path, which is empty for the system's own, and variables of the environment.
 struct Library {
     name: String,
     path: String,
+    variables: Vec<(String, String)>,
 }
 
 /// What one program cost, in processor seconds and MiB.
@@ -153,6 +162,7 @@ fn run(command: &[&str], folder: &Path, library: &Library) -> Option<(Cost, Vec<
     if !library.path.is_empty() {
         process.env("LD_PRELOAD", &library.path);
     }
+    process.envs(library.variables.iter().map(|(name, value)| (name, value)));
     let child = process.spawn().ok()?;
     let cost = wait(child.id())?;
     Some((cost, OsFs.read(&output).ok()?))
@@ -178,12 +188,16 @@ fn measure(command: &[&str], folder: &Path, libraries: &[Library]) -> Option<Vec
 fn libraries() -> Vec<Library> {
     let mut libraries = Vec::new();
     for argument in std::env::args().skip(1) {
-        let (name, path) = argument.split_once('=').expect("each argument is NAME=PATH");
+        let mut parts = argument.split(',').map(|part| part.split_once('='));
+        let first = parts.next().flatten();
+        let (name, path) = first.expect("each argument is NAME=PATH[,VARIABLE=VALUE]...");
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let variables = parts.map(|part| part.map(owned).expect("VARIABLE=VALUE")).collect();
         let found = OsFs.size(Path::new(path)).is_ok();
         assert!(path.is_empty() || found, "{path} is no library");
         // Programs run in a folder of their own.
         let path = if path.is_empty() { String::new() } else { absolute(path) };
-        libraries.push(Library { name: name.to_owned(), path });
+        libraries.push(Library { name: name.to_owned(), path, variables });
     }
     assert!(!libraries.is_empty(), "name at least one library: NAME=PATH");
     libraries

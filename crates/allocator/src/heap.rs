@@ -17,12 +17,13 @@
 //! many while it is *kept*; once `KEPT_MAX` bytes are kept, the empty ones among them go.
 //!
 //! A free of a block of another heap puts it into a parcel ([`outgoing`]), and parcels are posted
-//! to the owner by the slab ([`handover`](crate::handover)).
+//! to the owner by the slab ([`handover`](crate::handover)), or used again here ([`guests`]).
 //!
 //! # What this module does not do
 //!
 //! It does not know whose heap is whose thread's; see `local`.
 
+mod guests;
 mod outgoing;
 mod ownership;
 mod resize;
@@ -34,7 +35,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::ptr::NonNull;
 
-use self::outgoing::Outgoing;
+use self::outgoing::{Added, Outgoing};
 use self::ownership::post;
 use self::sampling::Sampler;
 use self::spans::Spans;
@@ -44,7 +45,7 @@ use crate::local;
 use crate::planted::{self, Bug};
 use crate::segment::{first, owner_at, slab_of};
 use crate::size_class::{CLASSES, LARGEST, SMALL, SMALL_WORDS, aligned_size, class_of};
-use crate::slab::{FLAGS, FULL, Kind, SPAN, Slab};
+use crate::slab::{FLAGS, Kind, SPAN, Slab};
 use crate::world::World;
 
 /// What a heap is there for.
@@ -80,6 +81,8 @@ pub(crate) struct Heap {
     spans: Spans,
     sampler: Sampler,
     outgoing: Outgoing,
+    /// Blocks of other heaps that are used again, by class.
+    guests: [Slab; guests::CLASSES],
     /// The heap that was made before this one.
     pub(crate) next: Cell<Option<&'static Heap>>,
     handover: Line<Handover<Block>>,
@@ -125,6 +128,7 @@ impl Heap {
             spans: Spans::new(),
             sampler: Sampler::new(),
             outgoing: Outgoing::new(),
+            guests: [const { Slab::none() }; guests::CLASSES],
             next: Cell::new(None),
             handover: Line(Handover::owned()),
         }
@@ -191,9 +195,19 @@ impl Heap {
     #[inline(always)]
     fn free_local(&'static self, slab: &'static Slab, block: Block) {
         let next = slab.free.get();
-        if next == Some(block) {
-            crate::abort::double_free(block.start());
+        if next.is_none() && slab.full.get() {
+            return self.free_to_full(slab, block);
         }
+        if next == Some(block) {
+            return freed_twice(block);
+        }
+        self.put_back(slab, block, next);
+    }
+
+    /// Puts a block onto its slab's list, which begins with `next`.
+    // Whatever else it calls is called last: so the fast path saves no register.
+    #[inline(always)]
+    fn put_back(&'static self, slab: &'static Slab, block: Block, next: Option<Block>) {
         block.set_next(next);
         slab.free.set(Some(block));
         let counts = slab.counts.get().given(1);
@@ -201,6 +215,17 @@ impl Heap {
         if counts.used() == 0 {
             self.emptied(slab);
         }
+    }
+
+    /// A slab that is on no list gets a block back.
+    #[cold]
+    #[inline(never)]
+    fn free_to_full(&'static self, slab: &'static Slab, block: Block) {
+        if !planted::is(Bug::StaysFull) {
+            slab.full.set(false);
+            self.link(slab);
+        }
+        self.put_back(slab, block, None);
     }
 
     /// What is not the plain free of a block of this heap. Descriptors of others are not looked at
@@ -213,10 +238,6 @@ impl Heap {
         } else if owner & SPAN != 0 {
             self.free_span(slab);
         } else if heap == self.address() {
-            if owner & FULL != 0 && !planted::is(Bug::StaysFull) {
-                slab.set_flag(FULL, false);
-                self.link(slab);
-            }
             self.free_local(slab, block);
         } else if heap != 0 {
             self.free_remote(slab, block);
@@ -239,8 +260,10 @@ impl Heap {
 
     #[inline(never)]
     fn free_remote(&'static self, slab: &'static Slab, block: Block) {
-        if self.outgoing.add(slab, block) {
-            return;
+        match self.outgoing.add(slab, block) {
+            Added::Not => {}
+            Added::Waits => return,
+            Added::Goes(place) => return self.dispatch(place),
         }
         // A thread that only frees is better off with a heap too: often it is that of the blocks.
         if let Some(heap) = local::begin_to_free(self) {
@@ -257,6 +280,13 @@ impl Heap {
             self.outgoing.begin(slab, block);
         }
     }
+}
+
+/// Ends the process. It returns for its type only: what never returns is not called last.
+#[cold]
+#[inline(never)]
+fn freed_twice(block: Block) {
+    crate::abort::double_free(block.start())
 }
 
 #[expect(unsafe_code, reason = "a descriptor holds the address of a heap")]

@@ -13,6 +13,8 @@ pub(crate) enum Bug {
     LosesTheEnd,
     /// A thread that ends keeps the blocks that it freed for others.
     ForgetsParcels,
+    /// A thread that ends keeps the blocks of others that it was about to use again.
+    KeepsGuests,
     /// A span grows into slices that are used.
     GrowsOver,
     /// A round of the purge forgets what it purged.

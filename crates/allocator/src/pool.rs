@@ -37,8 +37,8 @@ use crate::size_class::SLICE;
 use crate::slab::{Kind, Slab};
 use crate::world::{WORLD, World};
 
-/// Slices in use from which on huge pages are asked for: 16 MiB.
-const DENSE: usize = (16 << 20) / SLICE;
+/// Slices in use from which on huge pages are asked for: 8 MiB.
+const DENSE: usize = (8 << 20) / SLICE;
 /// A huge page that takes longer than as many small ones would is no gain.
 const SLOW_NS: u64 = 1_500_000;
 /// Where the first segment is to be; far from what else a process maps.

@@ -1,9 +1,9 @@
 //! A region of 64 MiB, aligned to its size, so that the address of a block leads to its slab.
 //!
 //! ```text
-//!   0          1 K                      64 K        72 K      1 M                      64 M
-//!   | head     | descriptors, 64 B each | owners    | unused  | slice 16 | slice 17 | ... |
-//!     |          ^ of slice 16            8 B each
+//!   0      1 K                      64 K       72 K       73 K     1 M                  64 M
+//!   | head | descriptors, 64 B each | owners   | classes  | unused | slice 16 | ...     |
+//!     |      ^ of slice 16            8 B each   1 B each
 //!     world, bitmaps of slices: free, clean, resting, restless; chunks with huge pages
 //! ```
 //!
@@ -18,7 +18,7 @@
 
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use crate::bitmap::Bitmap;
 use crate::size_class::SLICE;
@@ -61,14 +61,18 @@ pub(crate) struct Segment {
     padding: [u64; 59],
     descriptors: [Slab; SLICES - HEAD],
     owners: [AtomicUsize; SLICES],
+    classes: [AtomicU8; SLICES],
 }
 
 /// Where the owners begin.
 const OWNERS: usize = SLICES * size_of::<Slab>();
+/// Where the classes begin.
+const CLASSES: usize = OWNERS + SLICES * size_of::<usize>();
 
 const _: () = {
     assert!(std::mem::offset_of!(Segment, descriptors) == HEAD * size_of::<Slab>());
     assert!(std::mem::offset_of!(Segment, owners) == OWNERS);
+    assert!(std::mem::offset_of!(Segment, classes) == CLASSES);
     assert!(size_of::<Segment>() <= HEAD * SLICE);
     assert!(SLICES / CHUNK == 32, "`opened` has a bit for each chunk");
 };
@@ -153,8 +157,11 @@ pub(crate) unsafe fn owner_at(block: *mut u8) -> usize {
     word.load(Ordering::Relaxed)
 }
 
-/// Whose a slab is. That is the address of the heap and, in the low bits, why the fast path of
-/// `free` must not be taken: the comparison with the heap's own address then fails, at no cost.
+/// What other threads ask of a slab: whose it is, and how large its blocks are.
+///
+/// The owner's word is the address of the heap and, in the low bits, why the fast path of `free` must
+/// not be taken: the comparison with the heap's own address then fails, at no cost. It changes only
+/// with the owner: eight slabs share a line of the cache, which every free reads.
 impl Slab {
     fn owner_word(&self) -> &'static AtomicUsize {
         let address = std::ptr::from_ref(self).expose_provenance();
@@ -175,10 +182,23 @@ impl Slab {
         self.owner_word().store(owner, Ordering::Relaxed);
     }
 
-    /// Sets or clears a flag. Only the owner may.
-    pub(crate) fn set_flag(&self, flag: usize, value: bool) {
-        let owner = self.owner();
-        self.set_owner(if value { owner | flag } else { owner & !flag });
+    fn class_byte(&self) -> &'static AtomicU8 {
+        let address = std::ptr::from_ref(self).expose_provenance();
+        let byte = (address & !(SEGMENT - 1)) + CLASSES + address % SEGMENT / size_of::<Self>();
+        // SAFETY: as in `owner_word`; the head holds the byte as well.
+        unsafe { &*std::ptr::with_exposed_provenance(byte) }
+    }
+
+    /// The class, for a thread that has a block of the slab and does not own it.
+    pub(crate) fn told_class(&self) -> u8 {
+        // Relaxed: written before any block was out.
+        self.class_byte().load(Ordering::Relaxed)
+    }
+
+    /// Writes it where other threads find it.
+    pub(crate) fn tell_class(&self, class: u8) {
+        // Relaxed: see `told_class`.
+        self.class_byte().store(class, Ordering::Relaxed);
     }
 }
 

@@ -16,8 +16,9 @@
 //! | `shape`: class, kind, size    | written while no block is out, read by holders of blocks  |
 //! | all others                    | the owner                                                 |
 //!
-//! Who the owner is stands elsewhere, in a word of its own (`segment`): whoever frees a block reads
-//! that, and would otherwise wait for a line of the cache that the owner writes to all the time.
+//! Who the owner is stands elsewhere, in a word of its own, and so does the class a second time
+//! (`segment`): whoever frees a block of another thread reads those, and would otherwise wait for a
+//! line of the cache that the owner writes to all the time.
 
 #![expect(unsafe_code, reason = "descriptors are shared between threads by the rules above")]
 
@@ -31,10 +32,8 @@ use crate::block::Block;
 use crate::planted::{self, Bug};
 use crate::size_class::{SLICE, size_of_class, slices_of_class};
 
-/// All blocks are used, so that the slab is on no list: a block that comes back puts it on one.
-pub(crate) const FULL: usize = 1;
 /// A span.
-pub(crate) const SPAN: usize = 2;
+pub(crate) const SPAN: usize = 1;
 /// The bits of `owner` that are no address.
 pub(crate) const FLAGS: usize = 63;
 
@@ -79,6 +78,8 @@ pub(crate) struct Slab {
     pub(crate) zero: Cell<bool>,
     /// Empty, and kept all the same: see `heap`.
     pub(crate) kept: Cell<bool>,
+    /// All blocks are used, so that it is on no list: one that comes back puts it on one.
+    pub(crate) full: Cell<bool>,
 }
 
 const _: () = assert!(size_of::<Slab>() == 64);
@@ -103,6 +104,7 @@ impl Slab {
             offset: Cell::new(0),
             zero: Cell::new(false),
             kept: Cell::new(false),
+            full: Cell::new(false),
             sample: Cell::new(0),
         }
     }
@@ -118,10 +120,13 @@ impl Slab {
         self.capacity.set(u32::try_from(capacity).expect("at most 4096 blocks"));
         self.slices.set(u32::try_from(slices).expect("at most eight slices"));
         self.kind.set(Kind::Slab);
-        self.class.set(u8::try_from(class).expect("fewer than 256 classes"));
+        let class = u8::try_from(class).expect("fewer than 256 classes");
+        self.class.set(class);
+        self.tell_class(class);
         self.offset.set(0);
         self.zero.set(zero);
         self.kept.set(false);
+        self.full.set(false);
         self.set_owner(owner);
     }
 

@@ -11,7 +11,7 @@ use crate::planted::{self, Bug};
 use crate::profile;
 use crate::segment::{HEAD, SLICES};
 use crate::size_class::CLASSES;
-use crate::slab::{FLAGS, FULL, Slab};
+use crate::slab::{FLAGS, Slab};
 
 impl Heap {
     /// Takes in what other threads freed.
@@ -37,8 +37,7 @@ impl Heap {
         let first = last.next();
         last.set_next(slab.free.get());
         slab.free.set(first);
-        if slab.owner() & FULL != 0 {
-            slab.set_flag(FULL, false);
+        if slab.full.replace(false) {
             self.link(slab);
         }
         let counts = slab.counts.get().given(count);
@@ -70,6 +69,7 @@ impl Heap {
         if !planted::is(Bug::ForgetsParcels) {
             self.outgoing.flush();
         }
+        self.dismiss_guests();
         self.release_spans();
         self.hand_back();
     }
@@ -92,15 +92,19 @@ impl Heap {
     /// One with free blocks is left to the thread that takes the whole heap over: it would have to
     /// make new slabs, and we have some already.
     pub(super) fn adopt(&'static self, slab: &'static Slab) -> bool {
-        let orphan = owner_of(slab);
-        if slab.owner() & FULL == 0 || !orphan.handover.0.is_orphan() || !orphan.claim() {
+        // Relaxed: a hint, which is there to be read; other heaps are written to all the time.
+        if self.world().orphans.load(Ordering::Relaxed) == 0 {
             return false;
         }
-        // It may have changed hands, or got blocks back, before we had the heap.
-        let still = slab.owner() == orphan.address() | FULL;
+        let orphan = owner_of(slab);
+        if !orphan.handover.0.is_orphan() || !orphan.claim() {
+            return false;
+        }
+        // It may have changed hands before we had the heap.
+        let still = slab.owner() == orphan.address() && slab.full.get();
         if still {
             slab.set_owner(self.address());
-            slab.set_flag(FULL, !planted::is(Bug::ForgetsFull));
+            slab.full.set(!planted::is(Bug::ForgetsFull));
         }
         orphan.hand_back();
         still
@@ -147,6 +151,7 @@ impl Heap {
     /// Gives back what the heap keeps for later.
     pub(crate) fn collect(&'static self) {
         self.outgoing.flush();
+        self.dismiss_guests();
         self.release_spans();
         self.settle();
     }

@@ -8,7 +8,7 @@ use super::{Fresh, Heap, NO_SLAB};
 use crate::block::Block;
 use crate::segment::Segment;
 use crate::size_class::{CLASSES, SMALL, size_of_class, slices_of_class};
-use crate::slab::{FULL, Kind, Slab};
+use crate::slab::{Kind, Slab};
 
 /// Bytes of empty slabs that a heap keeps.
 const KEPT_MAX: usize = 256 << 10;
@@ -20,7 +20,7 @@ impl Heap {
             self.take_parcels();
         }
         loop {
-            let slab = self.bins[class].get();
+            let slab = self.source(class);
             if slab.counts.get().is_due() && !is_none(slab) {
                 let sample = self.allocate_sample(slab, align);
                 if !sample.start.is_null() {
@@ -28,6 +28,7 @@ impl Heap {
                 }
             }
             if let Some(block) = slab.pop() {
+                self.aim(class, slab);
                 return Fresh { start: block.as_ptr(), zero: false };
             }
             if self.put_off(slab) {
@@ -44,7 +45,7 @@ impl Heap {
             } else {
                 self.unlink(slab);
                 Self::unkeep(slab);
-                slab.set_flag(FULL, true);
+                slab.full.set(true);
             }
         }
     }
@@ -137,8 +138,13 @@ impl Heap {
 
     pub(super) fn set_current(&self, class: usize, slab: &'static Slab) {
         self.bins[class].set(slab);
+        self.aim(class, slab);
+    }
+
+    /// Lets the fast path take small blocks from this slab.
+    pub(super) fn aim(&self, class: usize, slab: &'static Slab) {
         let size = size_of_class(class);
-        if size <= SMALL {
+        if size <= SMALL && !std::ptr::eq(self.small[size / 8].get(), slab) {
             let from = if class == 0 { 0 } else { size_of_class(class - 1) / 8 + 1 };
             self.small[from..=size / 8].iter().for_each(|words| words.set(slab));
         }

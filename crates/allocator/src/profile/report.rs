@@ -62,15 +62,19 @@ impl Profile {
         self.records.iter().map(|record| record.allocated.bytes).sum()
     }
 
+    fn symbols(&self) -> Symbols {
+        Symbols::of_frames(self.records.iter().flat_map(|it| it.stack.frames().iter().copied()))
+    }
+
     /// The profile for `pprof`, not compressed: objects and bytes, allocated and in use.
     pub fn pprof(&self) -> Vec<u8> {
-        pprof::encode(self, &Symbols::of_this_process())
+        pprof::encode(self, &self.symbols())
     }
 
     /// Bytes in use as text, a line for each stack, outermost function first: what the tools that
     /// draw flame graphs read. Names are as the linker knows them.
     pub fn folded(&self) -> String {
-        let symbols = Symbols::of_this_process();
+        let symbols = self.symbols();
         let mut lines: BTreeMap<String, u64> = BTreeMap::new();
         for record in self.records.iter().filter(|record| record.in_use.bytes > 0) {
             let frames = symbols.without_allocator(record.stack.frames());
@@ -85,7 +89,7 @@ impl Profile {
 
     /// What is in use now, largest first: at the end of a process, what it never freed.
     pub fn leaks(&self) -> String {
-        let symbols = Symbols::of_this_process();
+        let symbols = self.symbols();
         let mut records: Vec<&Record> =
             self.records.iter().filter(|record| record.in_use.bytes > 0).collect();
         records.sort_by_key(|record| std::cmp::Reverse(record.in_use.bytes));

@@ -49,15 +49,22 @@ const DOORS: [&str; 11] = [
 const INNERMOST: usize = 16;
 
 impl Symbols {
-    /// Those of the process as it is now.
-    pub(super) fn of_this_process() -> Self {
+    /// Those of this process that any of these frames lie in. To read every file that a program is
+    /// made of takes longer than many a program runs.
+    pub(super) fn of_frames(frames: impl Iterator<Item = usize>) -> Self {
+        let mut frames: Vec<usize> = frames.collect();
+        frames.sort_unstable();
+        frames.dedup();
         let maps = read("/proc/self/maps\0").unwrap_or_default();
         let maps = String::from_utf8_lossy(&maps);
         let mappings: Vec<Mapping> = maps.lines().filter_map(mapping).collect();
         let mut symbols = Vec::new();
         for mapping in &mappings {
+            if first_from(&frames, mapping.start).is_none_or(|frame| frame >= mapping.end) {
+                continue;
+            }
             if let Some(file) = read(&format!("{}\0", mapping.path)) {
-                let _none = of_file(&file, mapping, &mut symbols);
+                let _none = of_file(&file, mapping, &frames, &mut symbols);
             }
         }
         symbols.sort_by_key(|symbol: &Symbol| symbol.start);
@@ -126,8 +133,18 @@ fn word(bytes: &[u8], at: usize, offset: usize, size: usize) -> Option<usize> {
     usize::try_from(value).ok()
 }
 
-/// Adds the functions of an ELF file of 64 bits that lie in the mapping.
-fn of_file(file: &[u8], mapping: &Mapping, symbols: &mut Vec<Symbol>) -> Option<()> {
+/// The first of the sorted frames from an address on.
+fn first_from(frames: &[usize], address: usize) -> Option<usize> {
+    frames.get(frames.partition_point(|frame| *frame < address)).copied()
+}
+
+/// Adds the functions of an ELF file of 64 bits that lie in the mapping and hold a frame.
+fn of_file(
+    file: &[u8],
+    mapping: &Mapping,
+    frames: &[usize],
+    symbols: &mut Vec<Symbol>,
+) -> Option<()> {
     const SYMBOL: usize = 24;
     if file.get(..5)? != b"\x7fELF\x02" {
         return None;
@@ -148,7 +165,8 @@ fn of_file(file: &[u8], mapping: &Mapping, symbols: &mut Vec<Symbol>) -> Option<
         let (value, size) = (word(file, at, 8, 8)?, word(file, at, 16, 8)?);
         let address = value.wrapping_add(bias);
         // Functions only.
-        if info & 15 == 2 && (mapping.start..mapping.end).contains(&address) {
+        let holds_one = || first_from(frames, address).is_some_and(|it| it - address < size.max(1));
+        if info & 15 == 2 && (mapping.start..mapping.end).contains(&address) && holds_one() {
             let name = names.get(name..)?.split(|byte| *byte == 0).next()?;
             let name = String::from_utf8_lossy(name).into_owned();
             symbols.push(Symbol { start: address, size, name });
@@ -211,11 +229,11 @@ mod tests {
 
     #[test]
     fn functions_of_this_program_have_names() {
-        let symbols = Symbols::of_this_process();
         let here = functions_of_this_program_have_names as fn();
+        let there = libc::getpid as unsafe extern "C" fn() -> i32;
+        let symbols = Symbols::of_frames([here as usize, there as usize].into_iter());
         let name = symbols.name(here as usize).expect("this program has symbols");
         assert!(name.contains("functions_of_this_program_have_names"), "{name}");
-        let there = libc::getpid as unsafe extern "C" fn() -> i32;
         let name = symbols.name(there as usize).expect("so has the C library");
         assert!(name.contains("getpid"), "{name}");
         assert_eq!(symbols.name(1), None);
@@ -234,7 +252,7 @@ mod tests {
             for (at, byte) in b"\x7fELF\x02".iter().enumerate().take(bytes.len()) {
                 bytes[at] = *byte;
             }
-            let _none = of_file(&bytes, &whole(), &mut Vec::new());
+            let _none = of_file(&bytes, &whole(), &[0, 4096, usize::MAX], &mut Vec::new());
         }
 
         #[test]
@@ -245,7 +263,7 @@ mod tests {
             file.truncate(64 << 10);
             file[at] = value;
             file.truncate(file.len() - cut);
-            let _none = of_file(&file, &whole(), &mut Vec::new());
+            let _none = of_file(&file, &whole(), &[0, 4096, usize::MAX], &mut Vec::new());
         }
     }
 }

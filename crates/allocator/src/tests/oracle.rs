@@ -341,6 +341,7 @@ fn planted_bugs_are_found() {
         Bug::DirtyIsZero,
         Bug::LosesTheEnd,
         Bug::ForgetsParcels,
+        Bug::KeepsGuests,
         Bug::GrowsOver,
         Bug::ForgetsPurged,
         Bug::StaysFull,

@@ -65,3 +65,27 @@ fn threads_one_after_another_make_one_heap() {
     assert_eq!(heaps, 2);
     world.pool.release_all();
 }
+
+/// What a thread frees for another goes home only where the thread has no use for it.
+#[test]
+fn blocks_of_others_are_used_again_before_fresh_memory() {
+    let world = world();
+    let (maker, user) = (world.heap(Role::Thread), world.heap(Role::Thread));
+    let (maker, user) = (maker.expect("there is memory"), user.expect("there is memory"));
+    let make = |heap: &'static Heap| heap.allocate(SIZE, 8).expose_provenance();
+    // As many as make a parcel: it would go, if its blocks were not of use here.
+    let blocks: BTreeSet<usize> = (0..32).map(|_| make(maker)).collect();
+    for &block in &blocks {
+        free(user, block);
+    }
+    let half: Vec<usize> = (0..16).map(|_| make(user)).collect();
+    assert!(half.iter().all(|block| blocks.contains(block)), "fresh memory");
+    // The others go home with the thread, and those that are out when they are freed.
+    user.leave();
+    for block in half {
+        free(maker, block);
+    }
+    let again: BTreeSet<usize> = (0..32).map(|_| make(maker)).collect();
+    assert_eq!(again, blocks);
+    world.pool.release_all();
+}
