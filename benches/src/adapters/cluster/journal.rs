@@ -28,7 +28,7 @@ pub struct Journal {
 
 enum Kind {
     Memory,
-    Wal { log: wal::Log, segment: u64, _folder: TempDir },
+    Wal { log: Box<wal::Log>, segment: u64, _folder: TempDir },
     File { file: Box<dyn File>, len: u64, number: u64, folder: TempDir },
 }
 
@@ -53,7 +53,7 @@ impl Journal {
                 let options = wal::Options::SYNCED;
                 let log = wal::Log::open(Arc::new(OsFs), &folder.path().join("log"), options)?;
                 let segment = log.end().segment;
-                Kind::Wal { log, segment, _folder: folder }
+                Kind::Wal { log: Box::new(log), segment, _folder: folder }
             }
             Log::File => {
                 let folder = tempfile::tempdir()?;
