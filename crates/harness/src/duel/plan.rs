@@ -21,7 +21,7 @@ pub struct Plan {
     /// How long a contender may take to answer before it counts as hung.
     pub limit: Duration,
     /// How long a line should take: rounds that no longer fit in are left out, so that a run with
-    /// slow contenders ends in time too. No line takes less than [`Plan::is_enough`] asks for.
+    /// slow contenders ends in time too. Four episodes of one round each are always made.
     pub budget: Option<Duration>,
 }
 
