@@ -77,8 +77,8 @@ pub extern "C" fn malloc(size: usize) -> *mut c_void {
 /// # Safety
 ///
 /// The block is null, or one of this family that is not free.
-// Of the ABI that may unwind, although nothing here does: else every call in it would be guarded, and
-// none could be its last instruction.
+// Of the ABI that may unwind, although nothing here does: else every call in it would be guarded,
+// and none could be its last instruction.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn free(block: *mut c_void) {
     if let Some(block) = NonNull::new(block.cast()) {

@@ -28,8 +28,8 @@
 //! the heap of the thread, and puts the block onto the list. All else is a slow path.
 //!
 //! A block of another thread goes into a parcel, and parcels are posted to the heap that owns the
-//! slab, but for those that the thread needs itself. The protocol for that, and for heaps whose thread ends, is one word, and explored under
-//! loom and shuttle (`handover`).
+//! slab, but for those that the thread needs itself. The protocol for that, and for heaps whose
+//! thread ends, is one word, and explored under loom and shuttle (`handover`).
 //!
 //! Slabs and large blocks are made of slices from a pool (`pool`), which gives back to the system
 //! what has been free for a while, and asks for huge pages once much is in use.
@@ -52,7 +52,8 @@
 //! - Blocks of at most 128 slabs that a thread freed for others wait in its parcels until it runs
 //!   out of blocks of some class, frees enough, calls [`Strata::collect`], or ends; parcels for a
 //!   thread that makes no allocation wait until it does. One parcel a class up to 1 KiB, of at most
-//!   16 KiB, stays with the thread that freed it until that uses its blocks again, collects or ends.
+//!   16 KiB, stays with the thread that freed it, until that uses its blocks again, collects or
+//!   ends.
 //! - A heap keeps up to 256 KiB of empty slabs and 4 MiB of large blocks for reuse.
 //! - In the child of a `fork`, the blocks of the parent's other threads can be used and freed, but
 //!   their memory is not used again.

@@ -159,9 +159,9 @@ pub(crate) unsafe fn owner_at(block: *mut u8) -> usize {
 
 /// What other threads ask of a slab: whose it is, and how large its blocks are.
 ///
-/// The owner's word is the address of the heap and, in the low bits, why the fast path of `free` must
-/// not be taken: the comparison with the heap's own address then fails, at no cost. It changes only
-/// with the owner: eight slabs share a line of the cache, which every free reads.
+/// The owner's word is the address of the heap and, in the low bits, why the fast path of `free`
+/// must not be taken: the comparison with the heap's own address then fails, at no cost. It changes
+/// only with the owner: eight slabs share a line of the cache, which every free reads.
 impl Slab {
     fn owner_word(&self) -> &'static AtomicUsize {
         let address = std::ptr::from_ref(self).expose_provenance();
