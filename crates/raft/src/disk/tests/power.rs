@@ -193,3 +193,60 @@ fn a_full_disk_ends_the_server_and_loses_nothing() -> Result<()> {
     assert_eq!(group.last_index(), index, "what was synced, and nothing else");
     Ok(())
 }
+
+/// A group of five entries, the log as it is after a power cut that took the copies behind a state:
+/// the first entries are in the first segment, the state in the second.
+fn torn_rewrite(fs: &Arc<SimFs>) -> Result<View> {
+    let log = open(fs)?;
+    let (mut group, state) =
+        (log.create(IDS[0], Incarnation(1), founders())?, HardState::default());
+    for index in 1..=4 {
+        let entry = command(Index(index), Term(1), &[7; 150]);
+        group.write(&write(state, None, [entry].into_iter().collect()))?;
+    }
+    let Snapshot { meta, data } = snapshot(Position { index: Index(4), term: Term(1) }, b"4");
+    let file = log.write_snapshot(&data)?;
+    drop(group.compact_to(meta, &file, Index(2))?);
+    log.sync()?;
+    let before = view(&group);
+    drop((file, group, log));
+    let below = wal::Log::open(Arc::<SimFs>::clone(fs), Path::new("/raft/log"), OPTIONS)?;
+    let mut records = Vec::new();
+    below.replay(|at, _| records.push(at))?;
+    // The group, four entries, the state, the copies of two.
+    let segments: Vec<u64> = records.iter().map(|it| it.segment).collect();
+    assert_eq!(segments, [1, 1, 1, 1, 2, 2, 2]);
+    below.truncate(records[6])?;
+    Ok(before)
+}
+
+#[test]
+fn what_holds_the_entries_of_a_state_without_copies_stays() {
+    let fs = SimDisk::new(1).mount();
+    let before = torn_rewrite(&fs).expect("the disk is well");
+    let log = open(&fs).expect("nothing durable is lost");
+    // Another group fills segments and gives back what it can.
+    let mut other = log.create(IDS[1], Incarnation(2), founders()).expect("the disk is well");
+    for _ in 0..20 {
+        other.checkpoint().expect("the disk is well");
+    }
+    drop((other, log));
+    let log = open(&fs).expect("nothing durable is lost");
+    assert_eq!(view(&log.group(IDS[0]).expect("it is there")), before);
+}
+
+#[test]
+fn a_state_without_copies_before_the_anchor_is_passed_over() {
+    let fs = SimDisk::new(1).mount();
+    torn_rewrite(&fs).expect("the disk is well");
+    let log = open(&fs).expect("nothing durable is lost");
+    let mut group = log.group(IDS[0]).expect("it is there");
+    let entry = command(Index(5), Term(1), b"5");
+    group.write(&write(group.hard_state(), None, [entry].into_iter().collect())).expect("well");
+    // Releases the first segment; the state stays in the second, before the anchor.
+    group.checkpoint().expect("the disk is well");
+    let before = view(&group);
+    drop((group, log));
+    let log = open(&fs).expect("the anchor has everything");
+    assert_eq!(view(&log.group(IDS[0]).expect("it is there")), before);
+}
