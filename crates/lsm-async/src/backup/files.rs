@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use env::fs::{File, Fs, FsExt, Lock, OpenMode, OsFs};
 use env::random::{OsRandom, Random};
@@ -15,6 +16,14 @@ const PIECE: u64 = 1 << 20;
 /// Behind the last byte that is not zero so many may belong to an edit: keys are shorter.
 const ZEROS: usize = 128 << 10;
 
+/// Held while such a folder comes or goes: who sees the lock of one that is about to go must not
+/// take it for left over. Only one process has a store open.
+static CHANGING: Mutex<()> = Mutex::new(());
+
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    CHANGING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The folder in which a checkpoint stands while it is uploaded. It goes with this, and with the
 /// next backup where the process ended meanwhile.
 #[derive(Debug)]
@@ -26,6 +35,7 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn new(above: &Path) -> Result<Self> {
+        let _held = one_at_a_time();
         OsFs.create_dir_all(above)?;
         for entry in OsFs.list(above)? {
             let name = entry.name.to_string_lossy();
@@ -48,6 +58,7 @@ impl Scratch {
 
     /// Removes it, and says so where it cannot.
     pub(super) fn remove(mut self) -> Result<()> {
+        let _held = one_at_a_time();
         self.lock.take().map_or(Ok(()), |lock| remove(&self.path, &self.lock_path, lock))
     }
 }
@@ -55,6 +66,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Some(lock) = self.lock.take() {
+            let _held = one_at_a_time();
             // What stays is removed before the next backup.
             remove(&self.path, &self.lock_path, lock).ok();
         }
