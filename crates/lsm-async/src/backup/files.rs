@@ -195,3 +195,25 @@ impl Incoming {
         Ok(OsFs.sync_dir(self.part.parent().unwrap_or(folder))?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn scratch_folders_that_come_and_go_at_once_do_no_harm() {
+        let folder = tempfile::tempdir().expect("the temporary directory is writable");
+        let come_and_go = || {
+            for _ in 0..300 {
+                let scratch = Scratch::new(folder.path()).expect("nobody takes it for left over");
+                scratch.remove().expect("it is still there");
+            }
+        };
+        thread::scope(|scope| {
+            (0..4).for_each(|_| drop(scope.spawn(come_and_go)));
+        });
+        assert!(OsFs.list(folder.path()).expect("it is there").is_empty());
+    }
+}

@@ -78,7 +78,9 @@ impl Core {
                     work.failure = Some(cause);
                     work.attempts += 1;
                     self.done.notify_all();
-                    self.wake.wait_for(&mut work, PAUSE);
+                    if !work.is_ending {
+                        self.wake.wait_for(&mut work, PAUSE);
+                    }
                 }
             }
             self.done.notify_all();
