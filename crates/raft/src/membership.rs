@@ -22,6 +22,8 @@
 //!
 //! It does not ask whether a change is wise: three voters may become one.
 
+use std::fmt;
+
 use crate::quorum::{Tally, majority, reached_jointly, tally_jointly};
 use crate::types::{Configuration, Incarnation, NodeId};
 
@@ -40,8 +42,8 @@ pub enum Change {
 /// Why a configuration cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigurationError {
-    /// Nobody would decide.
-    #[error("no voter would be left: add one in the same change")]
+    /// Nobody would decide, or nobody does: a joint change begins with a configuration.
+    #[error("no voter is left, or none was there: add one in the same simple change")]
     NoVoters,
     /// Too much at once.
     #[error("{count} voters change at once, and a simple change allows one: use a joint change")]
@@ -55,8 +57,9 @@ pub enum ConfigurationError {
     /// There is nothing to leave.
     #[error("the configuration is not joint, so that there is nothing to leave")]
     NotJoint,
-    /// The disk of a member does not change by itself.
-    #[error("member {id} has disk {known}: remove it before it is added with another one")]
+    /// A member comes with another disk only once it has gone with the one before: to the
+    /// arithmetic above it is another voter, although it has the same name.
+    #[error("member {id} has disk {known}: remove it in a change before the one that adds another")]
     OtherIncarnation {
         /// Who.
         id: NodeId,
@@ -74,9 +77,6 @@ pub enum ConfigurationError {
         /// Of how many.
         voters: usize,
     },
-    /// Nothing would change.
-    #[error("the change changes nothing: it is done already")]
-    NoChange,
 }
 
 impl Configuration {
@@ -121,6 +121,11 @@ impl Configuration {
         voters.iter().filter(|id| self.is_witness(**id)).count()
     }
 
+    /// Who learns once the configuration is left: it votes until then.
+    pub fn learners_next(&self) -> impl Iterator<Item = NodeId> {
+        self.learners.iter().copied().filter(|id| self.outgoing.contains(id))
+    }
+
     /// The disk by which `id` is known.
     pub fn incarnation(&self, id: NodeId) -> Option<Incarnation> {
         let position = self.members.binary_search_by_key(&id, |(member, _)| *member).ok()?;
@@ -137,7 +142,7 @@ impl Configuration {
         tally_jointly(&self.voters, &self.outgoing, vote)
     }
 
-    /// The next configuration where at most one voter changes.
+    /// The next configuration where at most one voter changes. What is so already stays so.
     pub fn simple(&self, changes: &[Change]) -> Result<Self, ConfigurationError> {
         let next = self.changed(changes)?;
         let differs = |id: &&NodeId| self.voters.contains(id) != next.voters.contains(id);
@@ -153,6 +158,9 @@ impl Configuration {
     /// The joint configuration on the way to what `changes` make of this one.
     pub fn joint(&self, changes: &[Change], auto_leave: bool) -> Result<Self, ConfigurationError> {
         let mut next = self.changed(changes)?;
+        if self.voters.is_empty() {
+            return Err(ConfigurationError::NoVoters);
+        }
         next.outgoing.clone_from(&self.voters);
         next.auto_leave = auto_leave;
         // Who votes in `C_old` is a member until it is left, and learns only after that.
@@ -184,6 +192,7 @@ impl Configuration {
         for change in changes {
             next.apply(*change)?;
         }
+        self.check_disks(&next)?;
         if next.voters.is_empty() {
             return Err(ConfigurationError::NoVoters);
         }
@@ -191,7 +200,18 @@ impl Configuration {
         if witnesses >= majority(voters) {
             return Err(ConfigurationError::TooManyWitnesses { witnesses, voters });
         }
-        if next == *self { Err(ConfigurationError::NoChange) } else { Ok(next) }
+        Ok(next)
+    }
+
+    /// Fails where a member of both configurations has another disk in the next.
+    fn check_disks(&self, next: &Self) -> Result<(), ConfigurationError> {
+        let replaced = |(id, known): &&(NodeId, Incarnation)| {
+            next.incarnation(*id).is_some_and(|disk| disk != *known)
+        };
+        match self.members.iter().find(replaced) {
+            Some(&(id, known)) => Err(ConfigurationError::OtherIncarnation { id, known }),
+            None => Ok(()),
+        }
     }
 
     fn apply(&mut self, change: Change) -> Result<(), ConfigurationError> {
@@ -244,6 +264,43 @@ impl Configuration {
             self.is_sound(),
             "sorted lists of members, none votes and learns, no majority of witnesses: {self:?}"
         );
+    }
+}
+
+/// As the field writes configurations: `voters=(2 3)&&(1) learners=(4) learners_next=(1)`.
+///
+/// ```
+/// use raft::{Change, Configuration, Incarnation, NodeId};
+///
+/// let one = Configuration::founding([NodeId(1)]);
+/// assert_eq!(one.to_string(), "voters=(1)");
+/// let changes = [(2, true), (1, false)].map(|(id, votes)| match votes {
+///     true => Change::AddVoter(NodeId(id), Incarnation::default()),
+///     false => Change::AddLearner(NodeId(id), Incarnation::default()),
+/// });
+/// let joint = one.joint(&changes, true)?;
+/// assert_eq!(joint.to_string(), "voters=(2)&&(1) learners_next=(1) autoleave");
+/// assert_eq!(joint.left()?.to_string(), "voters=(2) learners=(1)");
+/// # Ok::<(), raft::ConfigurationError>(())
+/// ```
+impl fmt::Display for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |ids: &mut dyn Iterator<Item = NodeId>| {
+            ids.map(|id| id.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        write!(f, "voters=({})", list(&mut self.voters.iter().copied()))?;
+        if self.is_joint() {
+            write!(f, "&&({})", list(&mut self.outgoing.iter().copied()))?;
+        }
+        let learns_now = |id: &NodeId| !self.outgoing.contains(id);
+        let now = list(&mut self.learners.iter().copied().filter(learns_now));
+        let next = list(&mut self.learners_next());
+        for (name, ids) in [("learners", now), ("learners_next", next)] {
+            if !ids.is_empty() {
+                write!(f, " {name}=({ids})")?;
+            }
+        }
+        if self.auto_leave { f.write_str(" autoleave") } else { Ok(()) }
     }
 }
 

@@ -48,6 +48,9 @@ pub enum ChangeError {
         /// To whom.
         to: NodeId,
     },
+    /// There is nothing to agree on.
+    #[error("the change changes nothing: it is done already")]
+    DoneAlready,
     /// There is no such configuration.
     #[error(transparent)]
     Invalid(#[from] ConfigurationError),
@@ -66,6 +69,9 @@ pub(crate) fn change<S: Storage>(
         Way::Joint => configuration.joint(changes, true)?,
         Way::JointUntilLeft => configuration.joint(changes, false)?,
     };
+    if next.left().as_ref().unwrap_or(&next) == configuration {
+        return Err(ChangeError::DoneAlready);
+    }
     Ok(propose(core, next))
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use raft::{Change, ChangeError, ConfigurationError, Incarnation, NodeId, Way};
+use raft::{Change, ChangeError, Incarnation, NodeId, Way};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -135,7 +135,7 @@ impl Server {
     pub(super) async fn remove(&self, id: NodeId) -> Result<(), raft_net::Error> {
         match self.change(Change::Remove(id)).await {
             // By an earlier request, whose answer was lost.
-            Err(raft_net::Error::Change(ChangeError::Invalid(ConfigurationError::NoChange))) => {}
+            Err(raft_net::Error::Change(ChangeError::DoneAlready)) => {}
             other => other?,
         }
         // A leader that has removed itself leads no more; its address stays, and does no harm.

@@ -5,24 +5,36 @@ use crate::types::{Configuration, Incarnation, NodeId};
 
 const DISK: Incarnation = Incarnation(0);
 
-/// Servers from 5 on have the disks of witnesses.
+/// A disk that is not the first of its server.
+const NEW_DISK: Incarnation = Incarnation(7);
+
+/// Servers from 4 on have the disks of witnesses.
 fn change() -> impl Strategy<Value = Change> {
-    let disk = |id| if id < 5 { DISK } else { Incarnation::witness(0) };
-    (0..3_u8, 1..8_u64).prop_map(move |(kind, id)| match kind {
-        0 => Change::AddVoter(NodeId(id), disk(id)),
-        1 => Change::AddLearner(NodeId(id), disk(id)),
-        _ => Change::Remove(NodeId(id)),
+    (0..3_u8, 1..6_u64, any::<bool>()).prop_map(move |(kind, id, is_new)| {
+        let disk = match (id, is_new) {
+            (4.., _) => Incarnation::witness(0),
+            (_, true) => NEW_DISK,
+            (_, false) => DISK,
+        };
+        match kind {
+            0 => Change::AddVoter(NodeId(id), disk),
+            1 => Change::AddLearner(NodeId(id), disk),
+            _ => Change::Remove(NodeId(id)),
+        }
     })
 }
 
-/// Whether each majority of the one meets each of the other: by trying all sets of six servers.
+/// Whether each majority of the one meets each of the other: by trying all sets of five servers'
+/// disks, two of each. Who has another disk is somebody else.
 fn always_meet(one: &Configuration, other: &Configuration) -> bool {
     use crate::quorum::Tally::Won;
-    let decides = |configuration: &Configuration, set: u8| {
-        configuration.tally(|id| (set >> id.0 & 1 == 1).then_some(true)) == Won
+    let decides = |configuration: &Configuration, set: u16| {
+        configuration.tally(|id| {
+            let is_new = configuration.incarnation(id) == Some(NEW_DISK);
+            (set >> (2 * (id.0 - 1) + u64::from(is_new)) & 1 == 1).then_some(true)
+        }) == Won
     };
-    let sets = || (0..=u8::MAX).step_by(2);
-    sets().filter(|&set| decides(one, set)).all(|set| !decides(other, !set))
+    (0..1 << 10).filter(|&set| decides(one, set)).all(|set| !decides(other, !set))
 }
 
 /// Whether each majority has a voter that keeps commands: by trying all sets of witnesses.
@@ -75,7 +87,12 @@ fn what_is_refused_and_why() {
     let wiped = Change::AddLearner(NodeId(2), Incarnation(7));
     let other = ConfigurationError::OtherIncarnation { id: NodeId(2), known: DISK };
     assert_eq!(old.simple(&[wiped]), Err(other));
-    assert_eq!(old.simple(&[add(1)]), Err(ConfigurationError::NoChange));
+    let replaced = [Change::Remove(NodeId(2)), Change::AddVoter(NodeId(2), Incarnation(7))];
+    assert_eq!(old.simple(&replaced), Err(other), "two voters would change");
+    assert_eq!(old.joint(&replaced, true), Err(other), "both would vote under one name");
+    assert_eq!(old.simple(&[add(1)]).as_ref(), Ok(&old), "it is so already");
+    let nobody_yet = Configuration::default();
+    assert_eq!(nobody_yet.joint(&[add(1)], true), Err(ConfigurationError::NoVoters));
     assert!(old.simple(&[Change::Remove(NodeId(2))]).is_ok());
     let witness = Change::AddVoter(NodeId(4), Incarnation::witness(1));
     let two = old.joint(&[witness, Change::Remove(NodeId(1))], true).expect("one of three");
