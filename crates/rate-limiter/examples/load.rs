@@ -14,14 +14,15 @@
 //! second, and a generator that waited for the answer first would never have noticed. What the
 //! generator itself is late, mostly some ten microseconds of sleep, is in the figures too.
 
-#![expect(clippy::print_stdout, reason = "an example shows what it measured")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it measured")]
 
-use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use clap::{Parser, value_parser};
 use hdrhistogram::Histogram;
 use rate_limiter::{Clock, MonotonicClock, Timestamp};
 
@@ -136,23 +137,48 @@ fn client(plan: &Plan, clock: MonotonicClock, start: Timestamp) -> io::Result<Go
     Ok(got)
 }
 
-/// The plans that the command line asks for.
-fn plans() -> Result<Vec<Plan>, Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let server = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned()).parse()?;
-    let seconds: u32 = arguments.next().map_or(Ok(5), |it| it.parse())?;
-    let rates = arguments.next().unwrap_or_else(|| "10,20,100".to_owned());
-    let mut plans = Vec::new();
-    for (index, rate) in rates.split(',').enumerate() {
-        let per_second: u32 = rate.parse()?;
-        let client = Ipv4Addr::new(127, 0, 0, u8::try_from(index + 1)?);
-        plans.push(Plan { server, client, per_second, requests: per_second * seconds });
-    }
-    Ok(plans)
+/// Asks an HTTP server for a page at planned moments, from several addresses.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The server.
+    #[arg(default_value = "127.0.0.1:8080")]
+    server: SocketAddr,
+    /// For how long.
+    #[arg(default_value_t = 5, value_parser = value_parser!(u32).range(1..=3_600))]
+    seconds: u32,
+    /// Requests a second of each client.
+    #[arg(
+        default_value = "10,20,100",
+        value_delimiter = ',',
+        value_parser = value_parser!(u32).range(1..=100_000)
+    )]
+    rates: Vec<u32>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let plans = plans()?;
+impl Arguments {
+    fn plans(&self) -> impl Iterator<Item = Plan> {
+        // As many clients as the last part of an address has numbers.
+        (1..u8::MAX).zip(&self.rates).map(|(number, &per_second)| Plan {
+            server: self.server,
+            client: Ipv4Addr::new(127, 0, 0, number),
+            per_second,
+            requests: per_second * self.seconds,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let plans: Vec<_> = Arguments::parse().plans().collect();
+    match run(&plans) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", plans[0].server);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(plans: &[Plan]) -> io::Result<()> {
     let clock = MonotonicClock::new();
     // Time for all to connect.
     let start = clock.now() + Duration::from_millis(100);

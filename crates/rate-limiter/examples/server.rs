@@ -7,10 +7,11 @@
 //! The arguments are the address to listen on, requests a second, and how many may come at once.
 //! The example `load` asks it from several addresses of the loopback network.
 
-#![expect(clippy::print_stdout, reason = "an example shows what happens")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what happens")]
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
 use axum::routing::get;
+use clap::Parser;
 use rate_limiter::http::{ClientNet, Fields, KeyExtractor, RateLimitLayer};
 use rate_limiter::{Decision, KeyedLimiter, Quota};
 use tokio::net::TcpListener;
@@ -74,13 +76,32 @@ async fn report(counts: Arc<Counts>) {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let rate = arguments.next().map_or(Ok(20), |it| it.parse())?;
-    let burst = arguments.next().map_or(Ok(5), |it| it.parse())?;
+/// An HTTP server that keeps a quota for each client address.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Where to listen.
+    #[arg(default_value = "127.0.0.1:8080")]
+    address: SocketAddr,
+    /// Requests a second of each client.
+    #[arg(default_value_t = 20)]
+    rate: u64,
+    /// How many of them may come at once.
+    #[arg(default_value_t = 5)]
+    burst: u64,
+}
 
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match serve(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(Arguments { address, rate, burst }: Arguments) -> Result<(), Box<dyn Error>> {
     let quota = Quota::per_second(rate)?.with_burst(burst)?;
     let counts = Arc::new(Counts::default());
     let counter = Arc::clone(&counts);
@@ -89,7 +110,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .on_decision(move |decision| counter.count(decision));
     let app = Router::new().route("/", get(|| async { "hello\n" })).layer(layer);
 
-    let listener = TcpListener::bind(&address).await?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?;
     println!("{rate} a second and {burst} at once for each client of {}", listener.local_addr()?);
     tokio::spawn(report(counts));
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
