@@ -27,8 +27,9 @@ pub(crate) fn overrule(mut options: Options) -> Options {
         // SAFETY: entries are C strings, which stay where they are while the process sets up; what
         // outlives that is copied.
         let text: &'static CStr = unsafe { CStr::from_ptr(text) };
-        if let Some((name, value)) = text.to_str().ok().and_then(|text| text.split_once('='))
-            && let Some(name) = name.strip_prefix(PREFIX)
+        // Bytes first: what reads text is far from here, and would cost every process its pages.
+        if let Some(text) = text.to_bytes().strip_prefix(PREFIX.as_bytes())
+            && let Some((name, value)) = str::from_utf8(text).ok().and_then(|it| it.split_once('='))
         {
             options = set(options, name, value);
         }

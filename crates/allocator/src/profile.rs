@@ -23,6 +23,7 @@
 #![expect(unsafe_code, reason = "the C library calls back when the process ends")]
 
 mod capture;
+mod numeric;
 mod pprof;
 mod report;
 mod stacks;
@@ -96,7 +97,7 @@ pub(crate) fn distance(state: &mut u64) -> isize {
     // Above zero and at most one, so that the logarithm is finite.
     let uniform = ((mixed >> 11) + 1) as f64 / (1_u64 << 53) as f64;
     #[expect(clippy::cast_possible_truncation, reason = "at most 37 times the rate")]
-    let distance = (-uniform.ln() * rate as f64) as isize;
+    let distance = (-numeric::ln(uniform) * rate as f64) as isize;
     distance
 }
 

@@ -12,6 +12,7 @@
 use std::ptr::NonNull;
 
 use super::capture::Stack;
+use super::numeric;
 use crate::os::{Linux, Os};
 
 /// Stacks that are kept.
@@ -30,13 +31,13 @@ impl Weight {
     /// What a block of this size stands for: the inverse of the chance that it is hit. It follows
     /// from the size alone, so that a free takes off exactly what the allocation added.
     pub(super) fn of(size: usize, rate: usize) -> Self {
-        let chance = -(-(size.max(1) as f64) / rate as f64).exp_m1();
+        let chance = numeric::one_minus_exp(size.max(1) as f64 / rate as f64);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "above one, and far below 2^63 for every size there is"
         )]
-        let rounded = |value: f64| value.round() as u64;
+        let rounded = |value: f64| (value + 0.5) as u64;
         Self { blocks: rounded(1.0 / chance), bytes: rounded(size as f64 / chance) }
     }
 
