@@ -6,6 +6,8 @@
 
 #![expect(unsafe_code, reason = "files are mapped")]
 
+use std::ptr::{self, NonNull};
+
 /// A part of a file that is mapped to be run.
 #[derive(Debug)]
 pub(super) struct Mapping {
@@ -20,6 +22,8 @@ struct Symbol {
     start: usize,
     size: usize,
     name: String,
+    /// Whether it is a part of the allocator, or leads into it.
+    ours: bool,
 }
 
 /// See the module's header.
@@ -63,8 +67,8 @@ impl Symbols {
             if first_from(&frames, mapping.start).is_none_or(|frame| frame >= mapping.end) {
                 continue;
             }
-            if let Some(file) = read(&format!("{}\0", mapping.path)) {
-                let _none = of_file(&file, mapping, &frames, &mut symbols);
+            if let Some(file) = File::map(&format!("{}\0", mapping.path)) {
+                let _none = of_file(file.bytes(), mapping, &frames, &mut symbols);
             }
         }
         symbols.sort_by_key(|symbol: &Symbol| symbol.start);
@@ -82,9 +86,13 @@ impl Symbols {
 
     /// The name of the function that an address lies in.
     pub(super) fn name(&self, address: usize) -> Option<&str> {
+        self.symbol(address).map(|symbol| symbol.name.as_str())
+    }
+
+    fn symbol(&self, address: usize) -> Option<&Symbol> {
         let after = self.symbols.partition_point(|symbol| symbol.start <= address);
         let symbol = &self.symbols[after.checked_sub(1)?];
-        (address - symbol.start < symbol.size.max(1)).then_some(symbol.name.as_str())
+        (address - symbol.start < symbol.size.max(1)).then_some(symbol)
     }
 
     /// A name, or what can be said without one.
@@ -102,16 +110,17 @@ impl Symbols {
 
     /// A stack from the caller of the allocator on.
     pub(super) fn without_allocator<'a>(&self, frames: &'a [usize]) -> &'a [usize] {
-        let ours = |frame: &usize| {
-            self.name(*frame).is_some_and(|name| {
-                // The mangled paths of this crate and of the compiler's doors to it.
-                ["9allocator", "7___rustc"].iter().any(|path| name.contains(path))
-                    || DOORS.iter().any(|door| name.starts_with(door))
-            })
-        };
+        let ours = |frame: &usize| self.symbol(*frame).is_some_and(|symbol| symbol.ours);
         let last = frames.iter().take(INNERMOST).rposition(ours);
         &frames[last.map_or(0, |last| last + 1)..]
     }
+}
+
+/// Whether a function is a part of the allocator, or leads into it.
+fn is_ours(name: &str) -> bool {
+    // The mangled paths of this crate and of the compiler's doors to it.
+    ["9allocator", "7___rustc"].iter().any(|path| name.contains(path))
+        || DOORS.iter().any(|door| name.starts_with(door))
 }
 
 /// A line of the list of mappings, if it is one of a file that can be run.
@@ -169,7 +178,8 @@ fn of_file(
         if info & 15 == 2 && (mapping.start..mapping.end).contains(&address) && holds_one() {
             let name = names.get(name..)?.split(|byte| *byte == 0).next()?;
             let name = String::from_utf8_lossy(name).into_owned();
-            symbols.push(Symbol { start: address, size, name });
+            let ours = is_ours(&name);
+            symbols.push(Symbol { start: address, size, name, ours });
         }
     }
     Some(())
@@ -195,15 +205,58 @@ fn bias(file: &[u8], mapping: &Mapping) -> Option<usize> {
     None
 }
 
-/// A whole file; the path ends with a zero.
-fn read(path: &str) -> Option<Vec<u8>> {
-    const PART: usize = 64 << 10;
+/// A file that is mapped, so that of a large one only what is looked at is read.
+struct File {
+    start: NonNull<u8>,
+    size: usize,
+}
+
+impl File {
+    /// The path ends with a zero.
+    fn map(path: &str) -> Option<Self> {
+        let file = open(path)?;
+        // SAFETY: zero bytes are a place for the answer.
+        let mut status: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: the place is ours.
+        let told = unsafe { libc::fstat(file, &raw mut status) } == 0;
+        let size = usize::try_from(status.st_size).ok().filter(|size| told && *size > 0);
+        let start = size.map_or(libc::MAP_FAILED, |size| {
+            let (read, private) = (libc::PROT_READ, libc::MAP_PRIVATE);
+            // SAFETY: a new mapping.
+            unsafe { libc::mmap(ptr::null_mut(), size, read, private, file, 0) }
+        });
+        // SAFETY: it was opened above; the mapping does not need it.
+        unsafe { libc::close(file) };
+        let start = NonNull::new(start).filter(|_| start != libc::MAP_FAILED)?;
+        Some(Self { start: start.cast(), size: size? })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the mapping is that long, and ends with this value. Nobody changes a file that
+        // runs: who installs a new one puts it in the place of the old.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.size) }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // SAFETY: it was mapped when this was made, and nobody has a reference any more.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.size) };
+    }
+}
+
+/// Opens a file to be read; the path ends with a zero.
+fn open(path: &str) -> Option<i32> {
     debug_assert!(path.ends_with('\0'), "{path:?}");
     // SAFETY: the path ends with a zero.
     let file = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) };
-    if file < 0 {
-        return None;
-    }
+    (file >= 0).then_some(file)
+}
+
+/// All of a file of unknown size; the path ends with a zero.
+fn read(path: &str) -> Option<Vec<u8>> {
+    const PART: usize = 64 << 10;
+    let file = open(path)?;
     let mut bytes = Vec::new();
     loop {
         let length = bytes.len();
