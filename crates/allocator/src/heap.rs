@@ -109,12 +109,9 @@ impl Fresh {
     pub(crate) const NULL: Self = Self { start: std::ptr::null_mut(), zero: true };
 }
 
-/// What every thread begins with: a heap without a slab, so that each allocation takes the slow
-/// path.
+/// What every thread begins and ends with: a heap without a slab, so that each allocation takes the
+/// slow path.
 pub(crate) static NOBODY: Heap = Heap::new();
-
-/// What every thread ends with: the same, but a free is no reason to make a heap again.
-pub(crate) static GONE: Heap = Heap::new();
 
 impl Heap {
     const fn new() -> Self {

@@ -15,7 +15,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::environment;
-use crate::heap::{GONE, Heap, NOBODY, Role};
+use crate::heap::{Heap, NOBODY, Role};
 use crate::lock::Errno;
 use crate::options::Options;
 use crate::profile;
@@ -33,9 +33,10 @@ mod slot {
         ".globl strata_allocator_heap",
         ".hidden strata_allocator_heap",
         ".type strata_allocator_heap,@object",
-        ".size strata_allocator_heap,8",
+        ".size strata_allocator_heap,16",
         "strata_allocator_heap:",
         ".quad {nobody}",
+        ".quad 0",
         ".popsection",
         nobody = sym NOBODY,
     );
@@ -70,6 +71,34 @@ mod slot {
             );
         }
     }
+
+    /// Whether the thread has ended.
+    pub(super) fn has_ended() -> bool {
+        let ended: u64;
+        // SAFETY: reads the second word, which only this thread writes.
+        unsafe {
+            std::arch::asm!(
+                "mov {ended}, qword ptr [rip + strata_allocator_heap@GOTTPOFF]",
+                "mov {ended}, qword ptr fs:[{ended} + 8]",
+                ended = out(reg) ended,
+                options(nostack, preserves_flags, readonly),
+            );
+        }
+        ended != 0
+    }
+
+    /// Notes that it has.
+    pub(super) fn set_ended() {
+        // SAFETY: writes the second word, which only this thread reads.
+        unsafe {
+            std::arch::asm!(
+                "mov {place}, qword ptr [rip + strata_allocator_heap@GOTTPOFF]",
+                "mov qword ptr fs:[{place} + 8], 1",
+                place = out(reg) _,
+                options(nostack, preserves_flags),
+            );
+        }
+    }
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
@@ -80,6 +109,7 @@ mod slot {
 
     std::thread_local! {
         static HEAP: Cell<&'static Heap> = const { Cell::new(&NOBODY) };
+        static ENDED: Cell<bool> = const { Cell::new(false) };
     }
 
     /// The heap of this thread.
@@ -91,6 +121,16 @@ mod slot {
     /// Makes `heap` the heap of this thread.
     pub(super) fn set(heap: &'static Heap) {
         HEAP.set(heap);
+    }
+
+    /// Whether the thread has ended.
+    pub(super) fn has_ended() -> bool {
+        ENDED.get()
+    }
+
+    /// Notes that it has.
+    pub(super) fn set_ended() {
+        ENDED.set(true);
     }
 }
 
@@ -123,7 +163,7 @@ pub(crate) fn begin(options: &Options) -> Option<&'static Heap> {
 /// has come, and where there is no memory.
 pub(crate) fn begin_to_free(heap: &'static Heap) -> Option<&'static Heap> {
     // The process is set up, with options of its own: there is a block.
-    if std::ptr::eq(heap, &raw const NOBODY) { begin(&Options::new()) } else { None }
+    if heap.is_nobody() && !slot::has_ended() { begin(&Options::new()) } else { None }
 }
 
 /// Sets the process up, once, by whoever allocates first.
@@ -167,7 +207,8 @@ pub(crate) fn set_up(options: &Options) {
 extern "C" fn end(_: *mut libc::c_void) {
     let heap = heap();
     if !heap.is_nobody() {
-        slot::set(&GONE);
+        slot::set(&NOBODY);
+        slot::set_ended();
         heap.leave();
     }
 }
