@@ -32,7 +32,7 @@
 use std::marker::PhantomData;
 use std::ptr;
 
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, Ordering, Sole};
 
 /// The bit of the word that says that nobody owns the heap. Parcels are aligned to more than that.
 const ORPHAN: usize = 1;
@@ -51,6 +51,7 @@ pub(crate) trait Parcel: Copy {
 #[derive(Debug)]
 pub(crate) struct Handover<P> {
     word: AtomicPtr<u8>,
+    owner: Sole,
     parcels: PhantomData<P>,
 }
 
@@ -67,13 +68,19 @@ impl<P: Parcel> Handover<P> {
     /// Owned by whoever makes it.
     #[cfg(not(any(loom, shuttle)))]
     pub(crate) const fn owned() -> Self {
-        Self { word: AtomicPtr::new(ptr::null_mut()), parcels: PhantomData }
+        Self { word: AtomicPtr::new(ptr::null_mut()), owner: Sole::new(), parcels: PhantomData }
     }
 
     /// Owned by whoever makes it.
     #[cfg(any(loom, shuttle))]
     pub(crate) fn owned() -> Self {
-        Self { word: AtomicPtr::new(ptr::null_mut()), parcels: PhantomData }
+        Self { word: AtomicPtr::new(ptr::null_mut()), owner: Sole::new(), parcels: PhantomData }
+    }
+
+    /// The owner does what only an owner may: where an explorer looks for two of them.
+    #[inline(always)]
+    pub(crate) fn act(&self) {
+        self.owner.visit();
     }
 
     /// Pushes a parcel. Any thread may.
@@ -95,6 +102,7 @@ impl<P: Parcel> Handover<P> {
 
     /// Takes all parcels and returns the topmost. Only the owner may.
     pub(crate) fn take(&self) -> Option<P> {
+        self.act();
         if !self.has_parcels() {
             return None;
         }
@@ -111,7 +119,6 @@ impl<P: Parcel> Handover<P> {
     }
 
     /// Whether nobody owns the heap: a hint.
-    #[cfg(not(any(loom, shuttle)))]
     pub(crate) fn is_orphan(&self) -> bool {
         // Relaxed: whoever claims it looks again.
         is_orphan(self.word.load(Ordering::Relaxed))
@@ -120,6 +127,7 @@ impl<P: Parcel> Handover<P> {
     /// Gives the heap up. Only the owner may; fails where parcels are left to be taken first.
     #[must_use]
     pub(crate) fn leave(&self) -> bool {
+        self.act();
         let orphan = ptr::without_provenance_mut(ORPHAN);
         let (good, bad) = (Ordering::Release, Ordering::Relaxed);
         // Release: whoever claims the heap sees all that we did to it.

@@ -111,10 +111,11 @@ impl Fresh {
 
 /// What every thread begins and ends with: a heap without a slab, so that each allocation takes the
 /// slow path.
-pub(crate) static NOBODY: Heap = Heap::new();
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) static NOBODY: Heap = Heap::new(Handover::owned());
 
 impl Heap {
-    const fn new() -> Self {
+    const fn new(handover: Handover<Block>) -> Self {
         Self {
             small: [const { Cell::new(&NO_SLAB.0) }; SMALL_WORDS],
             bins: [const { Cell::new(&NO_SLAB.0) }; CLASSES],
@@ -127,7 +128,7 @@ impl Heap {
             outgoing: Outgoing::new(),
             guests: [const { Slab::none() }; guests::CLASSES],
             next: Cell::new(None),
-            handover: Line(Handover::owned()),
+            handover: Line(handover),
         }
     }
 
@@ -205,6 +206,7 @@ impl Heap {
     // Whatever else it calls is called last: so the fast path saves no register.
     #[inline(always)]
     fn put_back(&'static self, slab: &'static Slab, block: Block, next: Option<Block>) {
+        self.handover.0.act();
         block.set_next(next);
         slab.free.set(Some(block));
         let counts = slab.counts.get().given(1);
@@ -288,7 +290,9 @@ fn freed_twice(block: Block) {
 
 #[expect(unsafe_code, reason = "a descriptor holds the address of a heap")]
 mod raw {
-    use super::{Block, Cell, FLAGS, Heap, NonNull, Role, Shared, Slab, World, first, slab_of};
+    use super::{
+        Block, Cell, FLAGS, Handover, Heap, NonNull, Role, Shared, Slab, World, first, slab_of,
+    };
     use crate::os::clock_ns;
 
     // SAFETY: nothing is ever written to the slab without blocks.
@@ -300,7 +304,11 @@ mod raw {
     impl Heap {
         /// Makes a heap in memory that nobody else has.
         pub(crate) fn found(place: *mut Self, world: &'static World, role: Role) -> &'static Self {
-            let heap = Self { world: Cell::new(Some(world)), role: Cell::new(role), ..Self::new() };
+            let heap = Self {
+                world: Cell::new(Some(world)),
+                role: Cell::new(role),
+                ..Self::new(Handover::owned())
+            };
             // SAFETY: the caller has room for a heap there, aligned to a line.
             unsafe { place.write(heap) };
             let exposed = place.expose_provenance();

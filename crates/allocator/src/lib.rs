@@ -61,11 +61,13 @@
 //!   the default), but for what heaps
 //!   keep; a thread does that, which runs only while more than 1 MiB was free and dirty.
 
-#[cfg(not(any(loom, shuttle)))]
+#![cfg_attr(
+    any(loom, shuttle),
+    expect(dead_code, reason = "not all of it is explored: see `sync`")
+)]
+
 mod abort;
-#[cfg(not(any(loom, shuttle)))]
 mod bitmap;
-#[cfg(not(any(loom, shuttle)))]
 mod block;
 #[cfg(not(any(loom, shuttle)))]
 mod environment;
@@ -74,54 +76,45 @@ mod fork;
 #[cfg(not(any(loom, shuttle)))]
 mod global;
 mod handover;
-#[cfg(not(any(loom, shuttle)))]
 mod heap;
 #[cfg(not(any(loom, shuttle)))]
 mod local;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(any(loom, shuttle))]
+#[path = "local_explored.rs"]
+mod local;
 mod lock;
 #[cfg(not(any(loom, shuttle)))]
 mod object;
-#[cfg(not(any(loom, shuttle)))]
 mod options;
-#[cfg(not(any(loom, shuttle)))]
 mod os;
-#[cfg(not(any(loom, shuttle)))]
 mod planted;
-#[cfg(not(any(loom, shuttle)))]
 mod pool;
-#[cfg(not(any(loom, shuttle)))]
 mod profile;
-#[cfg(not(any(loom, shuttle)))]
 mod purger;
 #[cfg(all(feature = "secure", not(any(loom, shuttle))))]
 mod secure;
 #[cfg(all(not(feature = "secure"), not(any(loom, shuttle))))]
 mod secure_absent;
-#[cfg(not(any(loom, shuttle)))]
 mod segment;
-#[cfg(not(any(loom, shuttle)))]
 mod size_class;
-#[cfg(not(any(loom, shuttle)))]
 mod slab;
 #[cfg(not(any(loom, shuttle)))]
 mod stats;
 mod sync;
-#[cfg(not(any(loom, shuttle)))]
 mod world;
 
 #[cfg(not(any(loom, shuttle)))]
 pub use global::Strata;
 #[cfg(not(any(loom, shuttle)))]
 pub use object::Heap;
-#[cfg(not(any(loom, shuttle)))]
 pub use options::Options;
-#[cfg(not(any(loom, shuttle)))]
 pub use profile::Profile;
 #[cfg(all(not(feature = "secure"), not(any(loom, shuttle))))]
 use secure_absent as secure;
 #[cfg(not(any(loom, shuttle)))]
 pub use stats::Stats;
 
+#[cfg(test)]
+mod schedules;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

@@ -23,6 +23,16 @@ pub(crate) enum Bug {
     ForgetsFull,
     /// A block that comes back to a full slab is not noticed.
     StaysFull,
+    /// Parcels of slabs that were taken over meanwhile are not passed on.
+    KeepsStrangers,
+    /// An orphan is looked at, and not claimed.
+    ClaimsNothing,
+    /// An orphan is handed back before the slab is taken over from it.
+    HandsBackEarly,
+    /// Whether the slab still belongs to the orphan is not looked at once it is claimed.
+    AdoptsBlindly,
+    /// A slab that is taken over stays on the list of the orphan.
+    StaysOnList,
 }
 
 /// Whether the code is to be wrong here.

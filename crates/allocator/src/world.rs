@@ -11,6 +11,7 @@ use crate::lock::Locked;
 use crate::options::Options;
 use crate::os::Os;
 use crate::pool::{Pool, SYSTEM};
+use crate::sync::yield_now;
 
 /// See the module's header.
 pub(crate) struct World {
@@ -57,7 +58,11 @@ pub(crate) static WORLD: World = World::new(&SYSTEM);
 const LOOKS: usize = 8;
 
 /// How often a thread that begins looks for an orphan which others hold for a moment.
-const PATIENCE: usize = 8;
+const PATIENCE: usize = if EXPLORED { 2 } else { 8 };
+
+/// An explorer does not see hints: it must look where they say that there is nothing to be found,
+/// or it would not learn that another thread's doings matter.
+const EXPLORED: bool = cfg!(any(loom, shuttle));
 
 impl World {
     pub(crate) const fn new(os: &'static dyn Os) -> Self {
@@ -106,7 +111,8 @@ impl World {
     fn adopt(&self) -> Option<&'static Heap> {
         for _ in 0..PATIENCE {
             // Relaxed: hints; a thread that misses an orphan makes a heap.
-            if self.taken.load(Ordering::Relaxed) >= self.made.load(Ordering::Relaxed) {
+            let all_taken = self.taken.load(Ordering::Relaxed) >= self.made.load(Ordering::Relaxed);
+            if all_taken && !EXPLORED {
                 return None;
             }
             let adopted = self.heaps.with(|heaps| {
@@ -116,9 +122,25 @@ impl World {
             if adopted.is_some() {
                 return adopted;
             }
-            std::thread::yield_now();
+            yield_now();
         }
         None
+    }
+
+    /// Whether it is worth looking for an orphan.
+    pub(crate) fn may_have_orphans(&self) -> bool {
+        // Relaxed: a hint.
+        self.orphans.load(Ordering::Relaxed) > 0 || EXPLORED
+    }
+
+    /// A heap was claimed.
+    pub(crate) fn is_claimed(&self) {
+        self.orphans.fetch_sub(1, Ordering::Relaxed); // Relaxed: a hint.
+    }
+
+    /// A heap is about to have no owner: counted first, so that the count never falls below zero.
+    pub(crate) fn is_handed_back(&self) {
+        self.orphans.fetch_add(1, Ordering::Relaxed); // Relaxed: a hint.
     }
 
     /// A heap will be an orphan soon: its thread ends.

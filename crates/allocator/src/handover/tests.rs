@@ -1,4 +1,4 @@
-//! The protocol under every schedule that an explorer can think of, and four protocols that are
+//! The protocol under every schedule that an explorer can think of, and six protocols that are
 //! nearly it: each breaks one promise, and must be found.
 //!
 //! What is under test is the very code that heaps run; only the parcels are made up.
@@ -331,6 +331,22 @@ mod planted {
         }
     }
 
+    /// An owner that does not see to it that the next one knows what it did.
+    #[cfg(loom)]
+    struct LeavesRelaxed(Handover<Letter>);
+
+    #[cfg(loom)]
+    impl Protocol for LeavesRelaxed {
+        fn new() -> Self {
+            Self(Handover::owned())
+        }
+        sound!(post take claim);
+        fn leave(&self) -> bool {
+            let (relaxed, orphan) = (Ordering::Relaxed, ptr::without_provenance_mut(ORPHAN));
+            self.0.word.compare_exchange(ptr::null_mut(), orphan, relaxed, relaxed).is_ok()
+        }
+    }
+
     fn found<P: Protocol>() -> bool {
         find_failure(TRIES, nothing_is_lost::<P>).is_some()
             || find_failure(TRIES, senders_do_not_lose_each_other::<P>).is_some()
@@ -354,6 +370,12 @@ mod planted {
     #[test]
     fn schedules_find_a_blind_push() {
         assert!(found::<PushesBlindly>());
+    }
+
+    #[cfg(loom)]
+    #[test]
+    fn schedules_find_a_relaxed_leave() {
+        assert!(found::<LeavesRelaxed>());
     }
 
     #[cfg(loom)]

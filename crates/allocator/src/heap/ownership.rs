@@ -2,8 +2,6 @@
 //!
 //! The protocol is that of [`handover`](crate::handover); here is what is done with what it yields.
 
-use std::sync::atomic::Ordering;
-
 use super::{Heap, NO_SLAB, Role, owner_of, slab_of_block};
 use crate::block::Block;
 use crate::handover::Posted;
@@ -21,7 +19,7 @@ impl Heap {
         while let Some(last) = next {
             next = last.below();
             let slab = slab_of_block(last);
-            if slab.owner() & !FLAGS == self.address() {
+            if slab.owner() & !FLAGS == self.address() || planted::is(Bug::KeepsStrangers) {
                 self.unpack(slab, last);
             } else {
                 // The slab was taken over since the parcel was sent. An orphan among its owners
@@ -33,6 +31,7 @@ impl Heap {
 
     /// Puts the blocks of a parcel before the free list of their slab.
     fn unpack(&'static self, slab: &'static Slab, last: Block) {
+        self.handover.0.act();
         let count = last.count();
         let first = last.next();
         last.set_next(slab.free.get());
@@ -49,9 +48,13 @@ impl Heap {
 
     /// Becomes the owner of an orphan.
     pub(crate) fn claim(&self) -> bool {
-        let claimed = self.handover.0.claim();
+        let claimed = if planted::is(Bug::ClaimsNothing) {
+            self.handover.0.is_orphan()
+        } else {
+            self.handover.0.claim()
+        };
         if claimed {
-            self.world().orphans.fetch_sub(1, Ordering::Relaxed); // Relaxed: a hint.
+            self.world().is_claimed();
         }
         claimed
     }
@@ -76,8 +79,7 @@ impl Heap {
 
     /// Gives a heap up that has nothing to itself: somebody claimed it for a moment.
     pub(crate) fn hand_back(&'static self) {
-        // Counted first, so that the count never falls below zero.
-        self.world().orphans.fetch_add(1, Ordering::Relaxed); // Relaxed: a hint.
+        self.world().is_handed_back();
         loop {
             self.settle();
             if self.handover.0.leave() {
@@ -92,27 +94,36 @@ impl Heap {
     /// One with free blocks is left to the thread that takes the whole heap over: it would have to
     /// make new slabs, and we have some already.
     pub(super) fn adopt(&'static self, slab: &'static Slab) -> bool {
-        // Relaxed: a hint, which is there to be read; other heaps are written to all the time.
-        if self.world().orphans.load(Ordering::Relaxed) == 0 {
+        // A hint, which is there to be read; other heaps are written to all the time.
+        if !self.world().may_have_orphans() {
             return false;
         }
         let orphan = owner_of(slab);
         if !orphan.handover.0.is_orphan() || !orphan.claim() {
             return false;
         }
+        if planted::is(Bug::HandsBackEarly) {
+            orphan.hand_back();
+        }
+        orphan.handover.0.act();
         // It may have changed hands before we had the heap.
         let still = slab.owner() == orphan.address() && slab.full.get();
+        let still = still || planted::is(Bug::AdoptsBlindly);
         if still {
             slab.set_owner(self.address());
             slab.full.set(!planted::is(Bug::ForgetsFull));
         }
-        orphan.hand_back();
+        if !planted::is(Bug::HandsBackEarly) {
+            orphan.hand_back();
+        }
         still
     }
 
     /// Takes a slab off the list of another heap that we own for the moment.
     pub(super) fn take_over(&'static self, from: &'static Self, slab: &'static Slab) {
-        from.unlink(slab);
+        if !planted::is(Bug::StaysOnList) {
+            from.unlink(slab);
+        }
         Self::unkeep(slab);
         slab.set_owner(self.address());
         self.link(slab);

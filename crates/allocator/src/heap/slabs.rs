@@ -2,13 +2,11 @@
 //!
 //! The lists, and which slabs are on none, are in the header of [`heap`](super).
 
-use std::sync::atomic::Ordering;
-
 use super::{Fresh, Heap, NO_SLAB};
 use crate::block::Block;
 use crate::segment::Segment;
 use crate::size_class::{CLASSES, SMALL, size_of_class, slices_of_class};
-use crate::slab::{Kind, Slab};
+use crate::slab::{FLAGS, Kind, Slab};
 
 /// Bytes of empty slabs that a heap keeps.
 const KEPT_MAX: usize = 256 << 10;
@@ -34,7 +32,7 @@ impl Heap {
             if self.put_off(slab) {
                 continue;
             }
-            if let Some(block) = Self::carve(slab) {
+            if let Some(block) = self.carve(slab) {
                 return Fresh { start: block.as_ptr(), zero: slab.zero.get() };
             }
             if is_none(slab) {
@@ -63,10 +61,11 @@ impl Heap {
         better
     }
 
-    fn carve(slab: &'static Slab) -> Option<Block> {
+    fn carve(&self, slab: &'static Slab) -> Option<Block> {
         if slab.carved.get() == slab.capacity.get() {
             return None;
         }
+        self.act_on(slab);
         let (segment, index) = Segment::of_slab(slab);
         slab.carve(segment.slice(index))
     }
@@ -91,8 +90,7 @@ impl Heap {
     /// Takes a slab of this class over from a heap whose thread has ended.
     fn adopt_slab(&'static self, class: usize) -> bool {
         let world = self.world();
-        // Relaxed: a hint.
-        if world.orphans.load(Ordering::Relaxed) == 0 {
+        if !world.may_have_orphans() {
             return false;
         }
         let mut adopted = false;
@@ -110,6 +108,7 @@ impl Heap {
 
     /// Puts a slab at the end of its list.
     pub(super) fn link(&self, slab: &'static Slab) {
+        self.act_on(slab);
         let class = usize::from(slab.class.get());
         let last = self.lasts[class].replace(slab);
         slab.next.set(None);
@@ -124,8 +123,11 @@ impl Heap {
 
     /// Takes a slab out of its list.
     pub(super) fn unlink(&self, slab: &'static Slab) {
+        self.act_on(slab);
         let class = usize::from(slab.class.get());
         let (prev, next) = (slab.prev.take(), slab.next.take());
+        let listed = prev.is_some() || std::ptr::eq(self.bins[class].get(), slab);
+        debug_assert!(listed, "a slab that is on no list");
         match prev {
             Some(prev) => prev.next.set(next),
             None => self.set_current(class, next.unwrap_or(&NO_SLAB.0)),
@@ -134,6 +136,12 @@ impl Heap {
             Some(next) => next.prev.set(prev),
             None => self.lasts[class].set(prev.unwrap_or(&NO_SLAB.0)),
         }
+    }
+
+    /// Only the owner changes a slab, or a list.
+    fn act_on(&self, slab: &'static Slab) {
+        self.handover.0.act();
+        debug_assert_eq!(slab.owner() & !FLAGS, self.address(), "a slab of another heap");
     }
 
     pub(super) fn set_current(&self, class: usize, slab: &'static Slab) {
