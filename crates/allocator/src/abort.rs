@@ -6,6 +6,8 @@
 use std::fmt::{self, Write};
 use std::ptr::NonNull;
 
+use crate::slab::Slab;
+
 /// The block was freed before.
 #[cold]
 #[inline(never)]
@@ -18,6 +20,13 @@ pub(crate) fn double_free(block: NonNull<u8>) -> ! {
 #[inline(never)]
 pub(crate) fn foreign(block: NonNull<u8>, verb: &str) -> ! {
     die(format_args!("{block:p} is {verb}, but is no block of this allocator"))
+}
+
+/// What is known of a slab makes no sense: the program wrote to where no block lies.
+#[cold]
+#[inline(never)]
+pub(crate) fn written_over(slab: &Slab) -> ! {
+    die(format_args!("the allocator's own record of a slab, at {slab:p}, was written over"))
 }
 
 /// Says why and ends the process.

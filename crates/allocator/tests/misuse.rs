@@ -52,8 +52,26 @@ fn scene() {
             free(span);
             free(span);
         }
+        #[cfg(not(feature = "secure"))]
+        "descriptors" => zero_descriptors(),
         _ => panic!("no scene {scene:?}"),
     }
+}
+
+/// Zeroes all descriptors of the segment that a block lies in, as a wild copy does, and goes on.
+#[cfg(not(feature = "secure"))]
+fn zero_descriptors() {
+    const SEGMENT: usize = 64 << 20;
+    let address = block(100).0.expose_provenance();
+    let head = address & !(SEGMENT - 1);
+    eprintln!("block={:#x}", head + address % SEGMENT / (64 << 10) * 64);
+    // Nobody waits for ever for a child that hangs.
+    // SAFETY: none of what follows but this.
+    unsafe { libc::alarm(20) };
+    let descriptors = std::ptr::with_exposed_provenance_mut::<u8>(head + 1024);
+    // SAFETY: none; that is the point.
+    unsafe { descriptors.write_bytes(0, 63 << 10) };
+    (0..2_000).for_each(|_| _ = block(100));
 }
 
 fn names_the_block(scene: &str) {
@@ -78,6 +96,13 @@ fn a_middle_block_that_is_freed_twice_is_named() {
 #[test]
 fn a_large_block_that_is_freed_twice_is_named() {
     names_the_block("released");
+}
+
+/// In secure mode there are no segments.
+#[cfg(not(feature = "secure"))]
+#[test]
+fn a_descriptor_that_was_written_over_is_named() {
+    names_the_block("descriptors");
 }
 
 /// Sizes beyond all addresses of a process, and alignments beyond ours, are refused, and nothing

@@ -3,6 +3,7 @@
 //! The lists, and which slabs are on none, are in the header of [`heap`](super).
 
 use super::{Fresh, Heap, NO_SLAB};
+use crate::abort;
 use crate::block::Block;
 use crate::segment::Segment;
 use crate::size_class::{CLASSES, SMALL, size_of_class, slices_of_class};
@@ -29,22 +30,27 @@ impl Heap {
                 self.aim(class, slab);
                 return Fresh { start: block.as_ptr(), zero: false };
             }
+            if is_none(slab) {
+                self.outgoing.flush();
+                if !self.adopt_slab(class) && !self.add_slab(class) {
+                    return Fresh::NULL;
+                }
+                continue;
+            }
+            // Without this, a descriptor that was written over is taken off another class's list,
+            // and found here again for ever.
+            if slab.kind.get() != Kind::Slab || usize::from(slab.class.get()) != class {
+                abort::written_over(slab);
+            }
             if self.put_off(slab) {
                 continue;
             }
             if let Some(block) = self.carve(slab) {
                 return Fresh { start: block.as_ptr(), zero: slab.zero.get() };
             }
-            if is_none(slab) {
-                self.outgoing.flush();
-                if !self.adopt_slab(class) && !self.add_slab(class) {
-                    return Fresh::NULL;
-                }
-            } else {
-                self.unlink(slab);
-                Self::unkeep(slab);
-                slab.full.set(true);
-            }
+            self.unlink(slab);
+            Self::unkeep(slab);
+            slab.full.set(true);
         }
     }
 
