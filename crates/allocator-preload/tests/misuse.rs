@@ -38,6 +38,8 @@ const PROGRAMS: &[(&str, End, &str)] = &[
     ("free-stack", NONE, "char local[32]; tell(local); free(local);"),
     ("free-static", NONE, "static char place[32]; tell(place); free(place);"),
     ("free-text", NONE, "tell((void *)main); free((void *)main);"),
+    ("realloc-static", NONE, "static char place[32]; tell(place); realloc(place, 64);"),
+    ("usable-static", NONE, "static char place[32]; tell(place); malloc_usable_size(place);"),
     ("free-inside-small", INSIDE, "P(100) free(p + 16);"),
     ("free-inside-large", INSIDE, "P(1 << 20) free(p + 4096);"),
     ("free-unaligned", INSIDE, "P(100) free(p + 1);"),
@@ -88,7 +90,10 @@ const PROLOGUE: &str = r#"
 #include <unistd.h>
 void free_sized(void *, size_t); void _ZdlPv(void *); void _ZdlPvm(void *, size_t);
 void *_Znwm(size_t);
-static void tell(void *p) { dprintf(2, "block=%p\n", p); }
+static void tell(void *p) { // Without an allocation: a free may be the first thing of all.
+    char line[32];
+    write(2, line, snprintf(line, sizeof line, "block=%p\n", p));
+}
 static void churn(size_t size, int n) { while (n--) free(malloc(size)); }
 #define P(size) char *volatile p = malloc(size); tell(p);
 int main(int argc, char **argv) {

@@ -68,7 +68,7 @@ impl Strata {
     /// The block came from this allocator, is not free, and nobody uses it any more.
     #[inline]
     pub unsafe fn free(&self, block: NonNull<u8>) {
-        if secure::is_on() {
+        if self.is_secure() {
             return secure::free(block, None);
         }
         // SAFETY: the caller says so.
@@ -83,7 +83,7 @@ impl Strata {
     ///
     /// The block came from this allocator and is not free; the size is above zero.
     pub unsafe fn resize(&self, block: NonNull<u8>, align: usize, size: usize) -> *mut u8 {
-        if secure::is_on() {
+        if self.is_secure() {
             return secure::reallocate(block, None, size);
         }
         let Some(heap) = self.heap() else { return std::ptr::null_mut() };
@@ -100,7 +100,7 @@ impl Strata {
     ///
     /// The block came from this allocator and is not free.
     pub unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
-        if secure::is_on() {
+        if self.is_secure() {
             return secure::usable_size(block);
         }
         // SAFETY: the caller says so.
@@ -134,8 +134,13 @@ impl Strata {
         }
     }
 
+    /// Whether blocks are checked. Whoever gives a block back before any was handed out sets the
+    /// process up, so that it learns that this is none.
+    #[inline(always)]
     fn is_secure(&self) -> bool {
-        local::set_up(&self.options);
+        if secure::is_undecided() {
+            local::set_up(&self.options);
+        }
         secure::is_on()
     }
 
@@ -160,7 +165,7 @@ unsafe impl GlobalAlloc for Strata {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller frees a block, which is not null.
         let block = unsafe { NonNull::new_unchecked(block) };
-        if secure::is_on() {
+        if self.is_secure() {
             return secure::free(block, Some(layout));
         }
         // SAFETY: the caller says so.
@@ -184,7 +189,7 @@ unsafe impl GlobalAlloc for Strata {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller hands in a block, which is not null.
         let block = unsafe { NonNull::new_unchecked(block) };
-        if secure::is_on() {
+        if self.is_secure() {
             return secure::reallocate(block, Some(layout), size);
         }
         let Some(heap) = self.heap() else { return std::ptr::null_mut() };

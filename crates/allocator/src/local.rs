@@ -185,6 +185,8 @@ pub(crate) fn set_up(options: &Options) {
     WORLD.set_options(environment::overrule(*options));
     if WORLD.options().secure {
         crate::secure::start();
+    } else {
+        crate::secure::leave_off();
     }
     profile::start(&WORLD.options());
     let mut key = 0;

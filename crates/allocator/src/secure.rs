@@ -45,7 +45,7 @@ mod verdict;
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use self::class::Class;
 use self::large::Large;
@@ -86,7 +86,12 @@ struct Act {
     layout: Option<Layout>,
 }
 
-static ON: AtomicBool = AtomicBool::new(false);
+/// Nobody asked for a block yet, or gave one back.
+const UNDECIDED: u8 = 0;
+const ON: u8 = 1;
+const OFF: u8 = 2;
+
+static MODE: AtomicU8 = AtomicU8::new(UNDECIDED);
 static PLAN: Plan = Plan::new();
 static CLASSES: [Locked<Class>; ALL] = {
     let mut class = 0;
@@ -102,8 +107,21 @@ static LARGE: Locked<Large> = Locked::new(Large::new());
 /// Whether the process runs in this mode.
 #[inline(always)]
 pub(crate) fn is_on() -> bool {
-    // Relaxed: set before anybody has a block, and never changed.
-    ON.load(Ordering::Relaxed)
+    // Acquire: pairs with the Release in `start`. A block that is none may be freed by a thread that
+    // has nothing else to do with the one that began the mode.
+    MODE.load(Ordering::Acquire) == ON
+}
+
+/// Whether the process is not set up yet: a free may come before the first allocation, and is wrong.
+#[inline(always)]
+pub(crate) fn is_undecided() -> bool {
+    // Relaxed: whoever finds it undecided waits for the decision.
+    MODE.load(Ordering::Relaxed) == UNDECIDED
+}
+
+/// Leaves the mode off for good.
+pub(crate) fn leave_off() {
+    MODE.store(OFF, Ordering::Relaxed); // Relaxed: nothing goes with it.
 }
 
 /// Begins the mode, before the first block is handed out.
@@ -116,7 +134,7 @@ pub(crate) fn start() {
         verdict::die(format_args!("there are no addresses for secure mode"));
     }
     reseed();
-    ON.store(true, Ordering::Relaxed); // Relaxed: see `is_on`.
+    MODE.store(ON, Ordering::Release); // Release: pairs with the Acquire in `is_on`.
 }
 
 /// Sees to it that what is left is looked at when the process ends.

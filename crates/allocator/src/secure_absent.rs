@@ -25,6 +25,12 @@ pub(crate) const fn is_on() -> bool {
     false
 }
 
+pub(crate) const fn is_undecided() -> bool {
+    false
+}
+
+pub(crate) const fn leave_off() {}
+
 pub(crate) const fn start() {}
 
 pub(crate) const fn watch_exit() {}
