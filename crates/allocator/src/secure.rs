@@ -1,7 +1,7 @@
-//! Secure mode: what is known of a block lies where no overrun of a block can reach it.
+//! Secure mode: what is known of a block lies where no overrun of a block reaches it.
 //!
 //! ```text
-//!   blocks: a region for each class                           states: a mapping of their own
+//!   blocks: a region for each class                           states: far from all blocks
 //!   | guard | slab: slot slot slot ... | guard | slab ...     | slot: size, align, owner, state |
 //!                    '-> | asked for | canary |
 //!
@@ -20,9 +20,14 @@
 //! | size or alignment is not the one     | at a free that tells them                          |
 //! | written beyond the end, or before    | at the free of it or the one behind, or at exit    |
 //! | written after it was freed           | when it leaves the quarantine, is used, or at exit |
-//! | far overrun, large block after free  | at once: the page cannot be accessed               |
+//! | far beyond or before, large and freed | at once: the page cannot be accessed              |
 //! | read after it was freed              | not found, but it reads as zero                    |
 //! | zero bytes that are read or written  | at once: no page of them can be accessed           |
+//!
+//! A write that misses its block reaches no table unless it misses by a whole region, 32 GiB
+//! (`plan`), or jumps from a large block over its guard of 16 MiB: the tables, and what cannot be
+//! accessed on both sides of them, are one reservation. Where a process may have fewer addresses,
+//! both are smaller in proportion.
 //!
 //! Blocks above [`LARGEST`](crate::size_class::LARGEST) have a mapping of their own (`large`), and
 //! end where its guard begins. A slot is chosen at random among the free ones of a slab, and waits
@@ -102,7 +107,7 @@ static CLASSES: [Locked<Class>; ALL] = {
     }
     all
 };
-static LARGE: Locked<Large> = Locked::new(Large::new());
+static LARGE: Locked<Large> = Locked::new(Large::new(&PLAN));
 
 /// Whether the process runs in this mode.
 #[inline(always)]

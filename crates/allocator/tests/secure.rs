@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, reason = "a child tells its parent what it does")]
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::collections::HashSet;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 use std::ptr::NonNull;
@@ -72,8 +73,12 @@ impl Block {
     }
 
     fn write_before(self, bytes: isize) {
+        self.write_at(-bytes);
+    }
+
+    fn write_at(self, offset: isize) {
         // SAFETY: none.
-        unsafe { self.byte(-bytes).write_volatile(1) };
+        unsafe { self.byte(offset).write_volatile(1) };
     }
 
     fn read(self, offset: usize) -> u8 {
@@ -217,6 +222,17 @@ const SCENES: &[Scene] = &[
         let block = block(SMALL);
         (0..1 << 30).for_each(|at| block.write(at, 1));
     }),
+    ("far before, smallest", Stopped, || block(1).write_at(-(1 << 20))),
+    ("far before, smallest, by most of a region", Stopped, || block(1).write_at(-(30 << 30))),
+    ("far before, small", Stopped, || block(SMALL).write_at(-(1 << 20))),
+    ("far behind, small", Stopped, || block(SMALL).write_at(1 << 20)),
+    ("far before, large", Stopped, || block(LARGE).write_at(-(1 << 20))),
+    ("far before, large, by most of a guard", Stopped, || block(LARGE).write_at(-(15 << 20))),
+    ("far behind, large", Stopped, || block(LARGE).write_at(16 << 20)),
+    ("far behind, large, in place of another", Stopped, || {
+        churn(LARGE, 50);
+        block(LARGE).write_at(1 << 20);
+    }),
     ("overrun, found as it is resized", OVERRUN, || {
         let block = block(SMALL);
         block.write(SMALL, 1);
@@ -305,6 +321,7 @@ const SCENES: &[Scene] = &[
         // SAFETY: none.
         unsafe { ALLOCATOR.free(kept.expect("set above")) };
     }),
+    ("where", Well, || _ = block(SMALL)),
     ("all is well", Well, || {
         for size in (0..5_000).chain([LARGE, PAGES, 1 << 20]) {
             let block = quietly(size);
@@ -354,6 +371,30 @@ fn every_misuse_ends_the_process() {
         };
         assert!(as_it_must, "{name}: {output:?}");
     }
+}
+
+/// Where a process may have few addresses, the mode does with fewer.
+#[test]
+fn few_addresses_suffice() {
+    let program = std::env::current_exe().expect("this program has a path");
+    for kibibytes in [4 << 20, 30 << 20] {
+        let line = format!("ulimit -v {kibibytes} && exec \"$0\" --exact scene --test-threads=1");
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).arg(&program).env(SCENE, "all is well");
+        let output = command.output().expect("there is a shell");
+        assert!(output.status.success(), "{kibibytes} KiB: {output:?}");
+    }
+}
+
+/// Whoever has seen the blocks of one process does not know where those of the next lie.
+#[test]
+fn blocks_lie_elsewhere_in_each_process() {
+    let block = |_| {
+        let text = String::from_utf8(in_child("where", "1").stderr).expect("it is ASCII");
+        text.split("block=").nth(1).expect("the scene tells").trim_end().to_owned()
+    };
+    let all: HashSet<String> = (0..3).map(block).collect();
+    assert_eq!(all.len(), 3, "{all:?}");
 }
 
 /// The mode is what finds them: without it, these go unnoticed.

@@ -10,11 +10,6 @@ pub(crate) fn reserve(size: usize) -> *mut u8 {
     map(std::ptr::null_mut(), size, libc::PROT_NONE, 0)
 }
 
-/// Zeroed memory that costs nothing until it is touched; null where there is none.
-pub(crate) fn map_lazily(size: usize) -> *mut u8 {
-    map(std::ptr::null_mut(), size, libc::PROT_READ | libc::PROT_WRITE, 0)
-}
-
 fn map(place: *mut u8, size: usize, protection: i32, more: i32) -> *mut u8 {
     let errno = Errno::save();
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | more;
@@ -24,7 +19,8 @@ fn map(place: *mut u8, size: usize, protection: i32, more: i32) -> *mut u8 {
     if start == libc::MAP_FAILED { std::ptr::null_mut() } else { start.cast() }
 }
 
-/// Opens reserved addresses for access; false where the system refuses.
+/// Opens reserved addresses for access; they read as zero, and cost nothing until they are touched.
+/// False where the system refuses.
 ///
 /// # Safety
 ///

@@ -5,8 +5,8 @@
 //!   slots:                   state of each, by its number
 //! ```
 //!
-//! All of this lies in mappings of its own, of which only what is used costs memory. Zero bytes are
-//! sound values of all of it: no block, no slab, free.
+//! All of this lies in tables far from all blocks, of which only what is used costs memory. Zero
+//! bytes are sound values of all of it: no block, no slab, free.
 
 #![expect(unsafe_code, reason = "states and slots are found by address")]
 
@@ -106,17 +106,13 @@ impl Class {
         }
     }
 
-    /// Maps the tables; false where there are no addresses for them.
+    /// Opens the tables; false where there is no room for them.
     pub(super) fn start(&mut self, plan: &'static Plan) -> bool {
         let slabs = plan.slabs(self.class);
         let slots = slabs * slots_in_slab(self.class);
-        let Some(of_slabs) = NonNull::new(guarded::map_lazily(slabs * size_of::<Slab>())) else {
-            return false;
-        };
-        let Some(of_slots) = NonNull::new(guarded::map_lazily(slots * size_of::<Slot>())) else {
-            return false;
-        };
-        // SAFETY: the mapping is that long, zeroed, ours, and never unmapped.
+        let Some(of_slabs) = plan.table(slabs * size_of::<Slab>()) else { return false };
+        let Some(of_slots) = plan.table(slots * size_of::<Slot>()) else { return false };
+        // SAFETY: the table is that long, zeroed, ours, and never closed.
         let slabs = unsafe { std::slice::from_raw_parts(of_slabs.as_ptr().cast(), slabs) };
         // SAFETY: as above.
         let slots = unsafe { std::slice::from_raw_parts(of_slots.as_ptr().cast(), slots) };

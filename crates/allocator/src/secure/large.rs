@@ -1,12 +1,14 @@
 //! Blocks with a mapping of their own, between guards.
 //!
 //! ```text
-//!   | guard | rest of a page | block | canary, < 16 B | guard |
+//!   | guard, 16 MiB | rest of a page | block | canary, < 16 B | guard, 16 MiB |
 //! ```
 //!
 //! The block ends where the guard begins, up to its alignment: what reads or writes beyond it ends
-//! the program there and then. A freed mapping is closed, and its addresses wait in a queue, so
-//! that what still uses them ends there too.
+//! the program there and then, and what misses it by less than a guard as well: 16 MiB, where the
+//! process has the addresses. A freed mapping is closed, and its addresses wait in a queue, so
+//! that what still uses them ends there too. The last one to leave it is kept for the next block of
+//! its size, which saves half of the calls of the system that a block costs.
 
 #![expect(unsafe_code, reason = "mappings are opened and closed by address")]
 
@@ -14,7 +16,7 @@ use std::ptr::NonNull;
 
 use self::table::{Entry, Table};
 use super::contents::Bytes;
-use super::plan::PAGE;
+use super::plan::{PAGE, Plan};
 use super::verdict;
 use super::{Act, Owner, Request};
 use crate::os::{Linux, Os, guarded};
@@ -30,16 +32,26 @@ const GRAIN: usize = 16;
 /// See the module's header. Behind a lock.
 #[derive(Debug)]
 pub(super) struct Large {
+    plan: &'static Plan,
     table: Table,
     /// Addresses of blocks that were freed; zero where there is none.
     waiting: [usize; WAITING],
     oldest: usize,
+    spare: Option<Mapping>,
     live_bytes: usize,
 }
 
+/// Addresses that cannot be accessed, and that nobody uses.
+#[derive(Clone, Copy, Debug)]
+struct Mapping {
+    start: usize,
+    size: usize,
+}
+
 impl Large {
-    pub(super) const fn new() -> Self {
-        Self { table: Table::new(), waiting: [0; WAITING], oldest: 0, live_bytes: 0 }
+    pub(super) const fn new(plan: &'static Plan) -> Self {
+        let table = Table::new(plan);
+        Self { plan, table, waiting: [0; WAITING], oldest: 0, spare: None, live_bytes: 0 }
     }
 
     /// A block; `None` where there is no memory, or an alignment is above half a segment.
@@ -51,9 +63,9 @@ impl Large {
         let open = request.size.max(1).next_multiple_of(align.min(PAGE)).next_multiple_of(PAGE);
         // Above a page, an alignment needs room to move in.
         let slack = if align > PAGE { align } else { 0 };
-        let mapped = PAGE + slack + open + PAGE;
-        let map = NonNull::new(guarded::reserve(mapped))?;
-        let first = map.addr().get() + PAGE;
+        let guard = self.plan.margin();
+        let map = self.reserve(guard + slack + open + guard)?;
+        let first = map.start + guard;
         let opened = if align > PAGE { first.next_multiple_of(align) } else { first };
         let start =
             if align > PAGE { opened } else { (opened + open - request.size) & !(align - 1) };
@@ -61,23 +73,31 @@ impl Large {
             start,
             size: request.size,
             align: request.align,
-            map: map.expose_provenance().get(),
-            mapped,
+            map: map.start,
+            mapped: map.size,
             opened,
             open,
             owner: request.owner.0,
             freed: false,
+            closed: false,
         };
         let place = std::ptr::with_exposed_provenance_mut(opened);
         // SAFETY: it lies within the mapping, which is ours.
         if !unsafe { guarded::open(place, open) } || !self.table.insert(entry) {
-            // SAFETY: nobody knows of the mapping.
-            unsafe { Linux.unmap(map.as_ptr(), mapped) };
+            map.give_back();
             return None;
         }
         bytes_of(&entry).from(start + request.size - opened).write_canary();
         self.live_bytes += request.size;
         NonNull::new(std::ptr::with_exposed_provenance_mut(start))
+    }
+
+    fn reserve(&mut self, size: usize) -> Option<Mapping> {
+        if let Some(spare) = self.spare.take_if(|spare| spare.size == size) {
+            return Some(spare);
+        }
+        let start = NonNull::new(guarded::reserve(size))?;
+        Some(Mapping { start: start.expose_provenance().get(), size })
     }
 
     /// The block at an address. Ends the process where there is none, or it is another than the
@@ -117,13 +137,15 @@ impl Large {
         let place = std::ptr::with_exposed_provenance_mut(entry.opened);
         // SAFETY: the block is given up. Where the system refuses, the pages stay: what uses them
         // is then not noticed.
-        unsafe { guarded::close(place, entry.open) };
-        self.table.insert(Entry { freed: true, ..entry });
+        let closed = unsafe { guarded::close(place, entry.open) };
+        self.table.insert(Entry { freed: true, closed, ..entry });
         let left = std::mem::replace(&mut self.waiting[self.oldest], entry.start);
         self.oldest = (self.oldest + 1) % WAITING;
-        if let Some(entry) = self.table.remove(left) {
-            // SAFETY: the block was given up long ago.
-            unsafe { Linux.unmap(std::ptr::with_exposed_provenance_mut(entry.map), entry.mapped) };
+        let Some(entry) = self.table.remove(left) else { return };
+        let left = Mapping { start: entry.map, size: entry.mapped };
+        let useless = if entry.closed { self.spare.replace(left) } else { Some(left) };
+        if let Some(mapping) = useless {
+            mapping.give_back();
         }
     }
 
@@ -144,6 +166,13 @@ impl Large {
     /// Bytes of blocks that are out.
     pub(super) fn bytes(&self) -> usize {
         self.live_bytes
+    }
+}
+
+impl Mapping {
+    fn give_back(self) {
+        // SAFETY: nobody knows of the mapping, or its block was given up long ago.
+        unsafe { Linux.unmap(std::ptr::with_exposed_provenance_mut(self.start), self.size) };
     }
 }
 

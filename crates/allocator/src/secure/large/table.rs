@@ -1,13 +1,12 @@
-//! Large blocks by their address: open addressing with linear probing, in a mapping of its own.
+//! Large blocks by their address: open addressing with linear probing, far from all blocks.
 //!
 //! A removed entry is filled from behind, so that there are no tombstones, and a look ends at the
 //! first empty place.
 
 #![expect(unsafe_code, reason = "the places lie in a mapping")]
 
-use std::ptr::NonNull;
-
-use crate::os::{Linux, Os, guarded};
+use crate::os::guarded;
+use crate::secure::plan::{PAGE, Plan};
 
 /// Places of the first table.
 const FIRST: usize = 512;
@@ -27,6 +26,8 @@ pub(super) struct Entry {
     pub(super) open: usize,
     pub(super) owner: u32,
     pub(super) freed: bool,
+    /// Freed, and none of it can be accessed: the system may refuse that.
+    pub(super) closed: bool,
 }
 
 impl Entry {
@@ -39,13 +40,14 @@ impl Entry {
 /// See the module's header.
 #[derive(Debug)]
 pub(super) struct Table {
+    plan: &'static Plan,
     places: &'static mut [Entry],
     used: usize,
 }
 
 impl Table {
-    pub(super) const fn new() -> Self {
-        Self { places: &mut [], used: 0 }
+    pub(super) const fn new(plan: &'static Plan) -> Self {
+        Self { plan, places: &mut [], used: 0 }
     }
 
     fn home(&self, start: usize) -> usize {
@@ -87,18 +89,18 @@ impl Table {
 
     fn grow(&mut self) -> bool {
         let length = (self.places.len() * 2).max(FIRST);
-        let start = guarded::map_lazily(length * size_of::<Entry>());
-        let Some(start) = NonNull::new(start).map(NonNull::cast::<Entry>) else { return false };
-        // SAFETY: the mapping is that long, zeroed and ours.
-        let places = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), length) };
+        let Some(start) = self.plan.table(length * size_of::<Entry>()) else { return false };
+        // SAFETY: the room is that long, zeroed and ours.
+        let places = unsafe { std::slice::from_raw_parts_mut(start.cast().as_ptr(), length) };
         let old = std::mem::replace(&mut self.places, places);
         for entry in old.iter().filter(|entry| entry.start != 0) {
             let place = self.find(entry.start);
             self.places[place] = *entry;
         }
         if !old.is_empty() {
+            let bytes = size_of_val(old).next_multiple_of(PAGE);
             // SAFETY: the old places were copied, and this was the only reference.
-            unsafe { Linux.unmap(old.as_mut_ptr().cast(), size_of_val(old)) };
+            unsafe { guarded::close(old.as_mut_ptr().cast(), bytes) };
         }
         true
     }
@@ -134,11 +136,24 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Entry, Table};
+    use super::{Entry, Plan, Table};
+
+    static PLAN: Plan = Plan::new();
 
     fn entry(start: usize, size: usize) -> Entry {
         let (map, mapped, opened, open) = (start, 1, start, 1);
-        Entry { start, size, align: 1, map, mapped, opened, open, owner: 0, freed: false }
+        Entry {
+            start,
+            size,
+            align: 1,
+            map,
+            mapped,
+            opened,
+            open,
+            owner: 0,
+            freed: false,
+            closed: false,
+        }
     }
 
     proptest! {
@@ -146,7 +161,8 @@ mod tests {
         fn matches_a_map(
             turns in prop::collection::vec((1_usize..400, any::<bool>()), 1..1_500),
         ) {
-            let (mut table, mut model) = (Table::new(), BTreeMap::new());
+            PLAN.reserve();
+            let (mut table, mut model) = (Table::new(&PLAN), BTreeMap::new());
             for (turn, (key, adds)) in turns.into_iter().enumerate() {
                 let start = key << 12;
                 if adds {
