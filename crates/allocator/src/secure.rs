@@ -20,7 +20,7 @@
 //! | size or alignment is not the one     | at a free that tells them                          |
 //! | written beyond the end, or before    | at the free of it or the one behind, or at exit    |
 //! | written after it was freed           | when it leaves the quarantine, is used, or at exit |
-//! | far beyond or before, large and freed | at once: the page cannot be accessed              |
+//! | overrun on and on; large: freed, far | at once: the page cannot be accessed               |
 //! | read after it was freed              | not found, but it reads as zero                    |
 //! | zero bytes that are read or written  | at once: no page of them can be accessed           |
 //!
@@ -42,6 +42,7 @@
 
 mod class;
 mod contents;
+mod idle;
 mod large;
 mod plan;
 mod quarantine;

@@ -101,3 +101,23 @@ fn blocks_of_a_thread_that_ended_are_given_back() {
     // Up to 128 slabs wait for a block that lies in an unsent parcel of this thread.
     assert!(grown < 14 * MIB, "{grown} bytes more than before");
 }
+
+/// A program with one block at a time, of whatever size, makes the system work at first only.
+#[test]
+#[expect(unsafe_code, reason = "blocks and figures come from C")]
+fn one_block_again_and_again_keeps_its_pages() {
+    let faults = || {
+        let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+        // SAFETY: the place is ours.
+        unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) };
+        // SAFETY: all zero is a sound value as well.
+        unsafe { usage.assume_init() }.ru_minflt
+    };
+    for size in [100, 512, 2_048, 4_096, 8_000, 16_384, 60_000] {
+        let turns = || (0..2_000).for_each(|_| drop(std::hint::black_box(vec![1_u8; size])));
+        turns();
+        let before = faults();
+        turns();
+        assert!(faults() - before < 100, "{size}: {} pages in 2000 turns", faults() - before);
+    }
+}

@@ -14,6 +14,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::contents::Bytes;
+use super::idle::Idle;
 use super::plan::{PAGE, Place, Plan, ZERO, slab_size, slot_size, slots_in_slab};
 use super::quarantine::Quarantine;
 use super::random::Random;
@@ -63,8 +64,8 @@ struct Slab {
     free_count: Cell<u32>,
     /// The next slab with a free slot, by its number and one.
     next: Cell<u32>,
-    /// Whether the guard before it was given up, because the system had no more mappings.
-    joined: Cell<u32>,
+    /// Whether it is in the queue of those that are empty, or were.
+    idle: Cell<bool>,
     free: Bitmap<{ SLOTS / 64 }>,
 }
 
@@ -88,6 +89,7 @@ pub(super) struct Class {
     live_bytes: usize,
     random: Random,
     quarantine: Quarantine,
+    idle: Idle,
 }
 
 // SAFETY: the tables are reached from here alone, and this lies behind a lock.
@@ -103,6 +105,7 @@ impl Class {
             live_bytes: 0,
             random: Random::new(),
             quarantine: Quarantine::new(slot_size(class)),
+            idle: Idle::new(class),
         }
     }
 
@@ -192,7 +195,6 @@ impl Class {
             if index == 0 || !open(start - PAGE, slab_size(self.class) + PAGE) {
                 return false;
             }
-            slab.joined.set(1);
         }
         let count = slots_in_slab(self.class);
         slab.free.fill(0, count, true);
@@ -304,14 +306,18 @@ impl Class {
         self.live_bytes -= usize::from(slot.size);
         let tables = self.tables();
         tables.slots[number].set(Slot { state: State::Quarantined, ..slot });
-        let slab = &tables.slabs[number / slots_in_slab(self.class)];
+        let index = number / slots_in_slab(self.class);
+        let slab = &tables.slabs[index];
         slab.live.set(slab.live.get() - 1);
         let entered = u32::try_from(number).expect("a region has fewer slots");
         if let Some(left) = self.quarantine.push(entered, &mut self.random) {
             self.release(left as usize);
         }
-        if slab.live.get() == 0 {
-            self.purge(number / slots_in_slab(self.class));
+        if slab.live.get() == 0 && self.class != ZERO && !slab.idle.replace(true) {
+            let index = u32::try_from(index).expect("a region has fewer slabs");
+            if let Some(left) = self.idle.push(index) {
+                self.leave_idle(left as usize);
+            }
         }
     }
 
@@ -330,15 +336,17 @@ impl Class {
         slab.free_count.set(slab.free_count.get() + 1);
     }
 
-    /// Gives the pages of a slab back that no block lies in, but for the one that is used next: all
-    /// of it reads as zero before and after.
-    fn purge(&self, index: usize) {
-        if self.class != ZERO && self.first as usize != index + 1 {
-            self.purge_now(index);
+    /// A slab was empty a while ago, and gives its pages back if it still is.
+    fn leave_idle(&self, index: usize) {
+        let slab = &self.tables().slabs[index];
+        slab.idle.set(false);
+        if slab.live.get() == 0 {
+            self.purge(index);
         }
     }
 
-    fn purge_now(&self, index: usize) {
+    /// Gives the pages of an empty slab back: all of it reads as zero before and after.
+    fn purge(&self, index: usize) {
         let count = slots_in_slab(self.class);
         (index * count..(index + 1) * count).for_each(|slot| self.expect_untouched(slot));
         let start = self.address(index * count).as_ptr();
@@ -349,7 +357,7 @@ impl Class {
     pub(super) fn collect(&mut self) {
         let empty = |index: &usize| self.tables().slabs[*index].live.get() == 0;
         if self.class != ZERO {
-            (0..self.opened).filter(empty).for_each(|index| self.purge_now(index));
+            (0..self.opened).filter(empty).for_each(|index| self.purge(index));
         }
     }
 

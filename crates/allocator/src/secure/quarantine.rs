@@ -26,10 +26,15 @@ pub(super) struct Quarantine {
 impl Quarantine {
     /// For slots of this size.
     pub(super) const fn new(size: usize) -> Self {
-        let fits = BYTES / size;
-        let length = if fits > PLACES { PLACES } else { fits };
+        let length = Self::most(size) / 2;
         assert!(length > 0, "a slot fits");
         Self { pool: [0; PLACES], queue: [0; PLACES], oldest: 0, length }
+    }
+
+    /// Slots of this size that wait at the same time, at most.
+    pub(super) const fn most(size: usize) -> usize {
+        let fits = BYTES / size;
+        2 * if fits > PLACES { PLACES } else { fits }
     }
 
     /// Takes a slot in; returns the one that it pushes out.
