@@ -24,16 +24,16 @@ use crate::bitmap::Bitmap;
 use crate::os::{Linux, Os, guarded};
 use crate::size_class::SLICE;
 
-/// Bytes before a block that are looked at when it is freed.
-const EDGE: usize = 16;
+/// Bytes before and behind the slot of a block that are looked at when it is freed, and somewhat
+/// more where slots are small: what is written to an element of an array that there is not.
+const EDGE: usize = 64;
 /// The most slots of a slab: those of 16 bytes.
 const SLOTS: usize = SLICE / 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum State {
-    /// Never handed out.
-    #[expect(dead_code, reason = "zeroed memory begins with it")]
+    /// Never handed out; zeroed memory begins with it.
     Free = 0,
     Out = 1,
     Quarantined = 2,
@@ -230,8 +230,13 @@ impl Class {
             verdict::mismatch(block, known, layout, act.verb);
         }
         self.expect_whole(number);
-        if place.slot > 0 {
-            self.expect_whole_before(number, usize::from(slot.size));
+        let near = EDGE.div_ceil(self.size());
+        let (first, last) = (near.min(place.slot), near.min(count - 1 - place.slot));
+        for before in number - first..number {
+            self.expect_whole_beside(before, number);
+        }
+        for behind in number + 1..=number + last {
+            self.expect_whole_beside(behind, number);
         }
         (number, slot)
     }
@@ -249,21 +254,26 @@ impl Class {
         }
     }
 
-    /// The same for what lies before a block, as far as a write before its start reaches.
-    fn expect_whole_before(&self, number: usize, size: usize) {
-        let (before, start) = (number - 1, self.address(number));
-        let state = self.tables().slots[before].get().state;
-        let is_written =
-            |slot| self.bytes_of(slot).is_some_and(|it| !it.from(self.size() - EDGE).is_zero());
-        match state {
-            State::Out => self.expect_whole(before),
-            // Nobody ever had it: so it was this block that was overrun.
-            State::Free if is_written(before) => verdict::underrun(start, size),
-            State::Quarantined | State::Left if is_written(before) => {
-                verdict::written_while_free(self.address(before));
-            }
-            _ => {}
+    /// The same for a slot within [`EDGE`] of a block that is out, as far as it is.
+    fn expect_whole_beside(&self, beside: usize, number: usize) {
+        let slot = self.tables().slots[beside].get();
+        if slot.state == State::Out {
+            return self.expect_whole(beside);
         }
+        let edge = EDGE.min(self.size());
+        let looked_at = |bytes: Bytes| {
+            if beside < number { bytes.from(self.size() - edge) } else { bytes.first(edge) }
+        };
+        if self.bytes_of(beside).is_none_or(|bytes| looked_at(bytes).is_zero()) {
+            return;
+        }
+        if slot.state != State::Free {
+            verdict::written_while_free(self.address(beside));
+        }
+        // Nobody ever had it: so it was this block that was missed.
+        let (start, size) =
+            (self.address(number), usize::from(self.tables().slots[number].get().size));
+        if beside < number { verdict::underrun(start, size) } else { verdict::overrun(start, size) }
     }
 
     fn expect_untouched(&self, slot: usize) {

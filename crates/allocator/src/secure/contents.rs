@@ -9,7 +9,7 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::os::guarded;
+use crate::os::random;
 
 /// The secret; zero before it is drawn.
 static SECRET: AtomicU64 = AtomicU64::new(0);
@@ -20,7 +20,7 @@ fn secret() -> u64 {
     if known != 0 {
         return known;
     }
-    let drawn = guarded::random() | 1;
+    let drawn = random() | 1;
     let (good, bad) = (Ordering::Relaxed, Ordering::Relaxed); // Relaxed: as above.
     SECRET.compare_exchange(0, drawn, good, bad).map_or_else(|first| first, |_| drawn)
 }
@@ -46,6 +46,12 @@ impl Bytes {
         assert!(offset <= self.length, "{offset} of {} bytes", self.length);
         // SAFETY: within the run.
         Self { start: unsafe { self.start.add(offset) }, length: self.length - offset }
+    }
+
+    /// The first `length` bytes.
+    pub(super) fn first(self, length: usize) -> Self {
+        assert!(length <= self.length, "{length} of {} bytes", self.length);
+        Self { length, ..self }
     }
 
     fn slice(&self) -> &[u8] {
