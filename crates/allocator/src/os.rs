@@ -12,7 +12,7 @@ mod linux;
 #[cfg(test)]
 pub(crate) mod mock;
 
-pub(crate) use linux::{Linux, clock_ns};
+pub(crate) use linux::{Linux, clock_ns, draws_addresses, random};
 
 /// Memory from the system. Sizes and places are multiples of a slice, and of a page at least.
 pub(crate) trait Os: Sync {

@@ -29,7 +29,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::lock::Locked;
-use crate::os::{Linux, Os, clock_ns};
+use crate::os::{Linux, Os, clock_ns, draws_addresses, random};
 use crate::planted::{self, Bug};
 use crate::purger;
 use crate::segment::{CHUNK, HEAD, SEGMENT, SLICES, Segment};
@@ -41,8 +41,10 @@ use crate::world::{WORLD, World};
 const DENSE: usize = (8 << 20) / SLICE;
 /// A huge page that takes longer than as many small ones would is no gain.
 const SLOW_NS: u64 = 1_500_000;
-/// Where the first segment is to be; far from what else a process maps.
+/// Where the first segment is to be at the earliest; far from what else a process maps.
 const HINT: usize = 0x0100_0000_0000;
+/// Places for it, a segment from each to the next: 64 TiB, which end below where programs lie.
+const PLACES: u64 = 1 << 20;
 
 /// The largest span that a segment holds.
 pub(crate) const SPAN_MAX: usize = SLICES / 2;
@@ -70,6 +72,7 @@ pub(crate) struct Pool {
 struct Segments {
     first: Option<&'static Segment>,
     last: Option<&'static Segment>,
+    /// Where the next segment is to be; zero before the first.
     hint: usize,
 }
 
@@ -85,7 +88,7 @@ pub(crate) struct Run {
 impl Pool {
     pub(crate) const fn new() -> Self {
         Self {
-            segments: Locked::new(Segments { first: None, last: None, hint: HINT }),
+            segments: Locked::new(Segments { first: None, last: None, hint: 0 }),
             used: AtomicUsize::new(0),
             dirty: AtomicUsize::new(0),
             mapped: AtomicUsize::new(0),
@@ -195,6 +198,9 @@ impl Pool {
         size: usize,
     ) -> Option<&'static Segment> {
         let os = world.os();
+        if segments.hint == 0 {
+            segments.hint = first_place();
+        }
         let mut start = os.map(segments.hint, size);
         if start.is_null() {
             return None;
@@ -368,6 +374,12 @@ impl Segments {
         }
         None
     }
+}
+
+/// A place that whoever has seen another process does not know.
+fn first_place() -> usize {
+    let drawn = if draws_addresses() { random() % PLACES } else { 0 };
+    HINT + usize::try_from(drawn).expect("20 bits") * SEGMENT
 }
 
 fn map_aligned(os: &dyn Os, size: usize) -> Option<*mut u8> {

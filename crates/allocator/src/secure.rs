@@ -57,7 +57,7 @@ use self::class::Class;
 use self::large::Large;
 use self::plan::{ALL, Plan};
 use crate::lock::Locked;
-use crate::os::guarded;
+use crate::os::random;
 use crate::stats::Stats;
 
 /// Whose block it is: a heap of one's own, or nobody's in particular.
@@ -152,7 +152,7 @@ pub(crate) fn watch_exit() {
 /// Draws new secrets for the choice of slots; a child of `fork` must not choose as its parent.
 pub(crate) fn reseed() {
     for class in &CLASSES {
-        class.with(|class| class.reseed(guarded::random()));
+        class.with(|class| class.reseed(random()));
     }
 }
 

@@ -53,22 +53,31 @@ fn scene() {
             free(span);
         }
         #[cfg(not(feature = "secure"))]
-        "descriptors" => zero_descriptors(),
+        "descriptors" => {
+            let descriptors = descriptors();
+            eprintln!("block={:p}", descriptors.0);
+            zero(descriptors.1);
+        }
         _ => panic!("no scene {scene:?}"),
     }
 }
 
-/// Zeroes all descriptors of the segment that a block lies in, as a wild copy does, and goes on.
+/// The descriptor for a block of 100 bytes, and the first of its segment.
 #[cfg(not(feature = "secure"))]
-fn zero_descriptors() {
+fn descriptors() -> (*mut u8, *mut u8) {
     const SEGMENT: usize = 64 << 20;
     let address = block(100).0.expose_provenance();
-    let head = address & !(SEGMENT - 1);
-    eprintln!("block={:#x}", head + address % SEGMENT / (64 << 10) * 64);
+    let (head, inside) = (address & !(SEGMENT - 1), address % SEGMENT);
+    let at = |offset| std::ptr::with_exposed_provenance_mut(head + offset);
+    (at(inside / (64 << 10) * 64), at(1024))
+}
+
+/// Zeroes all descriptors of a segment, as a wild copy does, and goes on.
+#[cfg(not(feature = "secure"))]
+fn zero(descriptors: *mut u8) {
     // Nobody waits for ever for a child that hangs.
     // SAFETY: none of what follows but this.
     unsafe { libc::alarm(20) };
-    let descriptors = std::ptr::with_exposed_provenance_mut::<u8>(head + 1024);
     // SAFETY: none; that is the point.
     unsafe { descriptors.write_bytes(0, 63 << 10) };
     (0..2_000).for_each(|_| _ = block(100));

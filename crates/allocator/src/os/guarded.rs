@@ -1,5 +1,5 @@
-//! Addresses that cannot be accessed until they are opened, and numbers that cannot be guessed:
-//! what secure mode asks of the system on top.
+//! Addresses that cannot be accessed until they are opened: what secure mode asks of the system on
+//! top.
 
 #![expect(unsafe_code, reason = "these are the system calls")]
 
@@ -41,19 +41,4 @@ pub(crate) unsafe fn open(start: *mut u8, size: usize) -> bool {
 /// Nothing in it is used any more.
 pub(crate) unsafe fn close(start: *mut u8, size: usize) -> bool {
     !map(start, size, libc::PROT_NONE, libc::MAP_FIXED).is_null()
-}
-
-/// A number that cannot be guessed.
-pub(crate) fn random() -> u64 {
-    let mut number = 0_u64;
-    let errno = Errno::save();
-    // SAFETY: the place is ours, and eight bytes long.
-    let got = unsafe { libc::getrandom((&raw mut number).cast(), 8, libc::GRND_NONBLOCK) };
-    errno.restore();
-    if got == 8 {
-        return number;
-    }
-    // Early in the start of a machine there is none yet: what an attacker cannot see must do.
-    let clock = super::clock_ns(libc::CLOCK_MONOTONIC);
-    (clock ^ (&raw const number).addr() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

@@ -81,3 +81,25 @@ pub(crate) fn clock_ns(clock: libc::clockid_t) -> u64 {
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
+
+/// A number that cannot be guessed.
+pub(crate) fn random() -> u64 {
+    let mut number = 0_u64;
+    let errno = Errno::save();
+    // SAFETY: the place is ours, and eight bytes long.
+    let got = unsafe { libc::getrandom((&raw mut number).cast(), 8, libc::GRND_NONBLOCK) };
+    errno.restore();
+    if got == 8 {
+        return number;
+    }
+    // Early in the start of a machine there is none yet: what an attacker cannot see must do.
+    let clock = clock_ns(libc::CLOCK_MONOTONIC);
+    (clock ^ (&raw const number).addr() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// Whether the process wants its addresses drawn at random; a debugger asks for the contrary.
+pub(crate) fn draws_addresses() -> bool {
+    // SAFETY: asks, and changes nothing.
+    let personality = unsafe { libc::personality(0xFFFF_FFFF) };
+    personality & libc::ADDR_NO_RANDOMIZE == 0
+}

@@ -18,7 +18,7 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::os::guarded;
+use crate::os::{guarded, random};
 use crate::size_class::{
     CLASSES, LARGEST, SLICE, aligned_size, class_of, size_of_class, slices_of_class,
 };
@@ -100,7 +100,7 @@ impl Plan {
         while region >= REGION_LEAST {
             let start = guarded::reserve(region * RESERVED);
             if !start.is_null() {
-                self.lay_out(start.expose_provenance(), region, guarded::random());
+                self.lay_out(start.expose_provenance(), region, random());
                 return true;
             }
             region /= 2;
