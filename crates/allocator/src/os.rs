@@ -1,4 +1,4 @@
-//! What the allocator asks of the operating system: a trait of six calls, without policy.
+//! What the allocator asks of the operating system: a trait of seven calls, without policy.
 //!
 //! # What this module does not do
 //!
@@ -44,6 +44,9 @@ pub(crate) trait Os: Sync {
 
     /// Asks for huge pages; false where the system has none.
     fn advise_huge(&self, start: *mut u8, size: usize) -> bool;
+
+    /// Whether the page at this address costs memory. True where that cannot be told.
+    fn is_touched(&self, page: *mut u8) -> bool;
 
     /// Milliseconds of a clock that is cheap to read.
     fn now_ms(&self) -> u64;

@@ -12,13 +12,7 @@
 //! since the round before. So a slice is purged after one to two half times, without a stamp on
 //! each.
 //!
-//! # Huge pages
-//!
-//! A huge page makes the first touch of 2 MiB several times cheaper, and costs 2 MiB in a process
-//! that needs 100 KiB. So the pool asks for them only once [`DENSE`] bytes are in use, and only for
-//! chunks that have never been used: slices are handed out in order, so that such a chunk is about
-//! to be filled. One that took longer than [`SLOW_NS`] to come ends the attempts: the system has to
-//! look for huge pages, and small ones are cheaper.
+//! Huge pages are a matter of their own ([`huge`]).
 //!
 //! # What this module does not do
 //!
@@ -26,10 +20,13 @@
 
 #![expect(unsafe_code, reason = "memory is taken from the system and given back")]
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+mod huge;
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use self::huge::Huge;
 use crate::lock::Locked;
-use crate::os::{Linux, Os, clock_ns, draws_addresses, random};
+use crate::os::{Linux, Os, draws_addresses, random};
 use crate::planted::{self, Bug};
 use crate::purger;
 use crate::segment::{CHUNK, HEAD, SEGMENT, SLICES, Segment};
@@ -37,10 +34,6 @@ use crate::size_class::SLICE;
 use crate::slab::{Kind, Slab};
 use crate::world::{WORLD, World};
 
-/// Slices in use from which on huge pages are asked for: 8 MiB.
-const DENSE: usize = (8 << 20) / SLICE;
-/// A huge page that takes longer than as many small ones would is no gain.
-const SLOW_NS: u64 = 1_500_000;
 /// Where the first segment is to be at the earliest; far from what else a process maps.
 const HINT: usize = 0x0100_0000_0000;
 /// Places for it, a segment from each to the next: 64 TiB, which end below where programs lie.
@@ -61,9 +54,7 @@ pub(crate) struct Pool {
     pub(crate) mapped: AtomicUsize,
     /// Bytes that were purged, all told.
     pub(crate) purged: AtomicU64,
-    /// Chunks that huge pages were asked for.
-    pub(crate) huge: AtomicUsize,
-    huge_is_slow: AtomicBool,
+    pub(crate) huge: Huge,
     /// The next round of the purge is due at this time.
     due_ms: AtomicU64,
 }
@@ -93,8 +84,7 @@ impl Pool {
             dirty: AtomicUsize::new(0),
             mapped: AtomicUsize::new(0),
             purged: AtomicU64::new(0),
-            huge: AtomicUsize::new(0),
-            huge_is_slow: AtomicBool::new(false),
+            huge: Huge::new(),
             due_ms: AtomicU64::new(0),
         }
     }
@@ -110,7 +100,7 @@ impl Pool {
             let (opened, zero) = self.mark_used(segment, start, count);
             Some((segment, start, opened, zero))
         })?;
-        self.opened(world, segment, opened);
+        self.opened(world, segment, (start, count), opened);
         Some(Run { slab: segment.slab(start), zero })
     }
 
@@ -143,15 +133,29 @@ impl Pool {
             let free = free || fits && planted::is(Bug::GrowsOver);
             free.then(|| self.mark_used(segment, next, more).0)
         });
-        self.opened(segment.world(), segment, opened.unwrap_or(0));
+        self.opened(segment.world(), segment, (next, more), opened.unwrap_or(0));
         opened.is_some()
     }
 
-    /// Chunks are used for the first time.
-    fn opened(&self, world: &'static World, segment: &'static Segment, opened: u32) {
+    /// Slices were taken, and with them these chunks are used for the first time.
+    fn opened(
+        &self,
+        world: &'static World,
+        segment: &'static Segment,
+        (start, count): (usize, usize),
+        opened: u32,
+    ) {
+        if opened == 0 {
+            return;
+        }
+        // The start of a slab is used at once, that of a large block is not all of it.
+        let probe = if count < CHUNK { start } else { start + count / 2 };
         // Relaxed: a rule of thumb.
-        if opened != 0 && self.used.load(Ordering::Relaxed) > DENSE && world.options().huge_pages {
-            self.ask_for_huge(world, segment, opened);
+        let used = self.used.load(Ordering::Relaxed).saturating_sub(count);
+        if self.huge.expects_use(world, segment.slice(probe).as_ptr(), used) {
+            (0..32)
+                .filter(|chunk| opened >> chunk & 1 == 1)
+                .all(|chunk| self.huge.ask(world, segment.slice(chunk * CHUNK).as_ptr()));
         }
     }
 
@@ -225,8 +229,10 @@ impl Pool {
         bytes: usize,
     ) -> Option<&'static Segment> {
         let segment = self.segments.with(|segments| self.map_segment(segments, world, bytes))?;
-        // Relaxed: a rule of thumb. A block of this size is dense by itself.
-        if world.options().huge_pages && !self.huge_is_slow.load(Ordering::Relaxed) {
+        let middle = segment.slice(bytes / SLICE / 2).as_ptr();
+        // Relaxed: a rule of thumb.
+        let used = self.used.load(Ordering::Relaxed);
+        if self.huge.expects_use_of_own(world, middle, used) {
             let start = segment.slice(CHUNK).as_ptr();
             world.os().advise_huge(start, bytes - CHUNK * SLICE);
         }
@@ -241,31 +247,6 @@ impl Pool {
         let start = std::ptr::with_exposed_provenance_mut(segment.address());
         // SAFETY: its one block is free, so that nobody has a reason to look at the head.
         unsafe { os.unmap(start, bytes) };
-    }
-
-    /// Asks for huge pages in chunks that were just opened, and looks whether they come in time.
-    #[cold]
-    fn ask_for_huge(&self, world: &'static World, segment: &'static Segment, opened: u32) {
-        for chunk in (0..32).filter(|chunk| opened >> chunk & 1 == 1) {
-            // Relaxed: a rule of thumb.
-            if self.huge_is_slow.load(Ordering::Relaxed) {
-                return;
-            }
-            let start = segment.slice(chunk * CHUNK).as_ptr();
-            if !world.os().advise_huge(start, CHUNK * SLICE) {
-                self.huge_is_slow.store(true, Ordering::Relaxed); // Relaxed: as above.
-                return;
-            }
-            self.huge.fetch_add(1, Ordering::Relaxed); // Relaxed: a count.
-            let before = clock_ns(libc::CLOCK_MONOTONIC);
-            // SAFETY: the byte is mapped, and aligned to a page.
-            let word = unsafe { AtomicU64::from_ptr(start.cast()) };
-            // Relaxed: it touches the page and changes nothing.
-            word.fetch_or(0, Ordering::Relaxed);
-            if clock_ns(libc::CLOCK_MONOTONIC) - before > SLOW_NS {
-                self.huge_is_slow.store(true, Ordering::Relaxed); // Relaxed: as above.
-            }
-        }
     }
 
     /// Begins a round of the purge if one is due. Cheap where none is.

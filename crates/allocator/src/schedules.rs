@@ -83,6 +83,10 @@ impl Os for Ground {
         false
     }
 
+    fn is_touched(&self, _: *mut u8) -> bool {
+        false
+    }
+
     fn now_ms(&self) -> u64 {
         0
     }

@@ -50,7 +50,7 @@ impl Stats {
         stats.dirty = pool.dirty.load(Ordering::Relaxed) * SLICE;
         stats.mapped = pool.mapped.load(Ordering::Relaxed);
         stats.purged = pool.purged.load(Ordering::Relaxed);
-        stats.huge_pages = pool.huge.load(Ordering::Relaxed);
+        stats.huge_pages = pool.huge.chunks.load(Ordering::Relaxed);
         stats.orphans = world.orphans.load(Ordering::Relaxed);
         if crate::secure::is_on() {
             crate::secure::count(&mut stats);

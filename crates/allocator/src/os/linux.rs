@@ -69,6 +69,15 @@ impl Os for Linux {
         done
     }
 
+    fn is_touched(&self, page: *mut u8) -> bool {
+        let errno = Errno::save();
+        let mut resident = 1;
+        // SAFETY: one byte for one page; where nothing is mapped, nothing is written to it.
+        unsafe { libc::mincore(page.cast(), 1, &raw mut resident) };
+        errno.restore();
+        resident & 1 == 1
+    }
+
     fn now_ms(&self) -> u64 {
         clock_ns(libc::CLOCK_MONOTONIC_COARSE) / 1_000_000
     }

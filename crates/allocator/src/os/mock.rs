@@ -56,6 +56,10 @@ impl Os for Mock {
         true
     }
 
+    fn is_touched(&self, page: *mut u8) -> bool {
+        Linux.is_touched(page)
+    }
+
     fn now_ms(&self) -> u64 {
         self.now_ms.load(SeqCst)
     }

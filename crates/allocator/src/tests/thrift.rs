@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering::SeqCst;
 
 use crate::heap::{Heap, Role};
 use crate::os::mock::Mock;
@@ -88,4 +89,34 @@ fn blocks_of_others_are_used_again_before_fresh_memory() {
     let again: BTreeSet<usize> = (0..32).map(|_| make(maker)).collect();
     assert_eq!(again, blocks);
     world.pool.release_all();
+}
+
+/// Makes blocks of 4 MiB until 64 MiB are out, and uses `part` of the pages of each; the bytes that
+/// huge pages were asked for.
+fn huge_after_blocks_of(part: usize) -> usize {
+    const LARGE: usize = 4 << 20;
+    let os: &'static Mock = Box::leak(Box::new(Mock::new()));
+    let world: &'static World = Box::leak(Box::new(World::new(os)));
+    let heap = world.heap(Role::Thread).expect("there is memory");
+    for _ in 0..16 {
+        let block = heap.allocate(LARGE, 8);
+        for page in (0..LARGE / 4096).step_by(part) {
+            // SAFETY: within the block.
+            let byte = unsafe { block.add(page * 4096) };
+            // SAFETY: as above.
+            unsafe { byte.write_volatile(1) };
+        }
+    }
+    world.pool.release_all();
+    os.huge.load(SeqCst)
+}
+
+/// Large blocks that nobody fills were given huge pages: a compressor of a small file weighed five
+/// times as much as with small ones.
+#[test]
+fn large_blocks_get_huge_pages_where_they_are_filled() {
+    let used = huge_after_blocks_of(1);
+    // Not at first, and then all of them.
+    assert!((40 << 20..56 << 20).contains(&used), "{used} bytes");
+    assert_eq!(huge_after_blocks_of(4 << 20), 0, "only their first pages are used");
 }
