@@ -1,16 +1,14 @@
 //! An axum service that echoes a body, and the layers that limit it.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use ::governor::middleware::StateInformationMiddleware;
-use ::rate_limiter::http::{ClientNet, KeyExtractor, RateLimitLayer};
+use ::rate_limiter::http::{ClientIp, RateLimitLayer};
 use ::rate_limiter::{KeyedLimiter, Quota};
 use axum::Router;
 use axum::body::Bytes;
 use axum::error_handling::HandleErrorLayer;
-use axum::extract::ConnectInfo;
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use axum::routing::post;
 use harness::contract::Unsupported;
 use tower::ServiceBuilder;
@@ -50,19 +48,6 @@ impl Echo for Plain {
     }
 }
 
-/// The address that axum saw the connection come from.
-#[derive(Clone, Copy, Debug)]
-struct Connected;
-
-impl KeyExtractor for Connected {
-    type Key = ClientNet;
-
-    fn key<B>(&self, request: &Request<B>) -> Option<ClientNet> {
-        let ConnectInfo(peer): &ConnectInfo<SocketAddr> = request.extensions().get()?;
-        Some(peer.ip().into())
-    }
-}
-
 /// Our layer: a bucket for each client, and the fields that tell its state.
 #[derive(Debug)]
 pub struct Ours;
@@ -75,7 +60,7 @@ impl Echo for Ours {
         let quota = quota.map_err(|error| Unsupported(error.to_string()))?;
         let limiter = KeyedLimiter::new(quota, 100_000);
         let limiter = limiter.map_err(|error| Unsupported(error.to_string()))?;
-        Ok(echo().layer(RateLimitLayer::new(limiter, Connected)))
+        Ok(echo().layer(RateLimitLayer::new(limiter, ClientIp::direct())))
     }
 }
 

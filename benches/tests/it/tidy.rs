@@ -6,12 +6,14 @@
 //! | at most 100 columns                 | code and prose are read side by side                    |
 //! | every source file is a module       | a file that nobody compiles rots                        |
 //! | every relative link leads somewhere | a reader follows it                                     |
+//! | no two examples share a name        | cargo puts all of them into one folder                  |
 //! | builds do not know each other       | arrows point down only, see `ARCHITECTURE.md`           |
 //! | every crate takes the shared lints  | one crate without them is where the rules end           |
 //!
 //! Each property is a function from text to complaints, and each is shown a text that it must
 //! complain about.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use env::fs::Fs;
@@ -176,6 +178,26 @@ fn links_lead_somewhere() {
     require_none(&dead);
     let text = "[a](b/c.md#part) ![p](d.svg) [w](https://example.org) [h](#here)";
     assert_eq!(link_targets(text), ["b/c.md", "d.svg"]);
+}
+
+/// Examples of these sources that have the name of an earlier one.
+fn namesakes(sources: &[PathBuf]) -> Vec<String> {
+    let is_example = |path: &&PathBuf| path.parent().is_some_and(|it| it.ends_with("examples"));
+    let mut known = BTreeMap::new();
+    let complaint = |path: &PathBuf| {
+        let other = known.insert(path.file_stem()?.to_owned(), path.display().to_string())?;
+        Some(format!("{}: {other} has that name", path.display()))
+    };
+    sources.iter().filter(is_example).filter_map(complaint).collect()
+}
+
+#[test]
+fn examples_have_names_of_their_own() {
+    let sources: Vec<_> = with_extension("rs").into_iter().map(|(path, _)| path).collect();
+    require_none(&namesakes(&sources));
+    let paths = ["a/examples/x.rs", "b/examples/x.rs", "b/examples/y.rs", "b/src/y.rs"];
+    let complaints = namesakes(&paths.map(PathBuf::from));
+    assert_eq!(complaints, ["b/examples/x.rs: a/examples/x.rs has that name"]);
 }
 
 /// Members that the `[dependencies]` of a manifest name.

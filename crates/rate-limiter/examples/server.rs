@@ -1,7 +1,7 @@
 //! An axum server that keeps a quota for each client address.
 //!
 //! ```text
-//! cargo run --release -p rate-limiter --features tower --example server -- 127.0.0.1:8080 20 5
+//! cargo run --release -p rate-limiter --features axum --example server -- 127.0.0.1:8080 20 5
 //! ```
 //!
 //! The arguments are the address to listen on, requests a second, and how many may come at once.
@@ -10,18 +10,16 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what happens")]
 
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ConnectInfo;
-use axum::http::Request;
 use axum::routing::get;
 use clap::Parser;
-use rate_limiter::http::{ClientNet, Fields, KeyExtractor, RateLimitLayer};
+use rate_limiter::http::{ClientIp, Fields, RateLimitLayer};
 use rate_limiter::{Decision, KeyedLimiter, Quota};
 use tokio::net::TcpListener;
 use tokio::time::interval;
@@ -31,20 +29,6 @@ const CLIENTS: usize = 100_000;
 
 /// How often the server says what it did.
 const REPORT: Duration = Duration::from_secs(5);
-
-/// The address that axum saw the connection come from. Behind a proxy it would be `ClientIp`.
-#[derive(Clone, Copy, Debug)]
-struct Connected;
-
-impl KeyExtractor for Connected {
-    type Key = ClientNet;
-
-    fn key<B>(&self, request: &Request<B>) -> Option<ClientNet> {
-        let ConnectInfo(peer): &ConnectInfo<SocketAddr> = request.extensions().get()?;
-        let address: IpAddr = peer.ip();
-        Some(address.into())
-    }
-}
 
 /// What was decided since the start.
 #[derive(Debug, Default)]
@@ -105,7 +89,8 @@ async fn serve(Arguments { address, rate, burst }: Arguments) -> Result<(), Box<
     let quota = Quota::per_second(rate)?.with_burst(burst)?;
     let counts = Arc::new(Counts::default());
     let counter = Arc::clone(&counts);
-    let layer = RateLimitLayer::new(KeyedLimiter::new(quota, CLIENTS)?, Connected)
+    // Behind a proxy of ours it would be `ClientIp::behind(1)`.
+    let layer = RateLimitLayer::new(KeyedLimiter::new(quota, CLIENTS)?, ClientIp::direct())
         .fields(Fields::Both)
         .on_decision(move |decision| counter.count(decision));
     let app = Router::new().route("/", get(|| async { "hello\n" })).layer(layer);

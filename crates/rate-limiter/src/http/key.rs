@@ -16,7 +16,9 @@
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use http::{HeaderName, Request};
+#[cfg(feature = "axum")]
+use axum::extract::ConnectInfo;
+use http::{Extensions, HeaderName, Request};
 
 /// Finds the key of a request.
 pub trait KeyExtractor {
@@ -52,6 +54,7 @@ impl KeyExtractor for HeaderKey {
 }
 
 /// The address that a connection comes from, which the server puts into a request's extensions.
+/// With the feature `axum` its `ConnectInfo<SocketAddr>` does as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 
@@ -109,6 +112,14 @@ impl ClientIp {
     }
 }
 
+/// The address that the connection comes from, in whose words it may be said.
+fn peer(extensions: &Extensions) -> Option<SocketAddr> {
+    let known = extensions.get().map(|&PeerAddr(peer)| peer);
+    #[cfg(feature = "axum")]
+    let known = known.or_else(|| extensions.get().map(|&ConnectInfo(peer)| peer));
+    known
+}
+
 /// An address with or without a port; IPv6 with a port stands in brackets.
 fn address(entry: &str) -> Option<IpAddr> {
     let with_port = || entry.parse().ok().map(|socket: SocketAddr| socket.ip());
@@ -120,7 +131,7 @@ impl KeyExtractor for ClientIp {
     type Key = ClientNet;
 
     fn key<B>(&self, request: &Request<B>) -> Option<ClientNet> {
-        let peer = || request.extensions().get::<PeerAddr>().map(|peer| peer.0.ip());
+        let peer = || peer(request.extensions()).map(|peer| peer.ip());
         self.forwarded(request).or_else(peer).map(ClientNet::from)
     }
 }

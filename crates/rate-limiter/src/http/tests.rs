@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,6 +66,24 @@ fn forwarded(lines: &[&str]) -> Request<()> {
 }
 
 /// tower's and tower-governor's layers, cloned for each connection, had a limit for each.
+/// What axum knows of a connection does where nobody says `PeerAddr`, and not where somebody does.
+#[cfg(feature = "axum")]
+#[test]
+fn the_connection_that_axum_saw_counts() {
+    let seen = axum::extract::ConnectInfo("198.51.100.7:80".parse::<SocketAddr>().unwrap());
+    let mut request = Request::new(());
+    assert_eq!(ClientIp::direct().key(&request), None);
+    request.extensions_mut().insert(seen);
+    let found = ClientIp::direct().key(&request).expect("axum saw it");
+    assert_eq!(found, seen.0.ip().into());
+    let mut request = forwarded(&[]);
+    request.extensions_mut().insert(seen);
+    assert_eq!(
+        ClientIp::direct().key(&request),
+        Some("192.0.2.1".parse::<IpAddr>().unwrap().into())
+    );
+}
+
 #[test]
 fn like_a_limit_for_each_clone() {
     let layer = layer(OneForAll);
@@ -131,7 +149,7 @@ fn the_entry_that_our_proxy_wrote_counts() {
     let net = |proxies: usize, lines: &[&str]| {
         ClientIp::behind(proxies).key(&forwarded(lines)).expect("there is a peer")
     };
-    let of = |address: &str| address.parse::<std::net::IpAddr>().unwrap().into();
+    let of = |address: &str| address.parse::<IpAddr>().unwrap().into();
     assert_eq!(net(0, &["203.0.113.9"]), of("192.0.2.1"), "nobody in front of us");
     assert_eq!(net(1, &["1.1.1.1, 203.0.113.9"]), of("203.0.113.9"));
     assert_eq!(net(2, &["1.1.1.1, 203.0.113.9, 10.0.0.1"]), of("203.0.113.9"));
@@ -175,7 +193,7 @@ proptest! {
         line.extend(b", 203.0.113.9");
         let Ok(value) = http::HeaderValue::from_bytes(&line) else { return Ok(()) };
         let request = Request::builder().header("x-forwarded-for", value).body(()).unwrap();
-        let expected = "203.0.113.9".parse::<std::net::IpAddr>().unwrap().into();
+        let expected = "203.0.113.9".parse::<IpAddr>().unwrap().into();
         prop_assert_eq!(ClientIp::behind(1).key(&request), Some(expected));
         let Ok(value) = http::HeaderValue::from_bytes(&forged) else { return Ok(()) };
         let request = Request::builder().header("x-forwarded-for", value).body(()).unwrap();

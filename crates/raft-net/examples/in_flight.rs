@@ -1,7 +1,7 @@
 //! Three nodes in one process, each with a log on the disk: how many commands a second are
 //! committed, with so many on their way at once?
 //!
-//! `cargo run --release -p raft-net --example throughput`, perhaps with `-- tcp`: then the nodes
+//! `cargo run --release -p raft-net --example in_flight`, perhaps with `-- tcp`: then the nodes
 //! speak over loopback instead of memory. The folder is a temporary one; set `TMPDIR` to choose
 //! the disk.
 
