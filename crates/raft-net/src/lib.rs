@@ -26,19 +26,10 @@
 //!
 //! # What it costs
 //!
-//! Three nodes in one process, each with a log of its own that it syncs, commands of 64 bytes, two
-//! cores, one quiet run of `cargo run --release -p raft-net --example throughput`:
-//!
-//! | on their way at once | over a hub           | over TCP             |
-//! |----------------------|----------------------|----------------------|
-//! | 1                    | 3,600 commands/s     | 2,700 commands/s     |
-//! | 64                   | 96,500 commands/s    | 95,400 commands/s    |
-//! | 1,024                | 490,000 commands/s   | 560,000 commands/s   |
-//!
-//! A sync takes 150 us or more there, and is shared by up to 430 commands. With logs in memory and
-//! machines that are instant, a command that is alone takes 4 to 5 us from the client over three
-//! nodes and back, and a million a second go through where many come at once:
-//! `cargo bench --bench duel -- raft --workload cluster` shows it beside raft-rs and openraft.
+//! `cargo bench --bench duel -- raft` measures clusters of three nodes in one process beside
+//! raft-rs and openraft, with logs in memory and with logs that are synced; the README has what came
+//! of it. `cargo run --release -p raft-net --example in_flight`, perhaps with `-- tcp`, shows how
+//! many commands share a sync on a machine's own disk.
 //!
 //! Groups that are idle cost next to nothing: while nobody asks anything of a group, its leader's
 //! node speaks for it, once a heartbeat for all of its groups together, and nobody ticks it. A

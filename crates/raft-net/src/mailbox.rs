@@ -4,9 +4,10 @@
 //! may be lost, a client may come again. What the node's own threads say is neither weighed nor
 //! refused; there is little of it, and all of it matters.
 
+mod queue;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use tokio::sync::oneshot;
 use crate::node::engine::Engine;
 use crate::stats::Counters;
 use crate::{Envelope, Error, GroupStatus, Packet, Pulse, StateMachine};
+pub(crate) use queue::Queue;
+use queue::Refused;
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -139,8 +142,6 @@ impl Event {
 /// The way into a node. Copies lead to the same node.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    sender: Sender<Event>,
-    waiting: Arc<AtomicUsize>,
     limit: usize,
     pub(crate) counters: Arc<Counters>,
     pub(crate) engine: Arc<Engine>,
@@ -178,7 +179,6 @@ impl Drop for Put<'_> {
 /// [`Node::start`]: crate::Node::start
 #[derive(Debug)]
 pub struct Mailbox {
-    pub(crate) receiver: Receiver<Event>,
     pub(crate) inbox: Inbox,
 }
 
@@ -196,11 +196,14 @@ const EVENT_WEIGHT: usize = 128;
 
 /// A mailbox that takes about so many bytes of calls and messages before it refuses more.
 pub fn mailbox(limit: usize) -> Mailbox {
-    let (sender, receiver) = channel();
-    let counters = Arc::new(Counters::default());
-    let engine = Arc::default();
-    let inbox = Inbox { sender, waiting: Arc::default(), limit, counters, engine };
-    Mailbox { receiver, inbox }
+    let (counters, engine) = (Arc::new(Counters::default()), Arc::default());
+    Mailbox { inbox: Inbox { limit, counters, engine } }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.inbox.engine.queue.close();
+    }
 }
 
 impl Mailbox {
@@ -209,10 +212,9 @@ impl Mailbox {
         self.inbox.clone()
     }
 
-    /// An event has been taken out.
-    pub(crate) fn taken(&self, event: &Event) {
-        // Relaxed: the limit need not be exact.
-        self.inbox.waiting.fetch_sub(event.weight(), Ordering::Relaxed);
+    /// Takes all that wait into `events`, which is empty. What is taken weighs no more.
+    pub(crate) fn take_into(&self, events: &mut VecDeque<Event>) {
+        self.inbox.engine.queue.take_into(events);
     }
 }
 
@@ -230,13 +232,18 @@ impl Inbox {
     /// The same, and leaves to the caller when it is seen to.
     pub(crate) fn put(&self, event: Event) -> Result<Put<'_>, Error> {
         let weight = event.weight();
-        // Relaxed: as above.
-        if self.waiting.fetch_add(weight, Ordering::Relaxed) >= self.limit {
-            self.waiting.fetch_sub(weight, Ordering::Relaxed);
-            self.counters.refused.add(1);
-            return Err(Error::Busy);
+        self.insert(event, weight)
+    }
+
+    fn insert(&self, event: Event, weight: usize) -> Result<Put<'_>, Error> {
+        match self.engine.queue.put(event, weight, self.limit) {
+            Ok(count) => Ok(Put { inbox: self, count, rounds: ROUNDS_MAX }),
+            Err(Refused::Closed) => Err(Error::Stopped),
+            Err(Refused::Full) => {
+                self.counters.refused.add(1);
+                Err(Error::Busy)
+            }
         }
-        self.enqueue(event)
     }
 
     /// Passes on what may not: what a thread of the node's own has done. It has other things to do
@@ -264,7 +271,6 @@ impl Inbox {
     /// What may not be refused either, and somebody waits for: the caller runs the groups as long
     /// as it takes, or leaves it.
     pub(crate) fn enqueue(&self, event: Event) -> Result<Put<'_>, Error> {
-        self.sender.send(event).map_err(|_| Error::Stopped)?;
-        Ok(Put { inbox: self, count: self.engine.note(), rounds: ROUNDS_MAX })
+        self.insert(event, 0)
     }
 }

@@ -10,6 +10,8 @@ mod group;
 mod peer;
 mod quiet;
 mod shard;
+#[cfg(test)]
+mod stage;
 mod threads;
 
 use std::fmt;
@@ -31,6 +33,7 @@ use crate::mailbox::{Applied, Call, Event, Reply};
 use crate::session::Command;
 use crate::{Error, Inbox, Mailbox, StateMachine, Stats, Transport};
 use shard::Shard;
+use threads::Workers;
 
 /// How a node runs its groups.
 #[derive(Clone, Debug)]
@@ -122,9 +125,15 @@ impl Node {
     ) -> Self {
         let inbox = mailbox.inbox();
         let engine = Arc::clone(&inbox.engine);
-        let shard = Shard::new(options, log, Box::new(transport), mailbox, clock);
+        let workers = Workers::start(&log, &inbox, &clock);
+        let shard = Shard::new(options, log, Box::new(transport), mailbox, workers, clock);
         let thread = threads::spawn("raft-node", move || engine.run(shard));
-        let running = Running { inbox: inbox.clone(), thread: Mutex::new(Some(thread)) };
+        Self::of(inbox, Some(thread))
+    }
+
+    /// The handle of a node whose groups are run by this thread, or by nobody.
+    fn of(inbox: Inbox, thread: Option<JoinHandle<()>>) -> Self {
+        let running = Running { inbox: inbox.clone(), thread: Mutex::new(thread) };
         Self { inbox, running: Arc::new(running) }
     }
 

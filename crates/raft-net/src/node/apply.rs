@@ -5,6 +5,7 @@
 //! It knows no terms but those of entries, which tell whether a command is the one that a client
 //! waits for, or another leader's in its place.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender};
@@ -51,18 +52,36 @@ pub(super) struct Applier {
 
 /// Does jobs until there are none.
 pub(super) fn run(jobs: &Receiver<Job>, snapshots: &Sender<Order>, inbox: &Inbox) {
-    let mut appliers = BTreeMap::new();
+    let mut appliers = Appliers::new();
     while let Ok(job) = jobs.recv() {
-        let group = job.group();
-        // A machine that panics ends its group, and no other.
-        let step = AssertUnwindSafe(|| perform(job, &mut appliers, snapshots, inbox));
-        let outcome =
-            catch_unwind(step).unwrap_or_else(|_| Err("its state machine panicked".into()));
-        if let Err(cause) = outcome {
-            appliers.remove(&group);
-            inbox.tell(Event::Failed(group, cause.to_string())).ok();
-        }
+        attempt(job, &mut appliers, snapshots, inbox);
     }
+}
+
+/// The machines that are applied on the apply thread.
+pub(super) type Appliers = BTreeMap<GroupId, Applier>;
+
+/// Does a job. A machine that fails ends its group, and no other.
+pub(super) fn attempt(job: Job, appliers: &mut Appliers, snapshots: &Sender<Order>, inbox: &Inbox) {
+    let group = job.group();
+    if let Err(cause) = perform(job, appliers, snapshots, inbox) {
+        appliers.remove(&group);
+        inbox.tell(Event::Failed(group, cause.to_string())).ok();
+    }
+}
+
+/// Asks something of a machine; that it panics is an error as any other.
+pub(super) fn asked<T>(
+    question: impl FnOnce() -> Result<T, MachineError>,
+) -> Result<T, MachineError> {
+    catch_unwind(AssertUnwindSafe(question))
+        .unwrap_or_else(|panic| Err(format!("it panicked: {}", said(&*panic)).into()))
+}
+
+/// What a panic says.
+pub(super) fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason was given")
 }
 
 impl Job {
@@ -84,7 +103,7 @@ impl Job {
 
 fn perform(
     job: Job,
-    appliers: &mut BTreeMap<GroupId, Applier>,
+    appliers: &mut Appliers,
     snapshots: &Sender<Order>,
     inbox: &Inbox,
 ) -> Result<(), MachineError> {
@@ -148,14 +167,15 @@ impl Applier {
         bytes: Bytes,
     ) -> Result<(), MachineError> {
         let (rows, data) = split(bytes).ok_or("the snapshot's sessions are damaged")?;
-        self.machine.restore(meta.last.index, &data, &rows)?;
+        asked(|| self.machine.restore(meta.last.index, &data, &rows))?;
         self.sessions = Sessions::from_rows(&rows).ok_or("a session's row is damaged")?;
         Ok(())
     }
 
     pub(super) fn answer(&self, query: &Bytes, reply: Reply<Bytes>) -> Result<(), MachineError> {
+        let answer = asked(|| self.machine.query(query))?;
         // A client that has gone needs no answer.
-        reply.send(Ok(self.machine.query(query)?)).ok();
+        reply.send(Ok(answer)).ok();
         Ok(())
     }
 
@@ -166,16 +186,30 @@ impl Applier {
         meta: SnapshotMeta,
     ) -> Result<Snapshot, MachineError> {
         let head = join(&self.sessions.rows());
-        Ok(Snapshot { group, meta, head, make: self.machine.snapshot()? })
+        Ok(Snapshot { group, meta, head, make: asked(|| self.machine.snapshot())? })
     }
 
     /// Applies entries as one step, then answers those who wait for them.
     pub(super) fn apply(
         &mut self,
         entries: &Entries,
-        mut waiting: VecDeque<Waiting>,
+        waiting: VecDeque<Waiting>,
     ) -> Result<Index, MachineError> {
         let mut answers = Vec::with_capacity(waiting.len());
+        let last = asked(|| self.step(entries, waiting, &mut answers))?;
+        for (reply, answer) in answers {
+            // A client that has gone needs no answer.
+            reply.send(answer).ok();
+        }
+        Ok(last)
+    }
+
+    fn step(
+        &mut self,
+        entries: &Entries,
+        mut waiting: VecDeque<Waiting>,
+        answers: &mut Vec<(Reply<Applied>, Result<Applied, Error>)>,
+    ) -> Result<Index, MachineError> {
         let mut last = Index::ZERO;
         for entry in entries {
             last = entry.index;
@@ -186,10 +220,6 @@ impl Applier {
             }
         }
         self.machine.commit(last, &self.sessions.take_changes())?;
-        for (reply, answer) in answers {
-            // A client that has gone needs no answer.
-            reply.send(answer).ok();
-        }
         Ok(last)
     }
 

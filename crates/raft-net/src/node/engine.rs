@@ -19,39 +19,55 @@
 //!
 //! It waits for nothing. What a round calls does not either: see `shard`.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
+use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::shard::Shard;
+use crate::mailbox::Queue;
 
 /// The groups of a node, and who may run them.
 #[derive(Default)]
 pub(crate) struct Engine {
     /// `None` before the node starts and after it has ended.
     shard: Mutex<Option<Shard>>,
-    /// Events that were put in; those that were taken out are counted by the shard.
-    put: AtomicU64,
+    pub(crate) queue: Queue,
+    /// Events that were taken out, and done with.
     taken: AtomicU64,
-    /// The node's own thread.
-    thread: OnceLock<Thread>,
+    /// Has the node's own thread look.
+    own: OnceLock<Waker>,
+}
+
+/// What the node's own thread does next.
+pub(super) enum Turn {
+    /// It looks again: somebody has put something in.
+    Again,
+    /// It rests, for so long where nobody wakes it.
+    Rest(Duration),
+    /// The node is over.
+    Over(Box<Shard>),
+}
+
+/// A thread that is parked while it rests.
+struct Parked(Thread);
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("put", &self.put).finish_non_exhaustive()
+        f.debug_struct("Engine").field("put", &self.queue.put_in()).finish_non_exhaustive()
     }
 }
 
 impl Engine {
-    /// An event is in the queue; returns how many were put in until now.
-    pub(crate) fn note(&self) -> u64 {
-        // Relaxed: the fence in `help` orders it before the lock is tried.
-        self.put.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
     /// Whether so many events have been taken out. Where two threads put in at once, one may see
     /// the other's event; then the other one still sees one that is not taken.
     pub(crate) fn has_taken(&self, count: u64) -> bool {
@@ -69,7 +85,7 @@ impl Engine {
     fn has_events(&self) -> bool {
         // SeqCst: see the module's header; pairs with the fence in `help`.
         fence(Ordering::SeqCst);
-        self.taken.load(Ordering::Relaxed) < self.put.load(Ordering::Relaxed)
+        self.taken.load(Ordering::Relaxed) < self.queue.put_in()
     }
 
     /// Runs the groups for as long as there are events, but for so many rounds at most, unless
@@ -94,36 +110,52 @@ impl Engine {
 
     /// The node's own thread is to look.
     pub(crate) fn wake(&self) {
-        if let Some(thread) = self.thread.get() {
-            thread.unpark();
+        if let Some(own) = self.own.get() {
+            own.wake_by_ref();
         }
     }
 
     /// Runs a node until it is stopped, on its own thread.
     pub(super) fn run(&self, shard: Shard) {
-        self.thread.set(thread::current()).expect("a node starts once");
-        *self.shard.lock() = Some(shard);
+        self.begin(shard, Arc::new(Parked(thread::current())).into());
         loop {
-            let mut shard = self.shard.lock();
-            let it = shard.as_mut().expect("only its own thread ends it");
-            // Clients that others answer have tasks elsewhere, and those mostly wait longest.
-            if it.is_due() || self.has_events() {
-                it.round();
-            }
-            if it.is_over() {
-                let ended = shard.take();
-                // Whoever tries now finds nothing, and is told so by the queue's end.
-                drop(shard);
-                return ended.expect("it was there").end();
-            }
-            let patience = it.rest();
-            drop(shard);
-            if self.has_events() {
-                // Who put them in may be back already, and has more to come.
-                thread::yield_now();
-            } else {
-                thread::park_timeout(patience);
+            match self.turn() {
+                // Who put it in may be back already, and has more to come.
+                Turn::Again => thread::yield_now(),
+                Turn::Rest(patience) => thread::park_timeout(patience),
+                Turn::Over(shard) => return shard.end(),
             }
         }
+    }
+
+    /// From now on others may run the groups; `own` has the node's own thread take its turn.
+    pub(super) fn begin(&self, shard: Shard, own: Waker) {
+        self.own.set(own).expect("a node starts once");
+        *self.shard.lock() = Some(shard);
+    }
+
+    /// A look at the groups, where they are.
+    #[cfg(test)]
+    pub(super) fn look<T>(&self, at: impl FnOnce(&Shard) -> T) -> Option<T> {
+        self.shard.lock().as_ref().map(at)
+    }
+
+    /// A turn of the node's own thread.
+    ///
+    /// Panics before the node has begun, and after it is over.
+    pub(super) fn turn(&self) -> Turn {
+        let mut shard = self.shard.lock();
+        let it = shard.as_mut().expect("only its own thread ends it");
+        // Clients that others answer have tasks elsewhere, and those mostly wait longest.
+        if it.is_due() || self.has_events() {
+            it.round();
+        }
+        if it.is_over() {
+            // Whoever tries now finds nothing, and is told so by the queue's end.
+            return Turn::Over(Box::new(shard.take().expect("it was there")));
+        }
+        let patience = it.rest();
+        drop(shard);
+        if self.has_events() { Turn::Again } else { Turn::Rest(patience) }
     }
 }

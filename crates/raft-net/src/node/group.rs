@@ -323,7 +323,8 @@ impl Group {
         self.compact_if_due(options, round)
     }
 
-    /// Counts elections; and who leads no more cannot say what becomes of its proposals.
+    /// Counts elections; and who leads no more cannot say what becomes of its proposals, but for
+    /// those that are committed: they will be applied here.
     fn look_at_role(&mut self, counters: &Counters) {
         let status = self.raft.status();
         if status.role == RoleName::Leader {
@@ -331,9 +332,12 @@ impl Group {
             self.led = status.term;
         }
         let is_over = |it: &Waiting| status.role != RoleName::Leader || it.term != status.term;
-        while let Some(lost) = self.waiting.pop_front_if(|it| is_over(it)) {
-            self.gather.give_up();
+        let is_lost = |it: &mut Waiting| it.index > status.commit && is_over(it);
+        while let Some(lost) = self.waiting.pop_back_if(is_lost) {
             lost.reply.send(Err(Error::Uncertain)).ok();
+        }
+        if status.role != RoleName::Leader {
+            self.gather.give_up();
         }
     }
 

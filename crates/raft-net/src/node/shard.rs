@@ -14,29 +14,29 @@ mod time;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
 
 use env::clock::{Clock, Timestamp};
 use env::random::{Random, SeededRandom};
 use raft::{Config, DiskLog, DiskStorage, GroupId, NodeId, Raft, Storage};
 
-use super::apply::{self, Applier, Job};
+use super::Options;
+use super::apply::{Applier, Job, asked, said};
 use super::group::{Group, GroupError, Round};
 use super::quiet::Peers;
-use super::{Options, threads};
+use super::threads::Workers;
 use crate::mailbox::{Call, Event, Reply};
 use crate::session::Sessions;
 use crate::{Envelope, Error, Mailbox, Packet, StateMachine, Transport};
-use ending::said;
 
 /// Events in one round, so that ticks come in time.
-const EVENTS_MAX: u64 = 4_096;
+const EVENTS_MAX: usize = 4_096;
 
 pub(super) struct Shard {
     options: Options,
     transport: Box<dyn Transport>,
     mailbox: Mailbox,
+    /// What was taken out of the mailbox and is not done with.
+    events: VecDeque<Event>,
     clock: Arc<dyn Clock>,
     random: SeededRandom,
     pub(super) groups: BTreeMap<GroupId, Group>,
@@ -59,9 +59,7 @@ pub(super) struct Shard {
     rests_until: Timestamp,
     pub(super) ticks: u64,
     log: DiskLog,
-    syncs: Sender<u64>,
-    jobs: Sender<Job>,
-    workers: Vec<JoinHandle<()>>,
+    workers: Workers,
     /// Who waits for the end, and the tick at which it comes.
     stopping: Option<(Reply<()>, u64)>,
 }
@@ -72,24 +70,9 @@ impl Shard {
         log: DiskLog,
         transport: Box<dyn Transport>,
         mailbox: Mailbox,
+        workers: Workers,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (syncs, rounds) = channel();
-        let (jobs, of_apply) = channel();
-        let (snapshots, of_snapshots) = channel();
-        let inbox = mailbox.inbox();
-        let own_log = log.clone();
-        let (log_of_snapshots, inbox_of_snapshots) = (log.clone(), inbox.clone());
-        let (inbox_of_apply, clock_of_log) = (inbox.clone(), Arc::clone(&clock));
-        let workers = vec![
-            threads::spawn("raft-log", move || threads::sync(&log, &rounds, &inbox, &clock_of_log)),
-            threads::spawn("raft-snapshot", move || {
-                threads::snapshot(&log_of_snapshots, &of_snapshots, &inbox_of_snapshots);
-            }),
-            threads::spawn("raft-apply", move || {
-                apply::run(&of_apply, &snapshots, &inbox_of_apply);
-            }),
-        ];
         let round = Round::new(Arc::clone(&clock));
         let mut random = SeededRandom::new(options.config.seed);
         Self {
@@ -100,6 +83,7 @@ impl Shard {
             options,
             transport,
             mailbox,
+            events: VecDeque::new(),
             clock,
             groups: BTreeMap::new(),
             ended: BTreeMap::new(),
@@ -110,9 +94,7 @@ impl Shard {
             round,
             number: 1,
             ticks: 0,
-            log: own_log,
-            syncs,
-            jobs,
+            log,
             workers,
             stopping: None,
         }
@@ -122,14 +104,18 @@ impl Shard {
     /// for longer than it may now.
     pub(super) fn round(&mut self) -> bool {
         self.catch_up();
-        let mut taken = 0;
-        while taken < EVENTS_MAX
-            && let Ok(event) = self.mailbox.receiver.try_recv()
-        {
-            self.take(event);
-            taken += 1;
+        let mut events = std::mem::take(&mut self.events);
+        if events.is_empty() {
+            self.mailbox.take_into(&mut events);
         }
-        self.mailbox.inbox.engine.note_taken(taken);
+        let (before, left) = (events.len(), events.len().saturating_sub(EVENTS_MAX));
+        while events.len() > left
+            && let Some(event) = events.pop_front()
+        {
+            self.take(event, &mut events);
+        }
+        self.mailbox.inbox.engine.note_taken((before - events.len()) as u64);
+        self.events = events;
         self.tick();
         self.end_gathering();
         self.finish_round();
@@ -140,10 +126,10 @@ impl Shard {
         is_missed
     }
 
-    fn take(&mut self, event: Event) {
-        self.mailbox.taken(&event);
+    /// Takes an event, and what follows it in `next` where that is better done together.
+    fn take(&mut self, event: Event, next: &mut VecDeque<Event>) {
         match event {
-            Event::Call(group, call) => self.call(group, call),
+            Event::Call(group, call) => self.call(group, call, next),
             Event::Packet(from, packet) => {
                 self.hear(from, packet.pulse);
                 self.mailbox.inbox.counters.received.add(packet.envelopes.len() as u64);
@@ -221,22 +207,37 @@ impl Shard {
             // A failed write has failed for all who share the log.
             Ok(Err(GroupError::Disk(cause))) => self.fail_all(&cause.to_string()),
             Ok(Err(cause)) => self.fail(id, cause.to_string()),
-            Err(panic) => self.fail(id, said(&*panic)),
+            Err(panic) => {
+                let reason = format!("its state contradicts itself: {}", said(&*panic));
+                self.fail(id, reason);
+            }
         }
     }
 
-    fn call(&mut self, id: GroupId, call: Call) {
+    fn call(&mut self, id: GroupId, call: Call, next: &mut VecDeque<Event>) {
         if self.stopping.is_some() {
             return;
         }
-        match call {
-            Call::Propose { .. } => self.mailbox.inbox.counters.proposals.add(1),
-            // A lease is over for who slept through its end: see `raft::ReadMode::Lease`.
-            Call::Read { .. } => self.tick(),
-            _ => {}
+        // A lease is over for who slept through its end: see `raft::ReadMode::Lease`.
+        if matches!(call, Call::Read { .. }) {
+            self.tick();
         }
         if self.groups.contains_key(&id) {
-            self.with(id, |group, options, round| group.call(call, options, round));
+            let before = next.len();
+            let is_proposal = matches!(call, Call::Propose { .. });
+            self.with(id, |group, options, round| {
+                group.call(call, options, round)?;
+                // A thousand clients that were answered at once come back at once.
+                let is_same = |it: &mut Event| {
+                    matches!(it, Event::Call(of, Call::Propose { .. }) if is_proposal && *of == id)
+                };
+                while let Some(Event::Call(_, call)) = next.pop_front_if(is_same) {
+                    group.call(call, options, round)?;
+                }
+                Ok(())
+            });
+            let proposals = u64::from(is_proposal) + (before - next.len()) as u64;
+            self.mailbox.inbox.counters.proposals.add(proposals);
         } else {
             call.refuse(match self.ended.get(&id) {
                 Some(reason) => Error::Failed { group: id, reason: reason.clone() },
@@ -250,16 +251,15 @@ impl Shard {
         if self.groups.contains_key(&id) {
             return Err(Error::Exists { group: id });
         }
-        let (applied, last) = (machine.applied(), storage.last_index());
+        let failed = |reason: String| Error::Failed { group: id, reason };
+        let known = asked(|| Ok((machine.applied(), machine.rows()?, machine.is_instant())));
+        let (applied, rows, is_instant) = known.map_err(|cause| failed(cause.to_string()))?;
+        let last = storage.last_index();
         if applied > last {
             return Err(Error::Ahead { applied: applied.0, last: last.0 });
         }
-        let damaged = || Error::Failed { group: id, reason: "its sessions are damaged".to_owned() };
-        let rows = machine.rows().map_err(|cause| {
-            let reason = cause.to_string();
-            Error::Failed { group: id, reason }
-        })?;
-        let sessions = Sessions::from_rows(&rows).ok_or_else(damaged)?;
+        let sessions = Sessions::from_rows(&rows);
+        let sessions = sessions.ok_or_else(|| failed("its sessions are damaged".to_owned()))?;
         let config = Config {
             incarnation: storage.incarnation(),
             seed: self.random.next_u64(),
@@ -269,10 +269,10 @@ impl Shard {
         let raft = Raft::new(config, storage, applied)?;
         let is_volatile = self.log.is_volatile();
         let mut group = Group::new(id, raft, self.ticks, is_volatile);
-        if machine.is_instant() {
+        if is_instant {
             group.applier = Some(Applier::new(machine, sessions));
         } else {
-            self.jobs.send(Job::Open(id, machine, sessions)).map_err(|_| Error::Stopped)?;
+            self.workers.jobs.send(Job::Open(id, machine, sessions)).map_err(|_| Error::Stopped)?;
         }
         self.ended.remove(&id);
         self.groups.insert(id, group);
@@ -303,12 +303,12 @@ impl Shard {
         }
         for job in self.round.jobs.drain(..) {
             // It ends only after this thread.
-            self.jobs.send(job).ok();
+            self.workers.jobs.send(job).ok();
         }
         // The disk is asked before the others are told: with a hub, what they do is done in `send`.
         if !self.round.written.is_empty() {
             self.unsynced.extend(self.round.written.drain(..).map(|id| (number, id)));
-            self.syncs.send(number).ok();
+            self.workers.syncs.send(number).ok();
             self.number += 1;
         }
         self.send();

@@ -5,15 +5,52 @@
 //! It touches no group. What it has done it tells the node thread.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
 use bytes::Bytes;
 use env::clock::Clock;
 use raft::{DiskLog, GroupId, Index, Rewrite, SnapshotMeta};
 
+use super::apply::{self, Job};
 use crate::mailbox::Event;
 use crate::{Inbox, Make};
+
+/// The ways to the threads that wait.
+pub(super) struct Workers {
+    /// Rounds up to which the log is to be made durable.
+    pub(super) syncs: Sender<u64>,
+    pub(super) jobs: Sender<Job>,
+    pub(super) threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Starts the threads of a node.
+    pub(super) fn start(log: &DiskLog, inbox: &Inbox, clock: &Arc<dyn Clock>) -> Self {
+        let (syncs, rounds) = channel();
+        let (jobs, of_apply) = channel();
+        let (snapshots, of_snapshots) = channel();
+        let of_log = (log.clone(), inbox.clone(), Arc::clone(clock));
+        let of_files = (log.clone(), inbox.clone());
+        let inbox = inbox.clone();
+        let threads = vec![
+            spawn("raft-log", move || sync(&of_log.0, &rounds, &of_log.1, &of_log.2)),
+            spawn("raft-snapshot", move || snapshot(&of_files.0, &of_snapshots, &of_files.1)),
+            spawn("raft-apply", move || apply::run(&of_apply, &snapshots, &inbox)),
+        ];
+        Self { syncs, jobs, threads }
+    }
+
+    /// Waits until all has been done that they were given.
+    pub(super) fn end(self) {
+        let Self { syncs, jobs, threads } = self;
+        drop((syncs, jobs));
+        for thread in threads {
+            // One that panicked has ended too.
+            thread.join().ok();
+        }
+    }
+}
 
 /// Starts a named thread.
 ///
@@ -70,30 +107,36 @@ pub(super) struct Snapshot {
 
 /// Makes snapshots and writes their files, and those of snapshots that were received; and finishes
 /// compactions, whose syncs of folders take longer than many rounds.
-pub(super) fn snapshot(log: &DiskLog, orders: &Receiver<Order>, inbox: &Inbox) {
-    let write = |data: &[u8]| log.write_snapshot(data).map_err(|cause| cause.to_string());
+fn snapshot(log: &DiskLog, orders: &Receiver<Order>, inbox: &Inbox) {
     while let Ok(order) = orders.recv() {
-        let event = match order {
-            Order::Make(Snapshot { group, meta, head, make }) => {
-                let body = make().map_err(|cause| cause.to_string());
-                match body.and_then(|body| write(&[head, body].concat())) {
-                    Ok(file) => Event::SnapshotMade(group, meta, file),
-                    Err(reason) => Event::SnapshotFailed(group, reason),
-                }
-            }
-            Order::Store(group, data) => match write(&data) {
-                Ok(file) => Event::SnapshotStored(group, file),
-                // What the core was told to have, it has not: this group ends, and only this one.
-                Err(reason) => Event::Failed(group, reason),
-            },
-            Order::Finish(group, rewrite, last) => match (rewrite.finish(), last) {
-                (Ok(()), Some(last)) => Event::Compacted(group, last),
-                (Ok(()), None) => continue,
-                (Err(cause), _) => Event::LogFailed(cause.to_string()),
-            },
-        };
-        if inbox.mention(event).is_err() {
+        if let Some(event) = carry_out(log, order)
+            && inbox.mention(event).is_err()
+        {
             return;
         }
+    }
+}
+
+/// Carries out an order; gives what the node thread is to be told of it.
+pub(super) fn carry_out(log: &DiskLog, order: Order) -> Option<Event> {
+    let write = |data: &[u8]| log.write_snapshot(data).map_err(|cause| cause.to_string());
+    match order {
+        Order::Make(Snapshot { group, meta, head, make }) => {
+            let body = apply::asked(make).map_err(|cause| cause.to_string());
+            Some(match body.and_then(|body| write(&[head, body].concat())) {
+                Ok(file) => Event::SnapshotMade(group, meta, file),
+                Err(reason) => Event::SnapshotFailed(group, reason),
+            })
+        }
+        Order::Store(group, data) => Some(match write(&data) {
+            Ok(file) => Event::SnapshotStored(group, file),
+            // What the core was told to have, it has not: this group ends, and only this one.
+            Err(reason) => Event::Failed(group, reason),
+        }),
+        Order::Finish(group, rewrite, last) => match (rewrite.finish(), last) {
+            (Ok(()), Some(last)) => Some(Event::Compacted(group, last)),
+            (Ok(()), None) => None,
+            (Err(cause), _) => Some(Event::LogFailed(cause.to_string())),
+        },
     }
 }

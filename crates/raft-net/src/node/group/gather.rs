@@ -42,6 +42,14 @@ const SKIPS_MAX: u32 = 256;
 /// A wait is at most this part of a sync.
 const PART: u32 = 4;
 
+/// And at most so long: a disk that stood still for seconds, or a clock that was set while it
+/// worked, is no measure for the time after.
+const WAIT_MAX: Duration = Duration::from_millis(5);
+
+fn wait(took: Duration) -> Duration {
+    WAIT_MAX.min(took / PART)
+}
+
 /// A command that is not proposed yet, and who waits for it.
 type Held = (Bytes, Reply<Applied>);
 
@@ -76,7 +84,7 @@ impl Gather {
     /// A sync is over that took so long.
     pub(super) fn synced(&mut self, now: Timestamp, took: Duration) {
         self.is_answer_near = self.on_their_way > 0;
-        self.until = Some(now + took / PART);
+        self.until = Some(now + wait(took));
     }
 
     /// So many clients were answered.
@@ -88,7 +96,7 @@ impl Gather {
         self.on_their_way = self.on_their_way.saturating_sub(count);
         self.skips = self.skips.saturating_sub(1);
         self.is_answer_near = false;
-        self.until = Some(now + took / PART);
+        self.until = Some(now + wait(took));
     }
 
     /// Nobody will be answered who waits now.
@@ -110,7 +118,9 @@ impl Gather {
                 self.vain = 0;
                 return true;
             }
-            if self.until.is_some_and(|until| now() < until) {
+            let left = self.until.map_or(Duration::ZERO, |until| until.saturating_since(now()));
+            // More than any wait is left where the clock was set back.
+            if !left.is_zero() && left <= WAIT_MAX {
                 return false;
             }
         }

@@ -124,6 +124,12 @@ impl Group {
         }
     }
 
+    /// How many entries wait to be freed.
+    #[cfg(test)]
+    pub(in crate::node) fn to_be_freed(&self) -> usize {
+        self.freed.iter().map(raft::Entries::len).sum()
+    }
+
     /// Whether entries wait to be freed, for which it must not rest.
     pub(in crate::node) fn is_freeing(&self) -> bool {
         !self.freed.is_empty()

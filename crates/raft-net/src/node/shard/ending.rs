@@ -18,7 +18,7 @@ impl Shard {
         self.awake.remove(&id);
         self.gathering.remove(&id);
         self.peers.forget(&group);
-        self.jobs.send(Job::Close(id)).ok();
+        self.workers.jobs.send(Job::Close(id)).ok();
         group.end(&Error::Failed { group: id, reason: reason.clone() });
         self.ended.insert(id, reason);
     }
@@ -54,21 +54,10 @@ impl Shard {
         for (_, group) in std::mem::take(&mut self.groups) {
             group.end(&Error::Stopped);
         }
-        let Self { syncs, jobs, workers, stopping, .. } = self;
-        drop((syncs, jobs));
-        for worker in workers {
-            // One that panicked has ended too.
-            worker.join().ok();
-        }
+        let Self { workers, stopping, .. } = self;
+        workers.end();
         if let Some((reply, _)) = stopping {
             reply.send(Ok(())).ok();
         }
     }
-}
-
-/// What a panic says.
-pub(super) fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("its state contradicts itself: {}", text.unwrap_or("no reason was given"))
 }

@@ -32,7 +32,13 @@ impl Shard {
 
     /// Whether there is something to do now though nothing has come.
     pub(in crate::node) fn is_due(&self) -> bool {
-        self.next_look() <= self.clock.now() || self.is_over()
+        let now = self.clock.now();
+        self.next_look() <= now || self.was_set_back(now) || self.is_over()
+    }
+
+    /// Whether the clock shows less than it did: nothing is planned for so late.
+    fn was_set_back(&self, now: Timestamp) -> bool {
+        self.next_tick > now + self.options.tick
     }
 
     /// Has groups propose what they have held back long enough.
@@ -65,6 +71,10 @@ impl Shard {
     /// long it was silent.
     pub(super) fn tick(&mut self) {
         let now = self.clock.now();
+        if self.was_set_back(now) {
+            self.next_tick = now + self.options.tick;
+            self.touched.extend(self.gathering.keys());
+        }
         let most = 2 * self.options.config.election_ticks;
         for _ in 0..most {
             if self.next_tick > now {

@@ -1,5 +1,6 @@
 //! Tests over loopback: peers that come and go, strangers that mean harm.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use raft::{Body, GroupId, Incarnation, Message, Position, Term};
@@ -41,8 +42,9 @@ fn envelope(from: u64, to: u64, term: u64) -> Envelope {
 
 fn terms(mailbox: &Mailbox) -> Vec<u64> {
     let mut terms = Vec::new();
-    for event in mailbox.receiver.try_iter() {
-        mailbox.taken(&event);
+    let mut events = VecDeque::new();
+    mailbox.take_into(&mut events);
+    for event in events {
         if let Event::Packet(_, packet) = event {
             terms.extend(packet.envelopes.iter().map(|it| it.message.term.0));
         }
