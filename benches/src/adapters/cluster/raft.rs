@@ -6,6 +6,7 @@ use bytes::Bytes;
 use env::clock::{Clock, MonotonicClock};
 use env::fs::OsFs;
 use harness::contract::{StoreError, Unsupported};
+use parking_lot::{ArcMutexGuard, RawMutex};
 use raft::{Config, Configuration, DiskLog, GroupId, Incarnation, Index, NodeId, RoleName};
 use raft_net::{
     Hub, HubTransport, MachineError, Make, Node, Options, Packet, Row, StateMachine, Transport,
@@ -116,7 +117,8 @@ impl<M: Machine + 'static> Ours<M> {
             let transport = Counted { hub, wire: Arc::clone(&self.wire) };
             let clock = Arc::new(MonotonicClock::new());
             let node = Node::start(options, log, transport, mailbox, clock);
-            node.open(storage, Applied(Arc::clone(machine))).await?;
+            let machine = Applied { machine: Arc::clone(machine), batch: None };
+            node.open(storage, machine).await?;
             self.nodes.push(node);
         }
         self.nodes[0].campaign(GROUP)?;
@@ -146,8 +148,12 @@ impl Transport for Counted {
     }
 }
 
-/// The machine as `raft-net` wants it.
-struct Applied<M>(Shared<M>);
+/// The machine as `raft-net` wants it: locked from the first command of a batch to its commit, as
+/// the others lock theirs.
+struct Applied<M> {
+    machine: Shared<M>,
+    batch: Option<ArcMutexGuard<RawMutex, M>>,
+}
 
 impl<M: Machine + 'static> StateMachine for Applied<M> {
     fn is_instant(&self) -> bool {
@@ -163,11 +169,12 @@ impl<M: Machine + 'static> StateMachine for Applied<M> {
     }
 
     fn apply(&mut self, _: Index, command: &[u8]) -> Result<Bytes, MachineError> {
-        self.0.lock().apply(command);
+        self.batch.get_or_insert_with(|| self.machine.lock_arc()).apply(command);
         Ok(Bytes::new())
     }
 
     fn commit(&mut self, _: Index, _: &[Row]) -> Result<(), MachineError> {
+        self.batch = None;
         Ok(())
     }
 
