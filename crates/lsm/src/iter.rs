@@ -4,6 +4,11 @@
 //! moment, or an older version of a key that was passed, or a tombstone, is skipped. Backward, the
 //! versions of a key come the oldest first and from each source apart, so a key is complete only
 //! when every source has passed it; its entry is copied.
+//!
+//! Both ways, a walk that passes many keys that are gone tells of them, and jumps what others have
+//! told of: [`crate::gaps`].
+
+mod passed;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,6 +16,7 @@ use std::time::Duration;
 
 use crossbeam_epoch as epoch;
 
+use self::passed::Passed;
 use crate::Result;
 use crate::db::State;
 use crate::meaning::Meaning;
@@ -58,6 +64,7 @@ pub struct Iter {
     key: Vec<u8>,
     /// The value here, unless it is the merge's.
     value: Vec<u8>,
+    passed: Passed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +102,7 @@ impl Iter {
             mode: Mode::Fresh,
             key: Vec::new(),
             value: Vec::new(),
+            passed: Passed::default(),
         }
     }
 
@@ -152,14 +160,14 @@ impl Iter {
             Mode::Ended => Ok(()),
             Mode::Forward | Mode::Merged => {
                 self.merge.next()?;
-                self.settle_forward(true)
+                self.settle_forward(true, None)
             }
             Mode::Backward => {
                 let key = std::mem::take(&mut self.key);
                 let outcome = self.merge.go(To::AtLeast(&key));
                 self.key = key;
                 outcome?;
-                self.settle_forward(true)
+                self.settle_forward(true, None)
             }
         }
     }
@@ -169,7 +177,7 @@ impl Iter {
         match self.mode {
             Mode::Fresh => self.seek_last(),
             Mode::Ended => Ok(()),
-            Mode::Backward => self.settle_backward(),
+            Mode::Backward => self.settle_backward(None),
             Mode::Forward | Mode::Merged => {
                 let key = std::mem::take(&mut self.key);
                 let outcome = self.go_backward(To::Below(&key));
@@ -183,39 +191,71 @@ impl Iter {
 
     fn go_forward(&mut self, key: &[u8]) -> Result<()> {
         self.mode = Mode::Ended;
-        self.merge.go(To::AtLeast(key))?;
-        self.settle_forward(false)
+        self.passed.clear();
+        match self.end_of_gap(key) {
+            None => self.merge.go(To::AtLeast(key))?,
+            Some(end) => self.merge.go(To::AtLeast(&end))?,
+        }
+        self.settle_forward(false, Some(key))
     }
 
     fn go_backward(&mut self, to: To<'_>) -> Result<()> {
         self.mode = Mode::Ended;
-        self.merge.go(to)?;
-        self.settle_backward()
+        self.passed.clear();
+        let To::Below(key) = to else {
+            self.merge.go(to)?;
+            return self.settle_backward(None);
+        };
+        match self.start_of_gap(key) {
+            None => self.merge.go(To::Below(key))?,
+            Some(start) => self.merge.go(To::Below(&start))?,
+        }
+        self.settle_backward(Some(key))
     }
 
-    /// Skips what is not shown. With `has_passed`, `key` was shown or is gone.
+    /// Skips what is not shown. With `has_passed`, `key` was shown. There is nothing between `from`,
+    /// where it is given, and the first key here.
     #[inline]
-    fn settle_forward(&mut self, mut has_passed: bool) -> Result<()> {
+    fn settle_forward(&mut self, has_passed: bool, from: Option<&[u8]>) -> Result<()> {
+        if self.is_next_gone(has_passed)? { self.pass_on(from) } else { Ok(()) }
+    }
+
+    /// Goes to the next key of the iterator's moment, unless the merge stands at it: behind `key`
+    /// with `has_passed`. Shows it or returns that it is gone; at the end there is neither.
+    #[inline]
+    fn is_next_gone(&mut self, has_passed: bool) -> Result<bool> {
         self.mode = Mode::Ended;
         while let Some(key) = self.merge.key() {
             if self.upper.as_ref().is_some_and(|upper| **upper <= *key) {
-                return Ok(());
+                break;
             }
             let (stamp, _) = self.merge.entry();
             let is_shadowed = has_passed && *self.key == *key;
             if stamp.sequence() <= self.sequence && !is_shadowed {
                 self.key.clear();
                 self.key.extend_from_slice(key);
-                has_passed = true;
                 if !self.is_removed(stamp) {
                     self.mode = self.shown(stamp)?;
-                    if self.mode != Mode::Ended {
-                        return Ok(());
-                    }
                 }
+                return Ok(self.mode == Mode::Ended);
             }
             self.merge.next()?;
         }
+        Ok(false)
+    }
+
+    /// From a key that is gone to the next entry.
+    #[cold]
+    fn pass_on(&mut self, from: Option<&[u8]>) -> Result<()> {
+        loop {
+            if !self.pass_forward(from)? {
+                self.merge.next()?;
+            }
+            if !self.is_next_gone(true)? {
+                break;
+            }
+        }
+        self.tell_forward();
         Ok(())
     }
 
@@ -247,15 +287,13 @@ impl Iter {
         !self.removals.is_empty() && self.removals.newest(&self.key) > stamp.sequence()
     }
 
-    /// All sources stand at their last entry below some key, or before all.
-    fn settle_backward(&mut self) -> Result<()> {
+    /// All sources stand at their last entry below some key, or before all. There is nothing between
+    /// them and `from`, where it is given.
+    fn settle_backward(&mut self, from: Option<&[u8]>) -> Result<()> {
         self.mode = Mode::Ended;
-        loop {
-            let Some(key) = self.merge.sources().iter().filter_map(Source::key).max() else {
-                return Ok(());
-            };
+        while let Some(key) = self.merge.sources().iter().filter_map(Source::key).max() {
             if *key < *self.lower {
-                return Ok(());
+                break;
             }
             let key = key.to_vec();
             let mut newest: Option<Stamp> = None;
@@ -273,19 +311,29 @@ impl Iter {
                 }
             }
             self.key = key;
-            let Some(newest) = newest.filter(|it| !self.is_removed(*it)) else { continue };
-            if newest.is(Kind::Operand) {
-                self.value = self.merged(newest)?;
-            } else if !newest.is(Kind::Value) {
-                let bytes = std::mem::take(&mut self.value);
-                let guard = epoch::pin();
-                let value = self.meaning.value(newest, &bytes, || self.now, &guard)?;
-                let Some(value) = value.map(Cow::into_owned) else { continue };
-                self.value = value;
+            let newest = newest.filter(|it| !self.is_removed(*it));
+            if newest.map_or(Ok(false), |it| self.has_value_backward(it))? {
+                self.mode = Mode::Backward;
+                break;
             }
-            self.mode = Mode::Backward;
-            return Ok(());
+            self.pass_backward(from)?;
         }
+        self.tell_backward();
+        Ok(())
+    }
+
+    /// Whether the newest version of the key has a value, which then is in its place.
+    fn has_value_backward(&mut self, newest: Stamp) -> Result<bool> {
+        if newest.is(Kind::Operand) {
+            self.value = self.merged(newest)?;
+        } else if !newest.is(Kind::Value) {
+            let bytes = std::mem::take(&mut self.value);
+            let guard = epoch::pin();
+            let value = self.meaning.value(newest, &bytes, || self.now, &guard)?;
+            let Some(value) = value.map(Cow::into_owned) else { return Ok(false) };
+            self.value = value;
+        }
+        Ok(true)
     }
 }
 

@@ -47,6 +47,7 @@ mod compact;
 mod db;
 mod error;
 mod fold;
+mod gaps;
 mod head;
 mod iter;
 mod manifest;

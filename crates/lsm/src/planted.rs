@@ -42,6 +42,14 @@ pub(crate) enum Bug {
     VisibleEarly,
     /// An iterator walks backward past the newest version of a key.
     OldestVersionBackward,
+    /// A put leaves the gap whole in which it puts its key.
+    GapNotCut,
+    /// Readers of moments before a gap jump it as well.
+    GapForAll,
+    /// What was walked is known although something may have been put there since.
+    GapUnwatched,
+    /// A sorted load leaves the gaps whole in which its keys are.
+    GapLoaded,
 }
 
 #[cfg(test)]

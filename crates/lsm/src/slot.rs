@@ -38,6 +38,13 @@ impl<T: Send + Sync + 'static> Slot<T> {
         unsafe { pointer.as_ref() }
     }
 
+    /// Whether there is nothing in it now.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        // Relaxed: nothing is reached through it.
+        self.pointer.load(Ordering::Relaxed).is_null()
+    }
+
     /// A count of one's own of what is in the slot.
     pub(crate) fn share(&self, guard: &Guard) -> Option<Arc<T>> {
         let pointer: *const T = self.load(guard)?;

@@ -12,6 +12,7 @@ use wal::{Log, Position};
 use super::removals::Fences;
 use crate::batch::FamilyId;
 use crate::cache::Cache;
+use crate::gaps::Gaps;
 use crate::head::Prefix;
 use crate::manifest::Manifest;
 use crate::meaning::Meaning;
@@ -120,6 +121,8 @@ pub(crate) struct State {
     /// Memtables on their way to the disk, the newest first.
     pub(crate) immutables: Vec<Arc<Memtable>>,
     pub(crate) version: Arc<Version>,
+    /// The same in all states of a family.
+    pub(crate) gaps: Arc<Gaps>,
 }
 
 impl Default for State {
@@ -127,7 +130,7 @@ impl Default for State {
     fn default() -> Self {
         let start = Position { segment: 0, offset: 0 };
         let memtable = Arc::new(Memtable::new(0, 0, Prefix::default(), start));
-        Self { memtable, immutables: Vec::new(), version: Arc::default() }
+        Self { memtable, immutables: Vec::new(), version: Arc::default(), gaps: Arc::default() }
     }
 }
 

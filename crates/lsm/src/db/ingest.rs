@@ -155,6 +155,9 @@ impl Core {
             change.added.push((place, Arc::new(table)));
         }
         self.install_change(family, &edits, &change)?;
+        if !planted!(GapLoaded) {
+            family.share().gaps.clear();
+        }
         writer.last = sequence;
         // Release: who reads the number finds the tables.
         self.visible.store(sequence, Ordering::Release);

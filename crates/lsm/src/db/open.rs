@@ -124,7 +124,8 @@ pub(crate) fn open_families(
         let memtable = Memtable::new(0, options.memtable_size, Prefix::default(), start);
         let memtable = Arc::new(memtable);
         let version = Arc::new(Version::of(open, family.removals.values().cloned().collect()));
-        let state = State { memtable, immutables: Vec::new(), version };
+        let gaps = Arc::default();
+        let state = State { memtable, immutables: Vec::new(), version, gaps };
         families.push(Arc::new(FamilyCore::new(id, family.name.clone(), state)));
     }
     Ok(families)
@@ -223,7 +224,8 @@ impl Core {
         let state = State {
             memtable: Arc::new(memtable),
             immutables: Vec::new(),
-            version: Arc::new(Version::default()),
+            version: Arc::default(),
+            gaps: Arc::default(),
         };
         let family = Arc::new(FamilyCore::new(id, name.to_owned(), state));
         // Numbers ascend, so the list stays sorted.

@@ -221,6 +221,12 @@ impl Core {
         sequence: Option<Sequence>,
     ) -> Iter {
         let state = family.share();
+        // The next write would do it as well, but there may be none for long.
+        if state.gaps.has_post()
+            && let Some(writer) = self.writer.try_lock()
+        {
+            self.settle_gaps(&state.gaps, &writer);
+        }
         let sequence = sequence.unwrap_or_else(|| self.visible());
         state.iter(range, sequence, Arc::clone(&self.meaning))
     }

@@ -5,6 +5,7 @@ mod copy;
 mod crash;
 mod damage;
 mod disk;
+mod gaps;
 mod ingest;
 mod iterate;
 mod meaning;

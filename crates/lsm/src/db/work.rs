@@ -231,7 +231,7 @@ impl Core {
             let oldest = immutables.pop();
             debug_assert!(oldest.is_some_and(|it| Arc::ptr_eq(&it, &after)), "flushes keep order");
             let version = Arc::new(state.version.with(&change));
-            State { memtable: Arc::clone(&state.memtable), immutables, version }
+            State { immutables, version, ..state.clone() }
         })?;
         self.counters.flushed(metas.iter().map(|it| it.size).sum());
         if memtable.has_pointers() {

@@ -20,6 +20,7 @@ use wal::Position;
 use super::core::{Core, FamilyCore, State, Writer};
 use super::pace::Debt;
 use crate::batch::{Change, FamilyId};
+use crate::gaps::Gaps;
 use crate::memtable::Memtable;
 use crate::options::{Background, Durability};
 use crate::planted::planted;
@@ -90,7 +91,10 @@ impl Core {
                 let family = writer.family(change.family);
                 let family = family.ok_or(Error::Dropped(change.family))?;
                 self.make_room(family, batch.span())?;
-                debt = debt.max(self.debt(family.state(&epoch::pin())));
+                let guard = epoch::pin();
+                let state = family.state(&guard);
+                debt = debt.max(self.debt(state));
+                self.settle_gaps(&state.gaps, writer);
             }
         }
         let count = batch.len() as u64;
@@ -104,8 +108,11 @@ impl Core {
         let guard = epoch::pin();
         for (sequence, change) in (first..).zip(batch.changes()) {
             let family = writer.family(change.family).ok_or(Error::Dropped(change.family))?;
-            let memtable = &family.state(&guard).memtable;
-            insert(memtable, sequence, &change, self.options.place(at, record));
+            let state = family.state(&guard);
+            if !matches!(change.kind, Kind::Tombstone | Kind::Removal) {
+                state.gaps.cut(change.key, &guard);
+            }
+            insert(&state.memtable, sequence, &change, self.options.place(at, record));
         }
         if writer.segment != at.segment && at.offset >= self.options.segment_len() / 2 {
             // In time, so that no write waits for a file. A small store never gets here.
@@ -120,6 +127,15 @@ impl Core {
         self.visible.store(writer.last, Ordering::Release);
         self.counters.written(count, batch.span());
         Ok(debt)
+    }
+
+    /// Makes known what walks have told of keys that are gone.
+    #[inline]
+    pub(super) fn settle_gaps(&self, gaps: &Gaps, writer: &Writer) {
+        // Tables that go because they are old go without a number: an iterator may still see them.
+        if gaps.has_post() && !self.is_fifo() {
+            gaps.settle(writer.last);
+        }
     }
 
     /// Sees to it that the family's memtable takes `bytes` more. The writer's lock is held.
@@ -174,7 +190,7 @@ impl Core {
                 immutables.insert(0, Arc::clone(&state.memtable));
             }
             let memtable = self.new_memtable(room, &state.memtable, start);
-            State { memtable, immutables, version: Arc::clone(&state.version) }
+            State { memtable, immutables, ..state.clone() }
         });
     }
 

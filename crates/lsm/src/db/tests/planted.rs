@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{crash, ingest, shape};
+use super::{crash, gaps, ingest, shape};
 use crate::planted::{Bug, plant};
 
 /// Runs a suite with a bug in the store; it must fail.
@@ -34,5 +34,9 @@ found_by! {
     values_written_over_are_found: ValuesWrittenOver by crash::power_cuts_with_values_apart;
     values_not_synced_are_found: ValuesNotSynced by crash::power_cuts_with_values_apart;
     a_load_below_what_is_older_is_found: IngestedBelow by ingest::loads_between_writes;
+    a_gap_that_puts_do_not_cut_is_found: GapNotCut by gaps::walks_over_what_is_gone;
+    a_gap_jumped_by_older_readers_is_found: GapForAll by gaps::walks_over_what_is_gone;
+    a_gap_known_without_a_watch_is_found: GapUnwatched by gaps::walks_over_what_is_gone;
+    a_gap_that_a_load_leaves_is_found: GapLoaded by gaps::walks_over_what_is_gone;
     an_old_version_shown_backward_is_found: OldestVersionBackward by shape::under_all_options;
 }

@@ -108,6 +108,27 @@ fn snapshots_stay() {
     });
 }
 
+/// Keys that are put where others were removed are found, while walks over those tell of them.
+fn puts_among_removed_keys_are_found() {
+    let db = open();
+    for number in 0..4_u8 {
+        db.put(&[number], b"old").and_then(|()| db.delete(&[number])).expect("the disk is well");
+    }
+    let walk = |db: &Db| {
+        for _ in 0..3 {
+            assert!(db.iter().count() <= 1, "one key is put at a time");
+        }
+    };
+    beside(&db, walk, |db| {
+        for number in [2, 1] {
+            db.put(&[number], b"new").expect("the disk is well");
+            assert_eq!(db.iter().count(), 1, "the walk jumps it");
+            db.delete(&[number]).expect("the disk is well");
+            assert_eq!(db.iter().count(), 0, "nothing is left");
+        }
+    });
+}
+
 /// Writers who fill one memtable after the other get on, with one more at most on its way to the
 /// disk, and who waits for the end of all work gets there. The explorer knows no time: it calls it
 /// a deadlock where only a look at the clock would help.
@@ -150,6 +171,14 @@ fn snapshots_stay_in_all_schedules() {
     explore("snapshots_stay_in_all_schedules", snapshots_stay);
 }
 
+#[test]
+fn puts_among_removed_keys_are_found_in_all_schedules() {
+    explore(
+        "puts_among_removed_keys_are_found_in_all_schedules",
+        puts_among_removed_keys_are_found,
+    );
+}
+
 /// The explorer runs all threads of a schedule on the thread that explores, so the bug is in each.
 #[cfg(shuttle)]
 fn require_found(bug: Bug, test: fn(), said: &str) {
@@ -168,4 +197,5 @@ fn planted_bugs_are_found_by_schedules() {
     require_found(Bug::FrozenUnlocked, writes_are_found, "");
     require_found(Bug::SwappedInTwo, nothing_disappears, "misses it");
     require_found(Bug::VisibleEarly, batches_are_whole, "half a batch");
+    require_found(Bug::GapUnwatched, puts_among_removed_keys_are_found, "jumps it");
 }
