@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::removal::Removals;
+use crate::run::Run;
 use crate::stamp::{Kind, SEQUENCE_MAX, Sequence, Stamp};
 use crate::sync::Mutex;
 
@@ -41,6 +42,33 @@ impl Snapshots {
     }
 }
 
+/// What lies beneath a merge, for questions in the order of keys.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beneath(Vec<(Arc<[Closed]>, usize)>);
+
+/// The smallest and the largest key of a table.
+type Closed = (Vec<u8>, Vec<u8>);
+
+impl Beneath {
+    pub(crate) fn new<'r>(runs: impl Iterator<Item = &'r Run>) -> Self {
+        let ends = |run: &Run| {
+            let metas = run.tables().iter().map(|it| &it.meta);
+            metas.map(|it| (it.smallest.clone(), it.largest.clone())).collect()
+        };
+        Self(runs.map(|it| (ends(it), 0)).collect())
+    }
+
+    /// Whether a key lies within a table. Keys must ascend from one question to the next.
+    fn may_hold(&mut self, key: &[u8]) -> bool {
+        self.0.iter_mut().any(|(tables, at)| {
+            while tables.get(*at).is_some_and(|it| *it.1 < *key) {
+                *at += 1;
+            }
+            tables.get(*at).is_some_and(|it| *it.0 <= *key)
+        })
+    }
+}
+
 /// Decides which versions a merge keeps.
 ///
 /// Snapshots divide time into stripes. Of a key's versions in one stripe only the newest can be
@@ -54,8 +82,9 @@ impl Snapshots {
 ///
 /// The newest, and where that is an operand, what it needs beneath it; see `fold.rs`.
 ///
-/// At the bottom, where nothing older lies beneath, a tombstone of the oldest stripe hides nothing
-/// and goes, and the number of a value there is of no interest to anyone and becomes zero. A
+/// Where no older table may hold its key a tombstone of the oldest stripe hides nothing and goes. At
+/// the bottom, where nothing older lies beneath any key, that is so for all, and the number of a
+/// value there is of no interest to anyone and becomes zero. A
 /// version goes too where a removed range hides it from all who could see it; and while there are
 /// removed ranges numbers stay, because they tell what was written before and what after.
 #[derive(Clone, Debug)]
@@ -63,14 +92,20 @@ pub(crate) struct Retain {
     snapshots: Vec<Sequence>,
     removals: Arc<Removals>,
     is_bottom: bool,
+    beneath: Beneath,
     key: Vec<u8>,
     /// The stripe of the last version of the key; none before the first.
     stripe: Option<usize>,
 }
 
 impl Retain {
-    pub(crate) fn new(snapshots: Vec<Sequence>, removals: Arc<Removals>, is_bottom: bool) -> Self {
-        Self { snapshots, removals, is_bottom, key: Vec::new(), stripe: None }
+    pub(crate) fn new(
+        snapshots: Vec<Sequence>,
+        removals: Arc<Removals>,
+        is_bottom: bool,
+        beneath: Beneath,
+    ) -> Self {
+        Self { snapshots, removals, is_bottom, beneath, key: Vec::new(), stripe: None }
     }
 
     /// Between which snapshots a version was written: 0 is before the oldest.
@@ -108,6 +143,9 @@ impl Retain {
             let number = if self.removals.is_empty() { 0 } else { stamp.sequence() };
             return (!stamp.is_tombstone()).then(|| Stamp::new(number, stamp.kind()));
         }
+        if stripe == 0 && stamp.is_tombstone() && !self.beneath.may_hold(key) {
+            return None;
+        }
         Some(stamp)
     }
 }
@@ -119,7 +157,9 @@ mod tests {
     use crate::stamp::Kind::{Tombstone, Value};
 
     fn kept(snapshots: &[Sequence], is_bottom: bool, versions: &[Stamp]) -> Vec<Stamp> {
-        let mut retain = Retain::new(snapshots.to_vec(), Arc::default(), is_bottom);
+        let ends: Arc<[Closed]> = Arc::new([(b"k".to_vec(), b"l".to_vec())]);
+        let beneath = Beneath(vec![(ends, 0)]);
+        let mut retain = Retain::new(snapshots.to_vec(), Arc::default(), is_bottom, beneath);
         versions.iter().filter_map(|it| retain.keep(b"key", *it)).collect()
     }
 
@@ -143,11 +183,28 @@ mod tests {
     }
 
     #[test]
+    fn a_tombstone_goes_where_no_table_beneath_may_hold_its_key() {
+        let closed = |first: u8, last: u8| (vec![first], vec![last]);
+        let runs = [vec![closed(2, 4), closed(7, 7)], vec![closed(3, 5)]];
+        let beneath = Beneath(runs.into_iter().map(|it| (it.into(), 0)).collect());
+        let kept = |snapshots: &[Sequence]| -> Vec<u8> {
+            let (snapshots, beneath) = (snapshots.to_vec(), beneath.clone());
+            let mut retain = Retain::new(snapshots, Arc::default(), false, beneath);
+            let is_kept = |it: &u8| retain.keep(&[*it], Stamp::new(5, Tombstone)).is_some();
+            (0..10).filter(is_kept).collect()
+        };
+        assert_eq!(kept(&[]), [2, 3, 4, 5, 7]);
+        assert_eq!(kept(&[5]), [2, 3, 4, 5, 7]);
+        assert_eq!(kept(&[4]).len(), 10, "a snapshot sees what it hides");
+    }
+
+    #[test]
     fn a_removed_range_hides_what_is_older_from_all_who_see_it() {
         let removal = Removal { start: b"a".to_vec(), end: b"z".to_vec(), sequence: 5 };
         let removals = Arc::new(Removals::new(vec![removal]));
         let kept = |snapshots: &[Sequence], versions: &[Stamp]| -> Vec<Stamp> {
-            let mut retain = Retain::new(snapshots.to_vec(), Arc::clone(&removals), true);
+            let (snapshots, removals) = (snapshots.to_vec(), Arc::clone(&removals));
+            let mut retain = Retain::new(snapshots, removals, true, Beneath::default());
             versions.iter().filter_map(|it| retain.keep(b"key", *it)).collect()
         };
         let versions = [7, 4, 2].map(|it| Stamp::new(it, Value));

@@ -156,15 +156,19 @@ impl Version {
         self.tables().all(|(_, it)| !it.meta.overlaps(smallest, largest))
     }
 
-    /// Whether no run that is older than one in this place may hold keys of a closed range.
-    pub(crate) fn is_bottom(&self, place: Place, smallest: &[u8], largest: &[u8]) -> bool {
-        let is_older = |level: usize, run: &Run| {
+    /// The runs that are older than one in this place.
+    pub(crate) fn beneath(&self, place: Place) -> impl Iterator<Item = &Run> {
+        let is_older = move |level: usize, run: &Run| {
             level > place.level || level == place.level && run.number() < place.run
         };
-        (place.level..LEVELS).all(|level| {
-            let older = self.levels[level].iter().filter(|it| is_older(level, it));
-            older.flat_map(Run::tables).all(|it| !it.meta.overlaps(smallest, largest))
-        })
+        let levels = (place.level..LEVELS).map(|level| (level, &self.levels[level]));
+        levels.flat_map(move |(level, runs)| runs.iter().filter(move |it| is_older(level, it)))
+    }
+
+    /// Whether no run that is older than one in this place may hold keys of a closed range.
+    pub(crate) fn is_bottom(&self, place: Place, smallest: &[u8], largest: &[u8]) -> bool {
+        let mut tables = self.beneath(place).flat_map(Run::tables);
+        tables.all(|it| !it.meta.overlaps(smallest, largest))
     }
 
     /// The newest version of a key that is not above `sequence`.

@@ -23,7 +23,7 @@ use crate::planted::planted;
 use crate::range::Range;
 use crate::removal::{Layers, Removal};
 use crate::run::{Run, RunCursor};
-use crate::snapshot::Retain;
+use crate::snapshot::{Beneath, Retain};
 use crate::sync::linger;
 use crate::table::{self, Origin, Table, TableMeta, TableOptions};
 use crate::version::{Change, Place, Version};
@@ -203,7 +203,8 @@ impl Core {
         } else {
             Arc::new(state.version.removals.with(own.iter().cloned()))
         };
-        let mut retain = Retain::new(self.snapshots.list(), known, is_alone);
+        let beneath = Beneath::new(state.version.runs());
+        let mut retain = Retain::new(self.snapshots.list(), known, is_alone, beneath);
         let next = state.immutables.iter().rev().nth(1).map_or(&state.memtable, |it| it);
         let mut flushed = next.log_start;
         let origin = Origin::of_flush(family.id, &family.name, flushed);
@@ -316,7 +317,9 @@ impl Core {
         let born = job.tables().map(|it| it.meta.special.born).max().unwrap_or(0);
         let options = self.table_options(job.target.level, version, born);
         let removals = Arc::clone(&version.removals);
-        let retain = Retain::new(self.snapshots.list(), removals, job.is_bottom(version));
+        let beneath = Beneath::new(version.beneath(job.target));
+        let is_bottom = job.is_bottom(version);
+        let retain = Retain::new(self.snapshots.list(), removals, is_bottom, beneath);
         let origin = self.merged_from(family, job);
         let part = |range: &Range| {
             let source = |run: &Run| Source::Run(RunCursor::new(run.clone(), false));

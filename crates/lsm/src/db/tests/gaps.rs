@@ -239,3 +239,23 @@ fn walks_alone_make_a_gap_known() {
     assert_eq!(db.iter().count(), 0);
     assert!(!db.default.core.share().gaps.is_empty());
 }
+
+/// Of a queue that goes through many memtables, tables hold little more than what is in it: a flush
+/// drops tombstones whose key lies in no table.
+#[test]
+fn tombstones_that_hide_nothing_are_not_written() {
+    let db = open(&SimDisk::new(1).mount(), &Options { level0_tables: 100, ..tiny() });
+    let db = db.expect("the disk is well");
+    let key = |number: u64| number.to_be_bytes();
+    for number in 0..2_000 {
+        db.put(&key(number), &[b'v'; 20]).expect("the disk is well");
+        if number >= 10 {
+            db.delete(&key(number - 10)).expect("the disk is well");
+        }
+    }
+    db.settle().expect("the disk is well");
+    let tables = db.default.tables();
+    let entries: u64 = tables.iter().map(|it| it.entries).sum();
+    assert!(tables.len() > 10, "there were many memtables: {}", tables.len());
+    assert!(entries <= 21 * tables.len() as u64, "{entries} entries in {} tables", tables.len());
+}
