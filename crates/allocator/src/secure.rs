@@ -18,7 +18,7 @@
 //! |--------------------------------------|----------------------------------------------------|
 //! | freed twice, foreign, inside a block | at the free: the state of the slot says so         |
 //! | size or alignment is not the one     | at a free that tells them                          |
-//! | written beyond the end, or before    | at the free of it or the one behind, or at exit    |
+//! | written beyond the end, or before    | at the free of it or one beside it, or at exit     |
 //! | written after it was freed           | when it leaves the quarantine, is used, or at exit |
 //! | overrun on and on; large: freed, far | at once: the page cannot be accessed               |
 //! | read after it was freed              | not found, but it reads as zero                    |
@@ -113,12 +113,13 @@ static LARGE: Locked<Large> = Locked::new(Large::new(&PLAN));
 /// Whether the process runs in this mode.
 #[inline(always)]
 pub(crate) fn is_on() -> bool {
-    // Acquire: pairs with the Release in `start`. A block that is none may be freed by a thread that
-    // has nothing else to do with the one that began the mode.
+    // Acquire: pairs with the Release in `start`. A block that is none may be freed by a thread
+    // that has nothing else to do with the one that began the mode.
     MODE.load(Ordering::Acquire) == ON
 }
 
-/// Whether the process is not set up yet: a free may come before the first allocation, and is wrong.
+/// Whether the process is not set up yet: a free may come before the first allocation, and is
+/// wrong.
 #[inline(always)]
 pub(crate) fn is_undecided() -> bool {
     // Relaxed: whoever finds it undecided waits for the decision.

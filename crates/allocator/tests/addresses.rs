@@ -1,4 +1,5 @@
-//! Where blocks lie: elsewhere in each process, so that whoever has seen one does not know the next.
+//! Where blocks lie: elsewhere in each process, so that whoever has seen one does not know the
+//! next.
 
 use std::collections::HashSet;
 use std::process::Command;

@@ -1,9 +1,9 @@
 //! Where tables and slots lie: pure arithmetic between an address and a class, a slab, and a slot.
 //!
 //! ```text
-//!                                       base      base + region
-//!   | unused, 1 to 2 | tables | unused | class 0 | class 1 | ... | class 86 | zero bytes | unused |
-//!                                      | guard | slab 0 | guard | slab 1 | guard | ...
+//!                                    base      base + region
+//!   | unused, 1-2 | tables | unused | class 0 | class 1 | ... | class 86 | zero bytes | unused |
+//!                                   | guard | slab 0 | guard | slab 1 | guard | ...
 //! ```
 //!
 //! All of it is one reservation that cannot be accessed until a part of it is opened. It is tried
