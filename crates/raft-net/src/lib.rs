@@ -27,9 +27,9 @@
 //! # What it costs
 //!
 //! `cargo bench --bench duel -- raft` measures clusters of three nodes in one process beside
-//! raft-rs and openraft, with logs in memory and with logs that are synced; the README has what came
-//! of it. `cargo run --release -p raft-net --example in_flight`, perhaps with `-- tcp`, shows how
-//! many commands share a sync on a machine's own disk.
+//! raft-rs and openraft, with logs in memory and with logs that are synced; the README has what
+//! came of it. `cargo run --release -p raft-net --example in_flight`, perhaps with `-- tcp`, shows
+//! how many commands share a sync on a machine's own disk.
 //!
 //! Groups that are idle cost next to nothing: while nobody asks anything of a group, its leader's
 //! node speaks for it, once a heartbeat for all of its groups together, and nobody ticks it. A
