@@ -194,7 +194,8 @@ const LOOK_PAUSE: Duration = Duration::from_micros(100);
 /// What an event weighs beside its bytes.
 const EVENT_WEIGHT: usize = 128;
 
-/// A mailbox that takes about so many bytes of calls and messages before it refuses more.
+/// A mailbox that takes about so many bytes of calls and messages before it refuses more. What has
+/// been taken out to be dealt with counts no more: at worst twice as much is held.
 pub fn mailbox(limit: usize) -> Mailbox {
     let (counters, engine) = (Arc::new(Counters::default()), Arc::default());
     Mailbox { inbox: Inbox { limit, counters, engine } }

@@ -86,3 +86,6 @@ impl Queue {
         drop(events);
     }
 }
+
+#[cfg(test)]
+mod tests;
