@@ -7,8 +7,8 @@
 //! The block ends where the guard begins, up to its alignment: what reads or writes beyond it ends
 //! the program there and then, and what misses it by less than a guard as well: 16 MiB, where the
 //! process has the addresses. A freed mapping is closed, and its addresses wait in a queue, so
-//! that what still uses them ends there too. The last one to leave it is kept for the next block of
-//! its size, which saves half of the calls of the system that a block costs.
+//! that what still uses them ends there too. Those that left it last are kept for the next blocks of
+//! their sizes, which saves half of the calls of the system that a block costs.
 
 #![expect(unsafe_code, reason = "mappings are opened and closed by address")]
 
@@ -26,6 +26,9 @@ mod table;
 
 /// Freed mappings that keep their addresses.
 const WAITING: usize = 32;
+/// Mappings that left the queue and keep their addresses: as many as may leave it at once where a
+/// program makes all its blocks anew in turns.
+const SPARES: usize = 32;
 /// Where a block ends: what C promises of the alignment of every block.
 const GRAIN: usize = 16;
 
@@ -37,7 +40,10 @@ pub(super) struct Large {
     /// Addresses of blocks that were freed; zero where there is none.
     waiting: [usize; WAITING],
     oldest: usize,
-    spare: Option<Mapping>,
+    /// Of no size where there is none.
+    spares: [Mapping; SPARES],
+    /// The one to give back next, where all are taken.
+    oldest_spare: usize,
     live_bytes: usize,
 }
 
@@ -51,7 +57,15 @@ struct Mapping {
 impl Large {
     pub(super) const fn new(plan: &'static Plan) -> Self {
         let table = Table::new(plan);
-        Self { plan, table, waiting: [0; WAITING], oldest: 0, spare: None, live_bytes: 0 }
+        Self {
+            plan,
+            table,
+            waiting: [0; WAITING],
+            oldest: 0,
+            spares: [Mapping::NONE; SPARES],
+            oldest_spare: 0,
+            live_bytes: 0,
+        }
     }
 
     /// A block; `None` where there is no memory, or an alignment is above half a segment.
@@ -93,11 +107,27 @@ impl Large {
     }
 
     fn reserve(&mut self, size: usize) -> Option<Mapping> {
-        if let Some(spare) = self.spare.take_if(|spare| spare.size == size) {
-            return Some(spare);
+        if let Some(spare) = self.spares.iter_mut().find(|spare| spare.size == size) {
+            return Some(std::mem::replace(spare, Mapping::NONE));
         }
-        let start = NonNull::new(guarded::reserve(size))?;
-        Some(Mapping { start: start.expose_provenance().get(), size })
+        let mut start = NonNull::new(guarded::reserve(size));
+        if start.is_none() {
+            // Where addresses are scarce, none are kept.
+            self.spares.iter_mut().for_each(|it| std::mem::replace(it, Mapping::NONE).give_back());
+            start = NonNull::new(guarded::reserve(size));
+        }
+        Some(Mapping { start: start?.expose_provenance().get(), size })
+    }
+
+    /// Keeps a mapping for a block of its size, and gives back the one that was kept longest where
+    /// there is no room for it.
+    fn keep(&mut self, mapping: Mapping) {
+        let free = self.spares.iter().position(|it| it.size == 0);
+        let place = free.unwrap_or_else(|| {
+            self.oldest_spare = (self.oldest_spare + 1) % SPARES;
+            self.oldest_spare
+        });
+        std::mem::replace(&mut self.spares[place], mapping).give_back();
     }
 
     /// The block at an address. Ends the process where there is none, or it is another than the
@@ -143,10 +173,7 @@ impl Large {
         self.oldest = (self.oldest + 1) % WAITING;
         let Some(entry) = self.table.remove(left) else { return };
         let left = Mapping { start: entry.map, size: entry.mapped };
-        let useless = if entry.closed { self.spare.replace(left) } else { Some(left) };
-        if let Some(mapping) = useless {
-            mapping.give_back();
-        }
+        if entry.closed { self.keep(left) } else { left.give_back() }
     }
 
     pub(super) fn destroy(&mut self, owner: Owner) {
@@ -170,7 +197,12 @@ impl Large {
 }
 
 impl Mapping {
+    const NONE: Self = Self { start: 0, size: 0 };
+
     fn give_back(self) {
+        if self.size == 0 {
+            return;
+        }
         // SAFETY: nobody knows of the mapping, or its block was given up long ago.
         unsafe { Linux.unmap(std::ptr::with_exposed_provenance_mut(self.start), self.size) };
     }
