@@ -213,8 +213,8 @@ impl Iter {
         self.settle_backward(Some(key))
     }
 
-    /// Skips what is not shown. With `has_passed`, `key` was shown. There is nothing between `from`,
-    /// where it is given, and the first key here.
+    /// Skips what is not shown. With `has_passed`, `key` was shown. There is nothing between
+    /// `from`, where it is given, and the first key here.
     #[inline]
     fn settle_forward(&mut self, has_passed: bool, from: Option<&[u8]>) -> Result<()> {
         if self.is_next_gone(has_passed)? { self.pass_on(from) } else { Ok(()) }
@@ -287,8 +287,8 @@ impl Iter {
         !self.removals.is_empty() && self.removals.newest(&self.key) > stamp.sequence()
     }
 
-    /// All sources stand at their last entry below some key, or before all. There is nothing between
-    /// them and `from`, where it is given.
+    /// All sources stand at their last entry below some key, or before all. There is nothing
+    /// between them and `from`, where it is given.
     fn settle_backward(&mut self, from: Option<&[u8]>) -> Result<()> {
         self.mode = Mode::Ended;
         while let Some(key) = self.merge.sources().iter().filter_map(Source::key).max() {

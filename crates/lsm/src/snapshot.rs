@@ -82,11 +82,11 @@ impl Beneath {
 ///
 /// The newest, and where that is an operand, what it needs beneath it; see `fold.rs`.
 ///
-/// Where no older table may hold its key a tombstone of the oldest stripe hides nothing and goes. At
-/// the bottom, where nothing older lies beneath any key, that is so for all, and the number of a
-/// value there is of no interest to anyone and becomes zero. A
-/// version goes too where a removed range hides it from all who could see it; and while there are
-/// removed ranges numbers stay, because they tell what was written before and what after.
+/// Where no older table may hold its key a tombstone of the oldest stripe hides nothing and goes.
+/// At the bottom, where nothing older lies beneath any key, that is so for all, and the number of a
+/// value there is of no interest to anyone and becomes zero. A version goes too where a removed
+/// range hides it from all who could see it; and while there are removed ranges numbers stay,
+/// because they tell what was written before and what after.
 #[derive(Clone, Debug)]
 pub(crate) struct Retain {
     snapshots: Vec<Sequence>,

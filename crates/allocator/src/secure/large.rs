@@ -7,8 +7,8 @@
 //! The block ends where the guard begins, up to its alignment: what reads or writes beyond it ends
 //! the program there and then, and what misses it by less than a guard as well: 16 MiB, where the
 //! process has the addresses. A freed mapping is closed, and its addresses wait in a queue, so
-//! that what still uses them ends there too. Those that left it last are kept for the next blocks of
-//! their sizes, which saves half of the calls of the system that a block costs.
+//! that what still uses them ends there too. Those that left it last are kept for the next blocks
+//! of their sizes, which saves half of the calls of the system that a block costs.
 
 #![expect(unsafe_code, reason = "mappings are opened and closed by address")]
 
