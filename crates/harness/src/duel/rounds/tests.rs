@@ -190,7 +190,10 @@ fn a_lost_process_costs_the_others_one_round_at_most() {
         let failures: Vec<_> = outcome.failures.iter().map(|it| it.contender.as_str()).collect();
         assert_eq!(failures, ["hangs"]);
         assert!(outcome.failures[0].fault && outcome.failures[0].reason.contains("60 s"));
-        assert_eq!(hosting.made.get(), PLAN.episodes + 1, "one more process than episodes");
+        // How often it is called to begin with depends on the machine, and who is lost in the last
+        // round of an episode is not made up for: the next one begins with new processes anyway.
+        let more = hosting.made.get() - PLAN.episodes;
+        assert!(more == 1 || more == 0 && calls > 1, "{more} more processes than episodes");
         let rounds: Vec<_> = outcome.rows.iter().map(|row| row.rounds).collect();
         let planned = PLAN.episodes * PLAN.rounds;
         assert!(rounds.iter().all(|&it| it >= planned - 1 && it == rounds[0]), "{rounds:?}");
