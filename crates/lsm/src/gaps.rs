@@ -128,9 +128,7 @@ impl Gaps {
         moment: Moment,
         guard: &'g Guard,
     ) -> Option<&'g Gap> {
-        point();
-        let known = self.known.load(guard)?;
-        let gap = &known[known.partition_point(|it| *it.start <= *key).checked_sub(1)?];
+        let gap = self.last(|start| start <= key, guard)?;
         (*key < *gap.end && gap.holds_at(moment)).then_some(gap)
     }
 
@@ -141,10 +139,16 @@ impl Gaps {
         moment: Moment,
         guard: &'g Guard,
     ) -> Option<&'g Gap> {
+        let gap = self.last(|start| start < key, guard)?;
+        (*key <= *gap.end && gap.holds_at(moment)).then_some(gap)
+    }
+
+    /// The last of the gaps that begin early enough.
+    fn last<'g>(&self, is_early: impl Fn(&[u8]) -> bool, guard: &'g Guard) -> Option<&'g Gap> {
         point();
         let known = self.known.load(guard)?;
-        let gap = &known[known.partition_point(|it| *it.start < *key).checked_sub(1)?];
-        (*key <= *gap.end && gap.holds_at(moment)).then_some(gap)
+        let early = known.partition_point(|it| is_early(&it.start));
+        known[..early].last().map(|it| &**it)
     }
 
     /// Tells of keys that a walk passed. The last one who tells is heard.

@@ -29,6 +29,9 @@ use rate_limiter::{Clock, MonotonicClock, Timestamp};
 /// A longer wait counts as this.
 const LATENCY_MAX_NS: u64 = 60_000_000_000;
 
+/// As many clients as the last part of an address has numbers for.
+const CLIENTS_MAX: u8 = 254;
+
 /// What one client asks for.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
@@ -72,7 +75,7 @@ impl Got {
         self.latency.add(&other.latency).expect("both have the same bounds");
     }
 
-    fn row(&self, who: &str, offered: u32) {
+    fn row(&self, who: &str, offered: u64) {
         let at = |quantile| self.latency.value_at_quantile(quantile) / 1_000;
         let Self { admitted, denied, other, .. } = self;
         println!(
@@ -157,8 +160,7 @@ struct Arguments {
 
 impl Arguments {
     fn plans(&self) -> impl Iterator<Item = Plan> {
-        // As many clients as the last part of an address has numbers.
-        (1..u8::MAX).zip(&self.rates).map(|(number, &per_second)| Plan {
+        (1..=CLIENTS_MAX).zip(&self.rates).map(|(number, &per_second)| Plan {
             server: self.server,
             client: Ipv4Addr::new(127, 0, 0, number),
             per_second,
@@ -168,7 +170,12 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
-    let plans: Vec<_> = Arguments::parse().plans().collect();
+    let arguments = Arguments::parse();
+    if arguments.rates.len() > CLIENTS_MAX.into() {
+        eprintln!("{} clients: at most {CLIENTS_MAX} have an address", arguments.rates.len());
+        return ExitCode::from(2);
+    }
+    let plans: Vec<_> = arguments.plans().collect();
     match run(&plans) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -194,9 +201,9 @@ fn run(plans: &[Plan]) -> io::Result<()> {
     let mut all = Got::nothing();
     for (plan, got) in plans.iter().zip(got) {
         let got = got?;
-        got.row(&plan.client.to_string(), plan.requests);
+        got.row(&plan.client.to_string(), plan.requests.into());
         all.add(&got);
     }
-    all.row("all", plans.iter().map(|plan| plan.requests).sum());
+    all.row("all", plans.iter().map(|plan| u64::from(plan.requests)).sum());
     Ok(())
 }

@@ -40,8 +40,7 @@ pub(super) struct Large {
     /// Addresses of blocks that were freed; zero where there is none.
     waiting: [usize; WAITING],
     oldest: usize,
-    /// Of no size where there is none.
-    spares: [Mapping; SPARES],
+    spares: [Option<Mapping>; SPARES],
     /// The one to give back next, where all are taken.
     oldest_spare: usize,
     live_bytes: usize,
@@ -62,7 +61,7 @@ impl Large {
             table,
             waiting: [0; WAITING],
             oldest: 0,
-            spares: [Mapping::NONE; SPARES],
+            spares: [None; SPARES],
             oldest_spare: 0,
             live_bytes: 0,
         }
@@ -107,13 +106,14 @@ impl Large {
     }
 
     fn reserve(&mut self, size: usize) -> Option<Mapping> {
-        if let Some(spare) = self.spares.iter_mut().find(|spare| spare.size == size) {
-            return Some(std::mem::replace(spare, Mapping::NONE));
+        let of_size = |place: &mut Option<Mapping>| place.take_if(|spare| spare.size == size);
+        if let Some(spare) = self.spares.iter_mut().find_map(of_size) {
+            return Some(spare);
         }
         let mut start = NonNull::new(guarded::reserve(size));
         if start.is_none() {
             // Where addresses are scarce, none are kept.
-            self.spares.iter_mut().for_each(|it| std::mem::replace(it, Mapping::NONE).give_back());
+            self.spares.iter_mut().filter_map(Option::take).for_each(Mapping::give_back);
             start = NonNull::new(guarded::reserve(size));
         }
         Some(Mapping { start: start?.expose_provenance().get(), size })
@@ -122,12 +122,14 @@ impl Large {
     /// Keeps a mapping for a block of its size, and gives back the one that was kept longest where
     /// there is no room for it.
     fn keep(&mut self, mapping: Mapping) {
-        let free = self.spares.iter().position(|it| it.size == 0);
+        let free = self.spares.iter().position(Option::is_none);
         let place = free.unwrap_or_else(|| {
             self.oldest_spare = (self.oldest_spare + 1) % SPARES;
             self.oldest_spare
         });
-        std::mem::replace(&mut self.spares[place], mapping).give_back();
+        if let Some(longest) = self.spares[place].replace(mapping) {
+            longest.give_back();
+        }
     }
 
     /// The block at an address. Ends the process where there is none, or it is another than the
@@ -197,12 +199,7 @@ impl Large {
 }
 
 impl Mapping {
-    const NONE: Self = Self { start: 0, size: 0 };
-
     fn give_back(self) {
-        if self.size == 0 {
-            return;
-        }
         // SAFETY: nobody knows of the mapping, or its block was given up long ago.
         unsafe { Linux.unmap(std::ptr::with_exposed_provenance_mut(self.start), self.size) };
     }

@@ -222,10 +222,10 @@ impl Core {
     ) -> Iter {
         let state = family.share();
         // The next write would do it as well, but there may be none for long.
-        if state.gaps.has_post()
+        if self.has_news_of(&state.gaps)
             && let Some(writer) = self.writer.try_lock()
         {
-            self.settle_gaps(&state.gaps, &writer);
+            state.gaps.settle(writer.last);
         }
         let sequence = sequence.unwrap_or_else(|| self.visible());
         state.iter(range, sequence, Arc::clone(&self.meaning))

@@ -94,7 +94,9 @@ impl Core {
                 let guard = epoch::pin();
                 let state = family.state(&guard);
                 debt = debt.max(self.debt(state));
-                self.settle_gaps(&state.gaps, writer);
+                if self.has_news_of(&state.gaps) {
+                    state.gaps.settle(writer.last);
+                }
             }
         }
         let count = batch.len() as u64;
@@ -129,13 +131,11 @@ impl Core {
         Ok(debt)
     }
 
-    /// Makes known what walks have told of keys that are gone.
+    /// Whether walks have told of keys that are gone, and it may be made known.
     #[inline]
-    pub(super) fn settle_gaps(&self, gaps: &Gaps, writer: &Writer) {
+    pub(super) fn has_news_of(&self, gaps: &Gaps) -> bool {
         // Tables that go because they are old go without a number: an iterator may still see them.
-        if gaps.has_post() && !self.is_fifo() {
-            gaps.settle(writer.last);
-        }
+        gaps.has_post() && !self.is_fifo()
     }
 
     /// Sees to it that the family's memtable takes `bytes` more. The writer's lock is held.

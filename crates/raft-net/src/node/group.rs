@@ -332,12 +332,14 @@ impl Group {
             self.led = status.term;
         }
         let is_over = |it: &Waiting| status.role != RoleName::Leader || it.term != status.term;
-        let is_lost = |it: &mut Waiting| it.index > status.commit && is_over(it);
-        while let Some(lost) = self.waiting.pop_back_if(is_lost) {
-            lost.reply.send(Err(Error::Uncertain)).ok();
-        }
-        if status.role != RoleName::Leader {
+        let committed = self.waiting.partition_point(|it| it.index <= status.commit);
+        // Those of an earlier term stand before those of the present one.
+        let lost = self.waiting.iter().skip(committed).take_while(|it| is_over(it)).count();
+        if lost > 0 || status.role != RoleName::Leader {
             self.gather.give_up();
+        }
+        for lost in self.waiting.drain(committed..committed + lost) {
+            lost.reply.send(Err(Error::Uncertain)).ok();
         }
     }
 

@@ -324,11 +324,11 @@ impl Stage {
                 let took = least + self.some(least / 2);
                 self.plan(took, Happening::Synced(at));
             }
-            if self.hosts[at].has_job() {
+            if self.hosts[at].jobs.has_news() {
                 let soon = self.some(SOON);
                 self.plan(soon, Happening::Applies(at));
             }
-            if self.hosts[at].has_order() {
+            if self.hosts[at].orders.has_news() {
                 let took = self.paces[at].sync * 4;
                 self.plan(took, Happening::Files(at));
             }

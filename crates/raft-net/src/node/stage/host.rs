@@ -151,6 +151,33 @@ impl StateMachine for List {
     }
 }
 
+/// The far end of the channel to a thread that does one thing after another.
+pub(super) struct Desk<T> {
+    channel: Receiver<T>,
+    waiting: VecDeque<T>,
+    is_busy: bool,
+}
+
+impl<T> Desk<T> {
+    fn new(channel: Receiver<T>) -> Self {
+        Self { channel, waiting: VecDeque::new(), is_busy: false }
+    }
+
+    /// Whether something has come for a thread that rests; it begins with it.
+    pub(super) fn has_news(&mut self) -> bool {
+        self.waiting.extend(self.channel.try_iter());
+        let is_news = !self.is_busy && !self.waiting.is_empty();
+        self.is_busy |= is_news;
+        is_news
+    }
+
+    /// What the thread is done with now.
+    fn done(&mut self) -> Option<T> {
+        self.is_busy = false;
+        self.waiting.pop_front()
+    }
+}
+
 /// A sync that is under way.
 struct Syncing {
     round: u64,
@@ -175,11 +202,11 @@ pub(super) struct Host {
     is_over: bool,
     rounds: Receiver<u64>,
     sync: Option<Syncing>,
-    jobs: (Receiver<Job>, VecDeque<Job>),
+    pub(super) jobs: Desk<Job>,
     appliers: Appliers,
-    is_applying: bool,
-    orders: (Sender<Order>, Receiver<Order>, VecDeque<Order>),
-    is_filing: bool,
+    /// From the thread that applies to the one of snapshots.
+    to_files: Sender<Order>,
+    pub(super) orders: Desk<Order>,
 }
 
 impl Host {
@@ -198,7 +225,7 @@ impl Host {
         clock.spend(UPTIME);
         let inbox = mailbox.inbox();
         let ((syncs, rounds), (jobs, of_apply)) = (channel(), channel());
-        let (orders, of_files) = channel();
+        let (to_files, orders) = channel();
         let workers = Workers { syncs, jobs, threads: Vec::new() };
         let line = Box::new(Line { from: id, wire: Arc::clone(wire) });
         let clock_of_node: Arc<dyn Clock> = Arc::<SimClock>::clone(&clock);
@@ -221,11 +248,10 @@ impl Host {
             is_over: false,
             rounds,
             sync: None,
-            jobs: (of_apply, VecDeque::new()),
+            jobs: Desk::new(of_apply),
             appliers: Appliers::new(),
-            is_applying: false,
-            orders: (orders, of_files, VecDeque::new()),
-            is_filing: false,
+            to_files,
+            orders: Desk::new(orders),
         };
         let opened = host.open(GROUP, all, host.machine.clone());
         assert_eq!(opened, Ok(()), "node {id}");
@@ -322,32 +348,14 @@ impl Host {
         self.inbox.tell(event).ok();
     }
 
-    /// Whether a job has come for an apply thread that rests.
-    pub(super) fn has_job(&mut self) -> bool {
-        self.jobs.1.extend(self.jobs.0.try_iter());
-        let is_news = !self.is_applying && !self.jobs.1.is_empty();
-        self.is_applying |= is_news;
-        is_news
-    }
-
     pub(super) fn apply(&mut self) {
-        self.is_applying = false;
-        if let Some(job) = self.jobs.1.pop_front() {
-            attempt(job, &mut self.appliers, &self.orders.0, &self.inbox);
+        if let Some(job) = self.jobs.done() {
+            attempt(job, &mut self.appliers, &self.to_files, &self.inbox);
         }
     }
 
-    /// The same for the thread of snapshots.
-    pub(super) fn has_order(&mut self) -> bool {
-        self.orders.2.extend(self.orders.1.try_iter());
-        let is_news = !self.is_filing && !self.orders.2.is_empty();
-        self.is_filing |= is_news;
-        is_news
-    }
-
     pub(super) fn carry_out(&mut self) {
-        self.is_filing = false;
-        if let Some(order) = self.orders.2.pop_front()
+        if let Some(order) = self.orders.done()
             && let Some(event) = carry_out(&self.log, order)
         {
             self.tell(event);

@@ -32,6 +32,20 @@ fn led(seed: u64) -> Stage {
     stage
 }
 
+impl Stage {
+    /// Lets what has happened pass, and looks at what comes from now on.
+    fn calm_down(&mut self) {
+        self.run(SECOND);
+        self.history.forget();
+    }
+
+    /// Waits until somebody else leads.
+    fn elect_without(&mut self, leader: usize) {
+        let others = |it: &Self| it.leader().is_some_and(|at| at != leader);
+        self.run_until("the others elect", 2 * SECOND, others);
+    }
+}
+
 /// Lets clients come to an end, and checks what they were told.
 fn end(mut stage: Stage) -> usize {
     stage.accustom(Habits::IDLE);
@@ -52,8 +66,7 @@ fn loaded(seed: u64, clients: usize) -> (Stage, usize) {
     let leader = stage.leader().expect("somebody leads");
     stage.invite(clients, Habits::EAGER);
     // They find the leader, and the group its rhythm.
-    stage.run(SECOND);
-    stage.history.forget();
+    stage.calm_down();
     (stage, leader)
 }
 
@@ -146,16 +159,14 @@ fn a_clock_that_jumps_holds_up_nobody_for_long() {
             stage.run(Duration::from_micros(micros));
             let at = if is_leader { leader } else { (leader + 1) % 3 };
             stage.hosts[at].clock.jump(jump);
-            stage.run(SECOND);
-            stage.history.forget();
+            stage.calm_down();
             stage.run(SECOND);
             let longest = stage.history.longest();
             assert!(longest < 4 * TICK, "after {jump} ns a command waited {longest:?}");
             // Whoever leads now is lost: the others notice as soon as they would have.
             let leader = stage.leader().expect("somebody leads");
             stage.isolate(leader);
-            let others = |it: &Stage| it.leader().is_some_and(|at| at != leader);
-            stage.run_until("the others elect", 2 * SECOND, others);
+            stage.elect_without(leader);
             stage.heal();
             stage.run(SECOND);
             end(stage);
@@ -169,15 +180,13 @@ fn a_transport_that_carries_nothing_holds_up_its_own_node_only() {
     let (mut stage, leader) = loaded(9, 8);
     let mute = (leader + 1) % 3;
     stage.mute(mute);
-    stage.run(SECOND);
-    stage.history.forget();
+    stage.calm_down();
     stage.run(SECOND);
     assert!(stage.history.longest() < Duration::from_millis(2), "{:?}", stage.history.longest());
     assert!(stage.history.errors.is_empty(), "{:?}", stage.history.errors);
     stage.heal();
     stage.mute(leader);
-    let others = |it: &Stage| it.leader().is_some_and(|at| at != leader);
-    stage.run_until("the others elect", 2 * SECOND, others);
+    stage.elect_without(leader);
     stage.heal();
     stage.run(SECOND);
     end(stage);
@@ -192,8 +201,7 @@ fn a_full_disk_ends_its_node_and_the_others_go_on() {
         let has_ended = |it: &Stage| !it.hosts[at].is_up();
         stage.run_until("its group has ended", MINUTE, has_ended);
         stage.run_until("another one leads", MINUTE, |it| it.leader().is_some());
-        stage.run(SECOND);
-        stage.history.forget();
+        stage.calm_down();
         stage.run(SECOND);
         assert!(stage.history.latencies.len() > 1_000, "{}", stage.history.latencies.len());
         end(stage);
@@ -225,8 +233,7 @@ fn a_machine_that_panics_ends_its_group_on_its_node_alone() {
             stage.run_until("its group has ended", MINUTE, |it| !it.hosts[at].is_up());
             let reason = stage.reason(at);
             assert!(reason.contains("it panicked: ") && reason.contains("a trap"), "{reason}");
-            stage.run(SECOND);
-            stage.history.forget();
+            stage.calm_down();
             stage.run(SECOND);
             assert!(stage.history.latencies.len() > 1_000, "{trap:?}");
             assert_eq!((0..5).filter(|at| stage.hosts[*at].is_up()).count(), 4);
@@ -259,8 +266,7 @@ fn a_machine_that_panics_when_it_is_opened_is_not_opened() {
     let refused = stage.hosts[0].open(GroupId(2), &[NodeId(1)], machine);
     assert!(matches!(&refused, Err(Error::Failed { reason, .. }) if reason.contains("a trap")));
     stage.invite(1, Habits::EAGER);
-    stage.run(SECOND);
-    stage.history.forget();
+    stage.calm_down();
     let turns = stage.hosts[0].turns;
     stage.run(SECOND);
     assert!(stage.history.latencies.len() > 1_000);
