@@ -15,6 +15,10 @@
 //! | `grow/worst` | the worst single insert on the way to four million, in processor time     |
 //! | `one-hash`   | inserts of keys that all have one hash: 4,096 of them, or 100,000         |
 //!
+//! Maps of the first four mixes and of `batch` are asked for room for their entries before they are
+//! filled, as the benchmark that the mixes come from does. A line that ends in `grown` has maps that
+//! came to their size from empty, which differ where a table that was asked for lies in huge pages.
+//!
 //! All maps hash with the same hasher. A handle (a pin, a guard; a reference where the map has
 //! neither) is taken once for some thousand operations, as a peer's documentation advises.
 
@@ -22,6 +26,8 @@ mod growing;
 mod mixed;
 mod weighed;
 mod whole;
+
+use std::marker::PhantomData;
 
 use harness::contract::ConcurrentMap;
 use harness::duel::{Contender, Line, Make};
@@ -59,6 +65,8 @@ trait Spec: 'static {
     const KEYS: KeyDistribution;
     /// Keys that are drawn for each entry that is there: two where every other key is.
     const KEYS_AN_ENTRY: u64;
+    /// Whether the map comes to its size from empty and is not asked for room.
+    const GROWN: bool = false;
 }
 
 /// Makes a type for each line and a list of them.
@@ -99,6 +107,17 @@ specs! {
     UpdateUniform1M: Mix::UPDATE, M, Uniform, 1;
     UpdateZipf1M: Mix::UPDATE, M, ScrambledZipfian, 1;
     UpdateUniform10M: Mix::UPDATE, 10 * M, Uniform, 1;
+}
+
+/// The same line with maps that came to their size from empty.
+struct Grown<S>(PhantomData<fn() -> S>);
+
+impl<S: Spec> Spec for Grown<S> {
+    const MIX: Mix = S::MIX;
+    const ENTRIES: Sizes = S::ENTRIES;
+    const KEYS: KeyDistribution = S::KEYS;
+    const KEYS_AN_ENTRY: u64 = S::KEYS_AN_ENTRY;
+    const GROWN: bool = true;
 }
 
 /// The lines.
@@ -165,6 +184,8 @@ fn mixes(threads: usize, lines: &mut Vec<Line>) {
         )+};
     }
     large! {
+        "read-only/u64/uniform/1M/grown": mixed::makers::<Grown<ReadOnlyUniform1M>>;
+        "update/u64/uniform/1M/grown": mixed::makers::<Grown<UpdateUniform1M>>;
         "batch/u64/uniform/1M": mixed::batched::<ReadOnlyUniform1M>;
         "batch/u64/uniform/10M": mixed::batched::<ReadOnlyUniform10M>;
         "read-only/u64/uniform/10M": mixed::makers::<ReadOnlyUniform10M>;

@@ -127,9 +127,11 @@ fn kind(mix: Mix, rng: &mut SplitMix64) -> OperationKind {
 
 /// A map with its entries: every key, or every other one.
 fn loaded<K, M: ConcurrentMap<K, u64>, S: Spec>(size: Size, key: impl Fn(u64) -> K) -> M {
-    let map = M::with_capacity(0);
+    let entries = S::ENTRIES.at(size);
+    let room = if S::GROWN { 0 } else { entries };
+    let map = M::with_capacity(usize::try_from(room).expect("64-bit targets only"));
     let handle = map.handle();
-    for index in 0..S::ENTRIES.at(size) {
+    for index in 0..entries {
         let number = index * S::KEYS_AN_ENTRY;
         assert!(handle.insert(key(number), number).is_none(), "{}: {number} is there", M::NAME);
     }
