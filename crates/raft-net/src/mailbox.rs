@@ -195,7 +195,7 @@ const LOOK_PAUSE: Duration = Duration::from_micros(100);
 const EVENT_WEIGHT: usize = 128;
 
 /// A mailbox that takes about so many bytes of calls and messages before it refuses more. What has
-/// been taken out to be dealt with counts no more: at worst twice as much is held.
+/// been taken out counts until all that was taken with it is dealt with.
 pub fn mailbox(limit: usize) -> Mailbox {
     let (counters, engine) = (Arc::new(Counters::default()), Arc::default());
     Mailbox { inbox: Inbox { limit, counters, engine } }
@@ -213,9 +213,15 @@ impl Mailbox {
         self.inbox.clone()
     }
 
-    /// Takes all that wait into `events`, which is empty. What is taken weighs no more.
-    pub(crate) fn take_into(&self, events: &mut VecDeque<Event>) {
-        self.inbox.engine.queue.take_into(events);
+    /// Takes all that wait into `events`, which is empty. Returns what is to be said to
+    /// [`Mailbox::note_done`] once they are dealt with.
+    pub(crate) fn take_into(&self, events: &mut VecDeque<Event>) -> u64 {
+        self.inbox.engine.queue.take_into(events)
+    }
+
+    /// What was taken then weighs no more.
+    pub(crate) fn note_done(&self, weight: u64) {
+        self.inbox.engine.queue.note_done(weight);
     }
 }
 

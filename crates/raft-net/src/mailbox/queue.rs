@@ -22,13 +22,15 @@ pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     /// How many events were ever put in. Written under the lock.
     put: AtomicU64,
+    /// About how many bytes those held that were dealt with, of all that may be refused.
+    done: AtomicU64,
 }
 
 #[derive(Default)]
 struct Waiting {
     events: VecDeque<Event>,
-    /// About how many bytes they hold that may be refused.
-    weight: usize,
+    /// The same of all that were ever put in.
+    weight: u64,
     is_closed: bool,
 }
 
@@ -42,17 +44,19 @@ pub(super) enum Refused {
 }
 
 impl Queue {
-    /// Puts in an event that holds so many bytes, unless `limit` are waiting already; returns how
-    /// many were put in until now.
+    /// Puts in an event that holds so many bytes, unless there are `limit` already that wait or are
+    /// being dealt with; returns how many were put in until now.
     pub(super) fn put(&self, event: Event, weight: usize, limit: usize) -> Result<u64, Refused> {
         let mut waiting = self.waiting.lock();
         if waiting.is_closed {
             return Err(Refused::Closed);
         }
-        if weight > 0 && waiting.weight >= limit {
+        // Relaxed: a count that is read too late refuses what might have been taken.
+        let held = waiting.weight - self.done.load(Ordering::Relaxed);
+        if weight > 0 && held >= limit as u64 {
             return Err(Refused::Full);
         }
-        waiting.weight += weight;
+        waiting.weight += weight as u64;
         waiting.events.push_back(event);
         // Relaxed: the lock orders writers, and `Engine::help` what they do next.
         let count = self.put.load(Ordering::Relaxed) + 1;
@@ -66,14 +70,21 @@ impl Queue {
         self.put.load(Ordering::Relaxed)
     }
 
-    /// Takes all that wait into `events`, which is empty; its room is used for the next.
-    pub(crate) fn take_into(&self, events: &mut VecDeque<Event>) {
+    /// Takes all that wait into `events`, which is empty; its room is used for the next. Returns
+    /// what is to be said to [`Queue::note_done`] once they are dealt with.
+    pub(crate) fn take_into(&self, events: &mut VecDeque<Event>) -> u64 {
         if events.capacity() > KEPT_MAX {
             *events = VecDeque::new();
         }
         let mut waiting = self.waiting.lock();
-        waiting.weight = 0;
         std::mem::swap(&mut waiting.events, events);
+        waiting.weight
+    }
+
+    /// What was taken then, and before, holds nothing any more.
+    pub(crate) fn note_done(&self, weight: u64) {
+        // Relaxed: as in `put`. Only who holds the groups writes it, so that it only grows.
+        self.done.store(weight, Ordering::Relaxed);
     }
 
     /// Nothing is put in any more, and what waits is dropped.

@@ -37,6 +37,8 @@ pub(super) struct Shard {
     mailbox: Mailbox,
     /// What was taken out of the mailbox and is not done with.
     events: VecDeque<Event>,
+    /// What the mailbox is to be told once all of them are.
+    weight: u64,
     clock: Arc<dyn Clock>,
     random: SeededRandom,
     pub(super) groups: BTreeMap<GroupId, Group>,
@@ -84,6 +86,7 @@ impl Shard {
             transport,
             mailbox,
             events: VecDeque::new(),
+            weight: 0,
             clock,
             groups: BTreeMap::new(),
             ended: BTreeMap::new(),
@@ -106,7 +109,7 @@ impl Shard {
         self.catch_up();
         let mut events = std::mem::take(&mut self.events);
         if events.is_empty() {
-            self.mailbox.take_into(&mut events);
+            self.weight = self.mailbox.take_into(&mut events);
         }
         let (before, left) = (events.len(), events.len().saturating_sub(EVENTS_MAX));
         while events.len() > left
@@ -115,6 +118,9 @@ impl Shard {
             self.take(event, &mut events);
         }
         self.mailbox.inbox.engine.note_taken((before - events.len()) as u64);
+        if events.is_empty() {
+            self.mailbox.note_done(self.weight);
+        }
         self.events = events;
         self.tick();
         self.end_gathering();

@@ -19,18 +19,26 @@ fn number(event: &Event) -> u64 {
     }
 }
 
-/// What waits weighs until it is taken; what weighs nothing is never refused.
+/// What waits weighs until it is dealt with; what weighs nothing is never refused.
 #[test]
-fn what_weighs_too_much_is_refused_until_the_queue_is_emptied() {
+fn what_weighs_too_much_is_refused_until_it_is_dealt_with() {
     let (queue, mut taken) = (Queue::default(), VecDeque::new());
     assert_eq!(queue.put(numbered(1), 60, 100), Ok(1));
     assert_eq!(queue.put(numbered(2), 60, 100), Ok(2), "less than the limit waited");
     assert_eq!(queue.put(numbered(3), 1, 100), Err(Refused::Full));
     assert_eq!(queue.put(numbered(4), 0, 100), Ok(3), "the node's own events matter all");
-    queue.take_into(&mut taken);
+    let weight = queue.take_into(&mut taken);
     assert_eq!(taken.iter().map(number).collect::<Vec<_>>(), [1, 2, 4], "in their order");
-    assert_eq!(queue.put(numbered(5), 1, 100), Ok(4), "what was taken waits no more");
-    assert_eq!(queue.put_in(), 4);
+    assert_eq!(queue.put(numbered(5), 1, 100), Err(Refused::Full), "all of it is still held");
+    queue.note_done(weight);
+    assert_eq!(queue.put(numbered(6), 60, 100), Ok(4), "nothing is held any more");
+    taken.clear();
+    let later = queue.take_into(&mut taken);
+    assert_eq!(queue.put(numbered(7), 60, 100), Ok(5));
+    assert_eq!(queue.put(numbered(8), 1, 100), Err(Refused::Full), "taken and waiting together");
+    queue.note_done(later);
+    assert_eq!(queue.put(numbered(9), 1, 100), Ok(6), "what waits weighs 60");
+    assert_eq!(queue.put_in(), 6);
 }
 
 /// Whoever waits for an answer to what was put in hears that there will be none.

@@ -43,12 +43,13 @@ fn envelope(from: u64, to: u64, term: u64) -> Envelope {
 fn terms(mailbox: &Mailbox) -> Vec<u64> {
     let mut terms = Vec::new();
     let mut events = VecDeque::new();
-    mailbox.take_into(&mut events);
+    let weight = mailbox.take_into(&mut events);
     for event in events {
         if let Event::Packet(_, packet) = event {
             terms.extend(packet.envelopes.iter().map(|it| it.message.term.0));
         }
     }
+    mailbox.note_done(weight);
     terms
 }
 
