@@ -17,6 +17,10 @@ const CHANGES_MAX: usize = 4_096;
 /// Who refuses more than this does not answer, and so carries nothing.
 const REFUSED_MAX: usize = 4_096;
 
+/// Who refuses more than this forgets the list: the leader is not answered, and so repeats the same
+/// changes, unless it is no leader.
+const REFUSED_KEPT: usize = REFUSED_MAX + 2 * CHANGES_MAX;
+
 /// A group in the list, or that was in it where the term is 0.
 #[derive(Clone, Copy, Debug)]
 struct Vouch {
@@ -64,6 +68,11 @@ impl Vouched {
             self.change(group, Term(0));
             self.withdrawn.insert(self.version);
         }
+    }
+
+    /// Whether nothing was ever in it.
+    pub(super) const fn is_new(&self) -> bool {
+        self.version == 0
     }
 
     /// The groups in the list.
@@ -177,7 +186,7 @@ impl Carried {
             changed.extend(self.groups.keys());
             *self = Self { boot, ..Self::default() };
         }
-        if word.tick < self.tick {
+        if word.tick < self.tick || word.changes.len() > CHANGES_MAX {
             return changed;
         }
         (self.tick, self.is_asked) = (word.tick, true);
@@ -204,6 +213,10 @@ impl Carried {
             }
         }
         (self.version, self.heard) = (word.version, now);
+        if self.refused.len() > REFUSED_KEPT {
+            changed.extend(self.groups.keys());
+            *self = Self { boot, tick: self.tick, ..Self::default() };
+        }
         changed
     }
 
@@ -231,6 +244,11 @@ impl Carried {
     /// When it was last heard, where it leads anything.
     pub(super) fn last_heard(&self) -> Option<u64> {
         (!self.groups.is_empty()).then_some(self.heard)
+    }
+
+    /// Whether no group is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
     }
 
     /// The groups in the list.

@@ -16,8 +16,10 @@
 //! leader without a majority steps down as soon.
 //!
 //! A member whose node is gone for an election timeout keeps nobody awake. When the node speaks
-//! again, whoever leads a group looks after it. A transport has a node that connects speak, by a
-//! packet in which nothing is: a newcomer that knows of no configuration would be silent for ever.
+//! again, whoever leads a group that it is in looks after it. A transport has a node that connects
+//! speak, by a packet in which nothing is: a newcomer that knows of no configuration would be
+//! silent for ever. Of a node that is gone, and with which no group has to do, nothing is kept:
+//! anybody can give himself any number of names.
 //!
 //! # What this module does not do
 //!
@@ -92,6 +94,18 @@ impl Peers {
         since(now, self.peers.get(&peer).map_or(0, |it| it.spoke)) >= self.gone_ticks
     }
 
+    /// Lets go of strangers who are gone.
+    fn forget_strangers(&mut self, now: u64) {
+        let gone_ticks = self.gone_ticks;
+        self.peers.retain(|_, peer| since(now, peer.spoke) < gone_ticks || !peer.is_stranger());
+    }
+
+    /// How many other nodes something is known of.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.peers.len()
+    }
+
     /// Nobody is to rely on what was said of a group.
     pub(super) fn forget(&mut self, group: &Group) {
         for peer in self.peers.values_mut() {
@@ -129,6 +143,12 @@ impl Peer {
     fn heard(&self) -> [Option<u64>; 2] {
         [self.carried.last_heard(), self.vouched.last_heard()]
     }
+
+    /// Whether it leads no group that is carried here, and never followed one. What it was said to
+    /// refuse, where it is no stranger, it says again.
+    fn is_stranger(&self) -> bool {
+        self.vouched.is_new() && self.carried.is_empty()
+    }
 }
 
 impl Group {
@@ -144,6 +164,11 @@ impl Group {
     /// Whether a word of `leader` that it leads in `term` stands for a heartbeat.
     fn follows(&self, leader: NodeId, term: Term) -> bool {
         self.raft.leader() == Some(leader) && self.raft.hard_state().term == term
+    }
+
+    /// Whether it is led here, and a node is a member.
+    fn replicates_to(&self, node: NodeId) -> bool {
+        self.raft.is_leader() && self.raft.progress().iter().any(|it| it.id == node)
     }
 
     /// Says what is to be said of the group, takes back what is no longer true, and tells whether
@@ -200,8 +225,8 @@ impl Shard {
         let was_gone = self.peers.is_gone(from, now);
         self.peers.peers.entry(from).or_default().spoke = now;
         if was_gone {
-            let leads = self.groups.values().filter(|group| group.raft.is_leader());
-            let led: Vec<_> = leads.map(|group| group.id).collect();
+            let with_it = self.groups.values().filter(|group| group.replicates_to(from));
+            let led: Vec<_> = with_it.map(|group| group.id).collect();
             self.wake(led);
         }
         let Some(Pulse { boot, word, echo }) = pulse else { return };
@@ -237,6 +262,7 @@ impl Shard {
     pub(super) fn look_around(&mut self) {
         let now = self.ticks;
         let (late_ticks, beat_ticks) = (self.peers.late_ticks, u64::from(self.peers.beat_ticks));
+        self.peers.forget_strangers(now);
         let mut woken = Vec::new();
         for peer in self.peers.peers.values_mut() {
             if now.is_multiple_of(beat_ticks) {

@@ -195,3 +195,27 @@ fn a_long_list_comes_in_parts() {
     }
     assert_eq!(vouched.word(8), None, "nothing is left to say");
 }
+
+/// A word that no leader says, and one after the other of them, with ever more groups.
+#[test]
+fn what_is_refused_takes_bounded_memory() {
+    let mut carried = Carried::default();
+    let changes = |from: u64, count: usize| -> Vec<_> {
+        (from..).take(count).map(|group| (GroupId(group), Term(1))).collect()
+    };
+    let long = Word { tick: 1, base: 0, version: 1, changes: changes(0, CHANGES_MAX + 1) };
+    assert_eq!(carried.take(1, &long, 1, |_, _| true), [], "a word is not so long");
+    let mine = GroupId(7);
+    for tick in 1..20 {
+        let changes = changes((tick - 1) * CHANGES_MAX as u64, CHANGES_MAX);
+        let word = Word { tick, base: tick - 1, version: tick, changes };
+        carried.take(1, &word, tick, |group, _| group == mine);
+        assert!(carried.refused.len() <= REFUSED_KEPT, "{} are refused", carried.refused.len());
+    }
+    assert_eq!(carried.groups(), [], "what it stood for is forgotten with it");
+    let echo = carried.echo().expect("it was asked");
+    assert_eq!((echo.version, echo.refused), (0, vec![]), "so that the list is begun anew");
+    let anew = Word { tick: 20, base: 0, version: 20, changes: changes(mine.0, 1) };
+    carried.take(1, &anew, 20, |_, _| true);
+    assert_eq!(carried.heard(mine, Term(1)), Some(20));
+}

@@ -292,6 +292,11 @@ impl Host {
         self.engine().look(of).unwrap_or(0)
     }
 
+    /// Other nodes that something is known of.
+    pub(super) fn known(&self) -> usize {
+        self.engine().look(|shard| shard.peers.count()).unwrap_or(0)
+    }
+
     pub(super) fn hear(&self, from: NodeId, packet: Packet) {
         // Who has ended hears nothing.
         self.inbox.deliver(from, packet);

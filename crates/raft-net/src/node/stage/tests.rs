@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use harness::sim::DiskFault;
-use raft::{Config, GroupId, NodeId};
+use raft::{Config, GroupId, NodeId, Term};
 
 use super::client::Habits;
 use super::host::{List, Trap};
 use super::{Pace, Stage};
-use crate::{Error, Options};
+use crate::{Error, Options, Packet, Pulse, Word};
 
 const TICK: Duration = Duration::from_millis(15);
 const SECOND: Duration = Duration::from_secs(1);
@@ -364,4 +364,32 @@ fn trouble(seed: u64) -> usize {
     stage.run(SECOND);
     assert!(stage.history.acked.len() > before, "nothing was committed in a second of peace");
     end(stage)
+}
+
+/// Whoever finds the port can give himself any number of names.
+#[test]
+fn strangers_wake_nobody_and_are_forgotten() {
+    let mut stage = led(17);
+    let leader = stage.leader().expect("somebody leads");
+    stage.run(SECOND);
+    let touched = |it: &Stage| it.hosts[leader].node.stats().touched;
+    let before = touched(&stage);
+    for name in 100..1_100 {
+        // They do not wait for an answer.
+        stage.cut.insert((stage.hosts[leader].id, NodeId(name)));
+        let changes = (0..4).map(|group| (GroupId(group), Term(1))).collect();
+        let word = Some(Word { tick: 1, base: 0, version: 4, changes });
+        let pulse = Some(Pulse { boot: 1, word, echo: None });
+        stage.hosts[leader].hear(NodeId(name), Packet { pulse, envelopes: Vec::new() });
+        stage.hosts[leader].hear(NodeId(name), Packet::default());
+    }
+    let woken = touched(&stage) - before;
+    // Of a word that names it the group takes note.
+    assert!(woken <= 1_000, "it was looked at {woken} times");
+    assert_eq!(stage.hosts[leader].known(), 2 + 1_000);
+    stage.run(SECOND);
+    assert_eq!(stage.hosts[leader].known(), 2);
+    stage.invite(1, Habits::EAGER);
+    stage.run(SECOND / 10);
+    assert!(end(stage) > 0);
 }
