@@ -126,7 +126,7 @@ pub fn client_runtime() -> tokio::runtime::Runtime {
 }
 
 /// How long a cluster may take to apply what was answered already.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 impl<M: Machine + 'static, C: Cluster<M>> Consensus for Conforming<C, M> {
     const NAME: &'static str = C::NAME;

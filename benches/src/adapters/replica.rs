@@ -10,6 +10,14 @@ pub trait Machine: Default + Send {
 
     /// What it has applied, in order; for [`Summed`] one payload, the sum.
     fn payloads(&self) -> Vec<Vec<u8>>;
+
+    /// All of it, for a node that fell behind what the others' logs keep.
+    fn save(&self) -> Vec<u8>;
+
+    /// What was saved takes its place.
+    ///
+    /// Panics where [`Machine::save`] never gave this.
+    fn load(&mut self, saved: &[u8]);
 }
 
 /// Keeps everything: for checks.
@@ -27,6 +35,21 @@ impl Machine for Kept {
 
     fn payloads(&self) -> Vec<Vec<u8>> {
         self.0.clone()
+    }
+
+    fn save(&self) -> Vec<u8> {
+        let with_len = |it: &Vec<u8>| [&(it.len() as u64).to_le_bytes()[..], it].concat();
+        self.0.iter().flat_map(with_len).collect()
+    }
+
+    fn load(&mut self, mut saved: &[u8]) {
+        self.0.clear();
+        while let Some((len, rest)) = saved.split_first_chunk() {
+            let len = usize::try_from(u64::from_le_bytes(*len)).expect("64-bit targets only");
+            let (payload, rest) = rest.split_at(len);
+            self.0.push(payload.to_vec());
+            saved = rest;
+        }
     }
 }
 
@@ -50,6 +73,15 @@ impl Machine for Summed {
 
     fn payloads(&self) -> Vec<Vec<u8>> {
         vec![self.sum.to_le_bytes().to_vec()]
+    }
+
+    fn save(&self) -> Vec<u8> {
+        [self.count.to_le_bytes(), self.sum.to_le_bytes()].concat()
+    }
+
+    fn load(&mut self, saved: &[u8]) {
+        let words = saved.as_chunks().0;
+        [self.count, self.sum] = [0, 1].map(|at| u64::from_le_bytes(words[at]));
     }
 }
 

@@ -140,17 +140,24 @@ impl<M: Machine> Node<M> {
         }
         loop {
             self.work().expect("neither its log nor its core fails");
-            if self.raft.raft.state == StateRole::Leader
-                && let Some(leads) = leads.take()
-            {
+            if self.raft.raft.state != StateRole::Leader {
+                // Nobody knows what became of their commands, and they are told by that.
+                self.waiting.clear();
+            } else if let Some(leads) = leads.take() {
                 leads.send(()).ok();
             }
             if !self.take_in(inbox, next_tick, clock) {
                 return;
             }
-            while clock.now() >= next_tick {
+            if clock.now() >= next_tick {
+                // One, however late it is: by several at once a leader that was held up would find
+                // that nobody answers, and step down.
                 self.raft.tick();
-                next_tick = next_tick + TICK;
+                next_tick = clock.now() + TICK;
+                if leads.is_some() {
+                    // Another one may have been elected instead, and hands it over.
+                    self.raft.transfer_leader(self.raft.raft.id);
+                }
             }
         }
     }
@@ -248,7 +255,11 @@ impl<M: Machine> Node<M> {
             reply.send(()).ok();
         }
         if last.index > self.compacted + LOG_MAX {
-            self.compacted = last.index - LOG_KEPT;
+            // No snapshot is made for a follower that is slow: what it lacks stays.
+            let leads = self.raft.raft.state == StateRole::Leader;
+            let others = self.raft.raft.prs().iter().filter(|_| leads);
+            let matched = others.map(|(_, it)| it.matched);
+            self.compacted = matched.fold(last.index - LOG_KEPT, u64::min).max(self.compacted);
             self.raft.raft.raft_log.store.wl().compact(self.compacted)?;
         }
         Ok(())

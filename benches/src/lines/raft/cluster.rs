@@ -28,7 +28,7 @@ use crate::adapters::cluster::floor::Floor;
 use crate::adapters::cluster::openraft::OpenRaft;
 use crate::adapters::cluster::raft::Ours;
 use crate::adapters::cluster::raft_rs::RaftRs;
-use crate::adapters::cluster::{Cluster, Log, client_runtime};
+use crate::adapters::cluster::{Cluster, Log, PATIENCE, client_runtime};
 use crate::adapters::replica::{Machine, Summed};
 
 const OPENRAFT: &str = "0.9.25";
@@ -132,10 +132,15 @@ impl<C: Cluster<Summed>, const IN_FLIGHT: u64, const LEN: usize> Served<C, IN_FL
     }
 
     /// Waits for the nodes that are behind: a majority answers, and all are told.
+    ///
+    /// Panics where one stays behind.
     fn wait_for_all(&self) {
         let machines = self.cluster.machines();
         let count = machines[0].lock().count();
+        let clock = MonotonicClock::new();
+        let end = clock.now() + PATIENCE;
         while machines.iter().any(|it| it.lock().count() < count) {
+            assert!(clock.now() < end, "a node has not applied what another answered");
             std::thread::yield_now();
         }
     }

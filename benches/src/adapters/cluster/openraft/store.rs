@@ -165,17 +165,17 @@ impl<M> Clone for MachineStore<M> {
     }
 }
 
-impl<M> MachineStore<M> {
+impl<M: Machine> MachineStore<M> {
     pub(super) fn new(machine: Shared<M>) -> Self {
         Self { machine, applied: Arc::default() }
     }
 
-    /// A snapshot without bytes: nobody is ever sent one.
     fn snapshot(&self) -> Snapshot<Types> {
-        let (last_log_id, last_membership) = self.applied.lock().clone();
+        let (machine, applied) = (self.machine.lock(), self.applied.lock());
+        let (last_log_id, last_membership) = applied.clone();
         let snapshot_id = last_log_id.map_or_else(String::new, |id| id.index.to_string());
         let meta = SnapshotMeta { last_log_id, last_membership, snapshot_id };
-        Snapshot { meta, snapshot: Box::new(Cursor::new(Vec::new())) }
+        Snapshot { meta, snapshot: Box::new(Cursor::new(machine.save())) }
     }
 }
 
@@ -224,10 +224,11 @@ impl<M: Machine + 'static> RaftStateMachine<Types> for MachineStore<M> {
     async fn install_snapshot(
         &mut self,
         meta: &SnapshotMeta<u64, BasicNode>,
-        _: Box<Cursor<Vec<u8>>>,
+        saved: Box<Cursor<Vec<u8>>>,
     ) -> Result<()> {
-        // What it would lack shows in what the machines have applied.
-        *self.applied.lock() = (meta.last_log_id, meta.last_membership.clone());
+        let (mut machine, mut applied) = (self.machine.lock(), self.applied.lock());
+        machine.load(saved.get_ref());
+        *applied = (meta.last_log_id, meta.last_membership.clone());
         Ok(())
     }
 
