@@ -334,6 +334,13 @@ impl Tree {
         (rank < place.ranks.count()).then_some(Place { rank, ..place })
     }
 
+    /// The newest records of the leaf of a place, from the place on.
+    pub(crate) fn records_from(&self, place: Place) -> impl Iterator<Item = Handle> {
+        let leaf = self.node(place.leaf);
+        let slots = (place.rank..place.ranks.count()).map(move |rank| place.ranks.slot(rank));
+        slots.filter_map(|slot| leaf.record(slot))
+    }
+
     /// The newest record at a place.
     pub(crate) fn record_at(&self, place: Place) -> Handle {
         let record = self.node(place.leaf).record(place.ranks.slot(place.rank));
