@@ -1,7 +1,8 @@
 //! Merging sorted sources into one order: keys ascending, of one key the newest version first.
 //!
 //! There are few sources, a handful of tables and memtables, so the smallest is found by looking at
-//! each one's head, and at keys where heads are equal. The same loop serves reads and compaction.
+//! each one's head, all in one list, and at keys only where the smallest head is that of several.
+//! The same loop serves reads and compaction.
 
 use std::cmp::Ordering;
 
@@ -144,6 +145,24 @@ impl Merge {
             self.current = only.key().map(|_| 0);
             return;
         }
+        let least = self.heads.iter().copied().min().unwrap_or(u64::MAX);
+        let (mut count, mut last) = (0, 0);
+        for (at, head) in self.heads.iter().enumerate() {
+            // Neither is a jump: which source is next is not to be guessed.
+            count += usize::from(*head == least);
+            last = if *head == least { at } else { last };
+        }
+        // The largest number may stand for an end.
+        if count == 1 && least < u64::MAX {
+            self.current = Some(last);
+        } else {
+            self.choose_by_keys();
+        }
+    }
+
+    /// The same where heads do not tell, or not whether a source is at its end.
+    #[inline(never)]
+    fn choose_by_keys(&mut self) {
         let mut best: Option<usize> = None;
         for at in 0..self.sources.len() {
             let Some(key) = self.sources[at].key() else { continue };
@@ -162,5 +181,42 @@ impl Merge {
     #[cold]
     fn newer_first(&self, a: usize, b: usize) -> Ordering {
         self.sources[b].entry().0.cmp(&self.sources[a].entry().0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use wal::Position;
+
+    use super::*;
+    use crate::head::Prefix;
+    use crate::memtable::{Cursor, Memtable, Versions};
+    use crate::stamp::Kind;
+
+    /// A head may be the largest number though the source is not at its end.
+    #[test]
+    fn keys_are_told_apart_where_heads_are_not() {
+        let keys: [&[&[u8]]; 4] =
+            [&[b"same tail 2", &[0xff; 9]], &[], &[&[0xff; 8]], &[b"a", b"same tail 1"]];
+        let start = Position { segment: 1, offset: 0 };
+        let source = |keys: &&[&[u8]]| {
+            let table = Arc::new(Memtable::new(1, 1 << 10, Prefix::default(), start));
+            for (sequence, key) in (1..).zip(*keys) {
+                table.insert(Stamp::new(sequence, Kind::Value), key, b"");
+            }
+            Source::Memory(Cursor::new(table, Versions::All))
+        };
+        let mut merge = Merge::new(keys.iter().map(source).collect());
+        merge.go(To::AtLeast(b"")).expect("it is in memory");
+        let mut found = Vec::new();
+        while let Some(key) = merge.key() {
+            found.push(key.to_vec());
+            merge.next().expect("it is in memory");
+        }
+        let mut expected = keys.concat();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
     }
 }

@@ -146,8 +146,12 @@ impl Output<'_> {
     }
 
     fn add(&mut self, key: &[u8], stamp: Stamp, value: &[u8]) -> Result<()> {
-        let number = self.builder_for(key)?.number();
-        let moved = if stamp.is(Kind::Pointer) { self.moved(number, value)? } else { None };
+        let builder = self.builder_for(key)?;
+        if !stamp.is(Kind::Pointer) {
+            return builder.add(key, stamp, value);
+        }
+        let number = builder.number();
+        let moved = self.moved(number, value)?;
         let value = moved.as_ref().map_or(value, |it| &it[..]);
         self.builder_for(key)?.add(key, stamp, value)
     }
