@@ -21,4 +21,5 @@
 
 pub mod clock;
 pub mod fs;
+pub mod priority;
 pub mod random;

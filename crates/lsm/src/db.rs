@@ -94,7 +94,12 @@ impl Handle {
             for duty in [Duty::Flush, Duty::Compact] {
                 core.work.lock().busy += 1;
                 let core = Arc::clone(&core);
-                threads.push(thread::spawn(move || core.serve(duty)));
+                threads.push(thread::spawn(move || {
+                    // A writer that is woken while both processors flush and merge would wait for
+                    // the end of a turn: that was most of the longest pauses of a fill.
+                    env::priority::stand_back();
+                    core.serve(duty);
+                }));
             }
         }
         Self { core, threads }
