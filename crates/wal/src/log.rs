@@ -344,7 +344,7 @@ impl Log {
         // Before it is used again: the old name must not come back with new bytes.
         self.fs.sync_dir(&self.folder)?;
         let file = self.fs.open(&spare, OpenMode::WRITE)?;
-        let segment = Segment::open(file, number, self.options.backend)?;
+        let segment = Segment::open(file, number, u32::MAX, self.options.backend)?;
         lock(&self.spares).push(Spare { path: spare, segment });
         Ok(())
     }
@@ -431,7 +431,7 @@ fn go_on(
     let file = fs.open(&format::path(folder, number), OpenMode::WRITE)?;
     segment::cut(&*file, offset, options.segment_len)?;
     fs.sync_dir(folder)?;
-    let segment = Segment::open(file, number, options.backend)?;
+    let segment = Segment::open(file, number, offset, options.backend)?;
     Ok((segment, Position { segment: number, offset }))
 }
 

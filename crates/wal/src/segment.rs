@@ -3,9 +3,15 @@
 //! A store into a mapped page costs a few nanoseconds where `write` costs six hundred, and outlives
 //! the process just as well. Room is reserved when the segment is made, so that neither way can
 //! run into a full disk later.
+//!
+//! Reserved is not written: a file system notes of each block that was never written that it holds
+//! nothing, and a sync after the first write to it has to change that note durably as well, which
+//! takes as long again. So who writes by calls fills the file with zeros a piece ahead, and only
+//! the first sync in each piece pays. A recycled segment was written before and pays nowhere.
 #![expect(unsafe_code, reason = "one thread appends while another flushes the same mapping")]
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use env::fs::{File, Fs, Mapped, OpenMode};
 
@@ -14,6 +20,9 @@ use crate::{Backend, Position, Result};
 
 /// After so many bytes the pages behind are let go: who has written a log does not read it.
 const PIECE: usize = 256 << 10;
+
+/// So far, in whole pieces of so many bytes, a file is filled with zeros ahead of what is written.
+const FILLED: u32 = 256 << 10;
 
 /// An open segment, or a spare one.
 #[derive(Debug)]
@@ -25,7 +34,16 @@ pub(crate) struct Segment {
 #[derive(Debug)]
 enum Memory {
     Mapped(Box<dyn Mapped>),
-    Written(Box<dyn File>),
+    Written(Written),
+}
+
+/// A file that is written by calls.
+#[derive(Debug)]
+struct Written {
+    file: Box<dyn File>,
+    len: u32,
+    /// Every byte before this was written once.
+    filled: AtomicU32,
 }
 
 impl Segment {
@@ -48,19 +66,32 @@ impl Segment {
             fs.remove_file(path).ok();
             return Err(cause);
         }
-        Self::of(file, 0, len, backend)
+        Self::of(file, 0, len, 0, backend)
     }
 
-    /// Opens the last segment of a log to go on with it. Its length must be `len`.
-    pub(crate) fn open(file: Box<dyn File>, number: u64, backend: Backend) -> Result<Self> {
+    /// Opens a segment to go on with it, or to recycle it: what is before `filled` was written.
+    pub(crate) fn open(
+        file: Box<dyn File>,
+        number: u64,
+        filled: u32,
+        backend: Backend,
+    ) -> Result<Self> {
         let len = u32::try_from(file.size()?).expect("a segment is shorter than four gigabytes");
-        Self::of(file, number, len, backend)
+        Self::of(file, number, len, filled, backend)
     }
 
-    fn of(file: Box<dyn File>, number: u64, len: u32, backend: Backend) -> Result<Self> {
+    fn of(
+        file: Box<dyn File>,
+        number: u64,
+        len: u32,
+        filled: u32,
+        backend: Backend,
+    ) -> Result<Self> {
         let memory = match backend {
             Backend::Mapped => Memory::Mapped(file.map(len as usize)?),
-            Backend::Written => Memory::Written(file),
+            Backend::Written => {
+                Memory::Written(Written { file, len, filled: AtomicU32::new(filled) })
+            }
         };
         Ok(Self { number, memory })
     }
@@ -71,7 +102,7 @@ impl Segment {
         let head = format::encode_head(number, previous_end);
         match &mut self.memory {
             Memory::Mapped(mapped) => mapped.store(0, &head),
-            Memory::Written(file) => file.write_all_at(&head, 0)?,
+            Memory::Written(written) => written.file.write_all_at(&head, 0)?,
         }
         Ok(Position { segment: number, offset: HEAD })
     }
@@ -96,9 +127,7 @@ impl Segment {
                     mapped.let_go(at / PIECE * PIECE..end / PIECE * PIECE);
                 }
             }
-            Memory::Written(file) => {
-                file.write_all_at(&[prefix, bytes].concat(), u64::from(at))?;
-            }
+            Memory::Written(written) => written.write(at, prefix, bytes)?,
         }
         Ok(())
     }
@@ -107,8 +136,25 @@ impl Segment {
     pub(crate) fn flush(&self, from: u32, to: u32) -> Result<()> {
         match &self.memory {
             Memory::Mapped(mapped) => mapped.flush_range(from as usize..to as usize)?,
-            Memory::Written(file) => file.sync_data()?,
+            Memory::Written(written) => written.file.sync_data()?,
         }
+        Ok(())
+    }
+}
+
+impl Written {
+    /// Writes a record, and zeros behind it up to the end of a piece that it is the first in.
+    fn write(&self, at: u32, prefix: &[u8], bytes: &[u8]) -> Result<()> {
+        let mut whole = [prefix, bytes].concat();
+        let len = u32::try_from(whole.len()).expect("a record fits into a segment");
+        // Relaxed, here and below: one thread at a time writes.
+        if at + len <= self.filled.load(Ordering::Relaxed) {
+            return Ok(self.file.write_all_at(&whole, u64::from(at))?);
+        }
+        let filled = (at + len).checked_next_multiple_of(FILLED).unwrap_or(self.len).min(self.len);
+        whole.resize((filled - at) as usize, 0);
+        self.file.write_all_at(&whole, u64::from(at))?;
+        self.filled.store(filled, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -127,3 +173,6 @@ pub(crate) struct Spare {
     pub(crate) path: PathBuf,
     pub(crate) segment: Segment,
 }
+
+#[cfg(test)]
+mod tests;
