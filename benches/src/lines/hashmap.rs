@@ -16,8 +16,8 @@
 //! | `one-hash`   | inserts of keys that all have one hash: 4,096 of them, or 100,000         |
 //!
 //! Maps of the first four mixes and of `batch` are asked for room for their entries before they are
-//! filled, as the benchmark that the mixes come from does. A line that ends in `grown` has maps that
-//! came to their size from empty, which differ where a table that was asked for lies in huge pages.
+//! filled, as the benchmark does that the mixes come from. A line that ends in `grown` has maps that
+//! came to their size from empty: they differ where a table that was asked for is in huge pages.
 //!
 //! All maps hash with the same hasher. A handle (a pin, a guard; a reference where the map has
 //! neither) is taken once for some thousand operations, as a peer's documentation advises.
