@@ -23,14 +23,6 @@
 //! the reason in the record, and the others go on. By default the contenders of a line share a
 //! process; where memory, background threads or files matter, each has its own.
 //!
-//! # What `peak_rss` means
-//!
-//! The most memory that was resident at once in the contender's own process, from its first set-up
-//! on. The process first throws off the pages of the program that it does not need, so that the
-//! figure is not about how many peers are linked into it; what the line then uses of the program
-//! and of its libraries counts, and so does what starting it wrote. All contenders of a line carry
-//! the same share of that.
-//!
 //! # Modules, bottom up
 //!
 //! | module       | holds                                                          |
@@ -39,7 +31,6 @@
 //! | `plan`       | how much to measure                                            |
 //! | `statistics` | medians and bootstrap intervals                                |
 //! | `machine`    | processors, load, memory, version of the compiler              |
-//! | `ballast`    | pages of the program that a child need not weigh               |
 //! | `pass`       | one pass: pinned threads, timed or paced                       |
 //! | `host`       | where subjects live: child processes with time limits          |
 //! | `rounds`     | interleaved rounds of a line, and who is out                   |
@@ -51,7 +42,6 @@
 //!
 //! It knows no contender: `benches` brings the lines. It draws nothing: `report` does.
 
-mod ballast;
 mod command;
 mod host;
 mod machine;

@@ -31,7 +31,6 @@ use rustix::stdio::{dup2_stdout, stderr, stdout};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use super::ballast;
 use super::machine::memory;
 use super::pass::{Charge, Latency, Sample, paced, timed};
 use super::subject::{Isolation, Line, OwnFigures, Subject};
@@ -73,7 +72,7 @@ pub(super) enum Response {
 /// What a process with one subject weighs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Weight {
-    /// The most memory that was resident at once since the line began, in bytes.
+    /// The most memory that was resident at once, in bytes.
     pub(super) peak_rss: f64,
     /// What the set-up added to the resident memory, by the entry.
     pub(super) bytes_per_entry: Option<f64>,
@@ -289,7 +288,6 @@ impl Drop for Child {
 pub(super) fn serve(line: Line) -> io::Result<()> {
     let mut answers = io::PipeWriter::from(dup(stdout())?);
     dup2_stdout(stderr())?;
-    ballast::shed();
     let mut host = Local::new(line);
     for request in io::stdin().lock().lines() {
         let response = match serde_json::from_str(&request?) {
