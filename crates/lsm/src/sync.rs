@@ -43,6 +43,18 @@ pub(crate) fn linger(delay: Duration) {
     }
 }
 
+/// Gives the processor up for a while.
+pub(crate) fn nap(delay: Duration) {
+    #[cfg(not(shuttle))]
+    MonotonicClock::new().sleep(delay);
+    // No explorer knows time.
+    #[cfg(shuttle)]
+    {
+        _ = delay;
+        point();
+    }
+}
+
 /// Here the explorer may let another thread go on. Nothing in a plain build.
 #[inline]
 pub(crate) fn point() {

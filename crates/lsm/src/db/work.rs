@@ -24,16 +24,19 @@ use crate::range::Range;
 use crate::removal::{Layers, Removal};
 use crate::run::{Run, RunCursor};
 use crate::snapshot::{Beneath, Retain};
-use crate::sync::linger;
+use crate::sync::{linger, nap};
 use crate::table::{self, Origin, Table, TableMeta, TableOptions};
 use crate::version::{Change, Place, Version};
 use crate::{Error, Result};
 
 /// After a failure the next attempt waits this long, unless somebody asks for it.
 const PAUSE: Duration = Duration::from_millis(200);
-/// So often a flush looks whether its memtable can be freed; a few are enough without iterators.
+/// So often a flush or a merge looks whether what it replaced can be freed. A few looks are enough
+/// without iterators, unless a reader has lost its processor: that takes a turn or two.
 const LOOKS_MAX: u32 = 100;
 const LOOK: Duration = Duration::from_micros(1);
+const NAPS_MAX: u32 = 100;
+const NAP: Duration = Duration::from_micros(100);
 /// Before all that a log holds.
 const START: Position = Position { segment: 0, offset: 0 };
 
@@ -164,20 +167,34 @@ impl Core {
         };
         self.cache.trim();
         self.flush(&family, &memtable)?;
-        self.free(memtable);
+        self.free([memtable]);
         Ok(true)
     }
 
-    /// Waits until no reader is left that looks at a memtable, but not for iterators: the last one
-    /// frees it, and that holds a writer up for milliseconds.
-    fn free(&self, memtable: Arc<Memtable>) {
-        let mut looks = if self.options.background == Background::Threads { LOOKS_MAX } else { 0 };
-        while Arc::strong_count(&memtable) > 1 && looks > 0 {
-            looks -= 1;
-            epoch::pin().flush();
-            linger(LOOK);
+    /// Waits until no reader is left that looks at memtables or tables, but not for iterators. The
+    /// last one frees memory or closes removed files, and that holds a writer up for ten
+    /// milliseconds.
+    fn free<T>(&self, replaced: impl IntoIterator<Item = Arc<T>>) {
+        let mut waits = [LOOKS_MAX, NAPS_MAX];
+        if self.options.background == Background::Inline {
+            // Nobody else reads.
+            waits = [0, 0];
         }
-        drop(memtable);
+        for one in replaced {
+            while Arc::strong_count(&one) > 1 {
+                let [looks, naps] = &mut waits;
+                epoch::pin().flush();
+                if *looks > 0 {
+                    *looks -= 1;
+                    linger(LOOK);
+                } else if *naps > 0 {
+                    *naps -= 1;
+                    nap(NAP);
+                } else {
+                    break;
+                }
+            }
+        }
     }
 
     /// Writes out the oldest memtable of a family. The lock of flushes is held.
@@ -257,7 +274,7 @@ impl Core {
             let job = self.due(&version);
             let job = job.or_else(|| self.chore(&family, &version));
             if let Some(job) = job {
-                self.compact(&family, &version, &job)?;
+                self.compact(&family, version, job)?;
                 return Ok(true);
             }
         }
@@ -281,13 +298,13 @@ impl Core {
             it.garbage > 0 || removals.iter().any(is_removed)
         });
         if let Some(job) = compact::everything(&version, has_garbage) {
-            self.compact(family, &version, &job)?;
+            self.compact(family, version, job)?;
         }
         while self.tidy_removals(family)? {}
         self.sweep_values()
     }
 
-    fn compact(&self, family: &FamilyCore, version: &Version, job: &Job) -> Result<()> {
+    fn compact(&self, family: &FamilyCore, version: Arc<Version>, job: Job) -> Result<()> {
         let removed: Vec<u64> = job.tables().map(|it| it.meta.number).collect();
         let tables = match job.action {
             Action::Drop => Vec::new(),
@@ -295,7 +312,7 @@ impl Core {
                 self.counters.moved();
                 job.tables().map(Arc::clone).collect()
             }
-            Action::Merge => self.merge(family, version, job)?,
+            Action::Merge => self.merge(family, &version, &job)?,
         };
         let remove = removed.iter().map(|it| Edit::Remove(family.id, *it));
         let add = tables.iter().map(|it| Edit::Add(family.id, job.target, it.meta.clone()));
@@ -308,6 +325,9 @@ impl Core {
         self.install_change(family, &edits, &change)?;
         if job.action != Action::Move {
             self.remove_tables(&removed)?;
+            let replaced: Vec<_> = job.tables().map(Arc::clone).collect();
+            drop((version, job));
+            self.free(replaced);
         }
         self.sweep_values()
     }

@@ -1,6 +1,7 @@
 //! What flushes and merges make of the levels, and equal answers under any options.
 
 use std::num::NonZeroU16;
+use std::thread;
 
 use harness::sim::SimDisk;
 
@@ -405,4 +406,39 @@ fn first_in_first_out_keeps_to_its_size_and_age() {
     assert_eq!(db.iter().count(), 1, "what is too old goes");
     let files = env::fs::Fs::list(&*fs, &folder().join("tables")).expect("it is there");
     assert_eq!(files.len(), 1, "{files:?}");
+}
+
+/// A reader that borrows the former state while a merge ends is not the one that ends the tables:
+/// the merge waits for it, as long as that takes a few turns of the processor.
+#[test]
+fn who_replaced_tables_lets_go_of_them() {
+    let options = Options { background: Background::Threads, level0_tables: 4, ..tiny() };
+    // On a busy machine the reader may be away for too long.
+    let waited = (0..50).any(|_| {
+        let fs = SimDisk::new(1).mount();
+        let db = open(&fs, &options).expect("the disk is well");
+        for round in 0..2_u8 {
+            for key in 0..40_u8 {
+                db.put(&[key], &[round]).expect("the disk is well");
+            }
+            db.settle().expect("the disk is well");
+        }
+        let replaced: Vec<_> = {
+            let state = db.default.core.share();
+            state.version.tables().map(|(_, it)| Arc::downgrade(it)).collect()
+        };
+        assert!(replaced.len() >= 2, "there is nothing to merge");
+        let before = db.default.tables();
+        let guard = crossbeam_epoch::pin();
+        thread::scope(|scope| {
+            let merge = scope.spawn(|| db.compact().expect("the disk is well"));
+            while db.default.tables() == before {
+                thread::yield_now();
+            }
+            drop(guard);
+            merge.join().expect("it ends");
+        });
+        replaced.iter().all(|it| it.strong_count() == 0)
+    });
+    assert!(waited, "tables outlived their merge each time");
 }
