@@ -16,7 +16,7 @@
 //! | `one-hash`   | inserts of keys that all have one hash: 4,096 of them, or 100,000         |
 //!
 //! Maps of the first four mixes and of `batch` are asked for room for their entries before they are
-//! filled, as the benchmark does that the mixes come from. A line that ends in `grown` has maps that
+//! filled, as the benchmark does that the mixes come from. Those of a line that ends in `grown`
 //! came to their size from empty: they differ where a table that was asked for is in huge pages.
 //!
 //! All maps hash with the same hasher. A handle (a pin, a guard; a reference where the map has
