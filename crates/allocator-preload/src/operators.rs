@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::{ALIGN, allocate, free, free_as};
+use super::{ALIGN, STRATA, allocate, free, free_as};
 
 /// What `new` does where there is no memory: it throws, if the program knows how.
 #[cold]
@@ -18,9 +18,20 @@ fn throw() -> *mut c_void {
     thrower()
 }
 
-fn new(size: usize, align: usize) -> *mut c_void {
+#[cold]
+#[inline(never)]
+extern "C-unwind" fn new_slow(size: usize, align: usize) -> *mut c_void {
     let block = allocate(size, align);
     if block.is_null() { throw() } else { block }
+}
+
+#[inline(always)]
+fn new(size: usize, align: usize) -> *mut c_void {
+    let at_hand = if align <= ALIGN { STRATA.at_hand(size) } else { None };
+    match at_hand {
+        Some(block) => block.as_ptr().cast(),
+        None => new_slow(size, align),
+    }
 }
 
 macro_rules! operators {
@@ -40,8 +51,9 @@ macro_rules! deletes {
         /// # Safety
         ///
         /// The block is null, or one of this family that is not free.
+        // Of the ABI that may unwind for the same reason as `free`.
         #[unsafe(no_mangle)]
-        pub(crate) unsafe extern "C" fn $name(block: *mut c_void, $($more: $type),*) {
+        pub(crate) unsafe extern "C-unwind" fn $name(block: *mut c_void, $($more: $type),*) {
             // SAFETY: the caller says so.
             unsafe { $free(block, $($known),*) };
         }
@@ -53,6 +65,7 @@ macro_rules! deletes {
 /// # Safety
 ///
 /// As for [`free`].
+#[inline(always)]
 unsafe fn free_sized(block: *mut c_void, size: usize) {
     // SAFETY: the caller says so.
     unsafe { free_as(block, size, ALIGN) };

@@ -42,6 +42,7 @@ impl Block {
     }
 
     /// Its address.
+    #[inline(always)]
     pub(crate) const fn start(self) -> NonNull<u8> {
         self.0
     }

@@ -10,7 +10,8 @@
 //! An allocation takes the first block of the current slab of its class. When that has none, the
 //! slow path takes in what other threads freed, carves blocks that were never used, goes on to the
 //! next slab of the list, takes one over from an orphan, or asks the pool. A slab without free
-//! blocks is on no list until one comes back.
+//! blocks is on no list until one comes back. Such a *full* slab counts one block, not all: so the
+//! free of its first block and that of a slab's last find the same zero, and test for nothing else.
 //!
 //! An empty slab goes back to the pool, except the current one of its class: a loop that frees its
 //! only block and allocates it again must not come here each time. Such a slab counts one block too
@@ -42,7 +43,6 @@ use self::spans::Spans;
 use crate::block::Block;
 use crate::handover::Handover;
 use crate::local;
-use crate::planted::{self, Bug};
 use crate::segment::{first, owner_at, slab_of};
 use crate::size_class::{CLASSES, LARGEST, SMALL, SMALL_WORDS, aligned_size, class_of};
 use crate::slab::{FLAGS, Kind, SPAN, Slab};
@@ -158,6 +158,16 @@ impl Heap {
         }
     }
 
+    /// A small block that is aligned to 16; `None` where the slow path must be taken, or `size` is
+    /// not small.
+    #[inline(always)]
+    pub(crate) fn try_small(&self, size: usize) -> Option<Block> {
+        if size > SMALL {
+            return None;
+        }
+        self.small[(size + 15) / 16 * 2].get().pop()
+    }
+
     /// The slow path of an allocation.
     #[cold]
     #[inline(never)]
@@ -190,41 +200,22 @@ impl Heap {
         }
     }
 
+    // Whatever else it calls is called last: so the fast path saves no register.
     #[inline(always)]
     fn free_local(&'static self, slab: &'static Slab, block: Block) {
         let next = slab.free.get();
-        if next.is_none() && slab.full.get() {
-            return self.free_to_full(slab, block);
-        }
         if next == Some(block) {
             return freed_twice(block);
         }
-        self.put_back(slab, block, next);
-    }
-
-    /// Puts a block onto its slab's list, which begins with `next`.
-    // Whatever else it calls is called last: so the fast path saves no register.
-    #[inline(always)]
-    fn put_back(&'static self, slab: &'static Slab, block: Block, next: Option<Block>) {
         self.handover.0.act();
         block.set_next(next);
         slab.free.set(Some(block));
         let counts = slab.counts.get().given(1);
         slab.counts.set(counts);
+        // One that is full counts as if one block were out, so that it comes here as well.
         if counts.used() == 0 {
-            self.emptied(slab);
+            self.turned(slab);
         }
-    }
-
-    /// A slab that is on no list gets a block back.
-    #[cold]
-    #[inline(never)]
-    fn free_to_full(&'static self, slab: &'static Slab, block: Block) {
-        if !planted::is(Bug::StaysFull) {
-            slab.full.set(false);
-            self.link(slab);
-        }
-        self.put_back(slab, block, None);
     }
 
     /// What is not the plain free of a block of this heap. Descriptors of others are not looked at

@@ -58,7 +58,8 @@ pub(crate) enum Kind {
 #[repr(C, align(64))]
 pub(crate) struct Slab {
     pub(crate) free: Cell<Option<Block>>,
-    /// Blocks that are out, one more while the slab is `kept`; allocations until the next sample.
+    /// Blocks that are out, one more while the slab is `kept`, and one in all while it is `full`;
+    /// allocations until the next sample.
     pub(crate) counts: Cell<Counts>,
     /// Blocks that have ever been handed out: the others were never touched.
     pub(crate) carved: Cell<u32>,
@@ -168,6 +169,19 @@ impl Slab {
             Kind::Span | Kind::Huge => self.slices.get() as usize * SLICE,
             Kind::Unused | Kind::Inside => 0,
         }
+    }
+
+    /// All blocks are out. One is counted, so that the next that comes back, the first one since,
+    /// makes the count zero: what frees it looks at that alone.
+    pub(crate) fn mark_full(&self) {
+        debug_assert_eq!(self.counts.get().used(), self.capacity.get(), "not all blocks are out");
+        self.counts.set(self.counts.get().with_used(1));
+        self.full.set(true);
+    }
+
+    /// Blocks that are out, with the one that is counted of a slab that is kept.
+    pub(crate) fn used(&self) -> u32 {
+        if self.full.get() { self.capacity.get() } else { self.counts.get().used() }
     }
 
     /// Takes a free block; `None` where there is none, and where it is time for a sample.

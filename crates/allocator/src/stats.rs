@@ -38,7 +38,7 @@ impl Stats {
         world.pool.each_segment(|segment| {
             for slab in (HEAD..SLICES).map(|index| segment.slab(index)) {
                 stats.live += match slab.kind.get() {
-                    Kind::Slab => slab.counts.get().used() as usize * slab.block_size(),
+                    Kind::Slab => slab.used() as usize * slab.block_size(),
                     Kind::Span => slab.block_size(),
                     _ => 0,
                 };

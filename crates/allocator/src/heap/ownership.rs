@@ -37,6 +37,7 @@ impl Heap {
         last.set_next(slab.free.get());
         slab.free.set(first);
         if slab.full.replace(false) {
+            slab.counts.set(slab.counts.get().with_used(slab.capacity.get()));
             self.link(slab);
         }
         let counts = slab.counts.get().given(count);

@@ -5,6 +5,7 @@
 use super::{Fresh, Heap, NO_SLAB};
 use crate::abort;
 use crate::block::Block;
+use crate::planted::{self, Bug};
 use crate::segment::Segment;
 use crate::size_class::{CLASSES, SMALL, size_of_class, slices_of_class};
 use crate::slab::{FLAGS, Kind, Slab};
@@ -50,7 +51,7 @@ impl Heap {
             }
             self.unlink(slab);
             Self::unkeep(slab);
-            slab.full.set(true);
+            slab.mark_full();
         }
     }
 
@@ -164,9 +165,22 @@ impl Heap {
         }
     }
 
-    /// A slab has lost its last block.
+    /// The last block that is out came back, or the first one to a slab that was full.
     #[cold]
     #[inline(never)]
+    pub(super) fn turned(&'static self, slab: &'static Slab) {
+        if slab.full.get() {
+            slab.counts.set(slab.counts.get().with_used(slab.capacity.get() - 1));
+            if !planted::is(Bug::StaysFull) {
+                slab.full.set(false);
+                self.link(slab);
+            }
+        } else {
+            self.emptied(slab);
+        }
+    }
+
+    /// The last block that is out came back.
     pub(super) fn emptied(&'static self, slab: &'static Slab) {
         let class = usize::from(slab.class.get());
         if !std::ptr::eq(self.bins[class].get(), slab) {
