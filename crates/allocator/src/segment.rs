@@ -129,6 +129,13 @@ impl Segment {
     }
 }
 
+/// Bytes of the words before that of the slice of an address: one word for each slice.
+// A descriptor is eight words: an address of the processor reaches both from this one number.
+#[inline(always)]
+const fn words_to(address: usize) -> usize {
+    address / (SLICE / 8) & (SLICES - 1) * 8
+}
+
 /// The descriptor for the slice of a block: the fast path of `free`.
 ///
 /// # Safety
@@ -137,7 +144,7 @@ impl Segment {
 #[inline(always)]
 pub(crate) unsafe fn slab_of(block: *mut u8) -> &'static Slab {
     let address = block.expose_provenance();
-    let descriptor = (address & !(SEGMENT - 1)) + address % SEGMENT / SLICE * size_of::<Slab>();
+    let descriptor = (address & !(SEGMENT - 1)) + words_to(address) * size_of::<Slab>() / 8;
     // SAFETY: the block lies in a segment, whose head holds its descriptor.
     unsafe { &*std::ptr::with_exposed_provenance(descriptor) }
 }
@@ -150,7 +157,7 @@ pub(crate) unsafe fn slab_of(block: *mut u8) -> &'static Slab {
 #[inline(always)]
 pub(crate) unsafe fn owner_at(block: *mut u8) -> usize {
     let address = block.expose_provenance();
-    let word = (address & !(SEGMENT - 1)) + OWNERS + address % SEGMENT / SLICE * size_of::<usize>();
+    let word = (address & !(SEGMENT - 1)) + OWNERS + words_to(address);
     // SAFETY: as in `slab_of`; the head holds the word as well.
     let word: &AtomicUsize = unsafe { &*std::ptr::with_exposed_provenance(word) };
     // Relaxed: see `Slab::owner`.
