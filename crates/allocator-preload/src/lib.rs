@@ -81,6 +81,20 @@ pub extern "C" fn malloc(size: usize) -> *mut c_void {
     }
 }
 
+/// Frees a block. What this library exports it does not call itself: a name leads to the first
+/// library that has it, which is another one where this is loaded by hand.
+///
+/// # Safety
+///
+/// The block is null, or one of this family that is not free.
+#[inline(always)]
+unsafe fn release(block: *mut c_void) {
+    if let Some(block) = NonNull::new(block.cast()) {
+        // SAFETY: the caller says so.
+        unsafe { STRATA.free(block) };
+    }
+}
+
 /// See `free(3)`.
 ///
 /// # Safety
@@ -90,10 +104,8 @@ pub extern "C" fn malloc(size: usize) -> *mut c_void {
 // and none could be its last instruction.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn free(block: *mut c_void) {
-    if let Some(block) = NonNull::new(block.cast()) {
-        // SAFETY: the caller says so.
-        unsafe { STRATA.free(block) };
-    }
+    // SAFETY: the caller says so.
+    unsafe { release(block) };
 }
 
 /// Frees a block that was asked for with this layout; without one, it is freed all the same.
@@ -109,18 +121,50 @@ unsafe fn free_as(block: *mut c_void, size: usize, align: usize) {
         // SAFETY: the caller says so.
         Some(layout) if !block.is_null() => unsafe { STRATA.dealloc(block.cast(), layout) },
         // SAFETY: as above.
-        _ => unsafe { free(block) },
+        _ => unsafe { release(block) },
     }
 }
 
-/// See `calloc(3)`.
-#[unsafe(no_mangle)]
-pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+/// As [`malloc_slow`].
+#[cold]
+#[inline(never)]
+extern "C" fn calloc_slow(count: usize, size: usize) -> *mut c_void {
     let layout = count.checked_mul(size).and_then(|size| layout(size, ALIGN));
     let Some(layout) = layout else { return fail(libc::ENOMEM) };
     // SAFETY: the size is above zero.
     let block = unsafe { STRATA.alloc_zeroed(layout) };
     if block.is_null() { fail(libc::ENOMEM) } else { block.cast() }
+}
+
+/// See `calloc(3)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+    let Some(bytes) = count.checked_mul(size) else { return calloc_slow(count, size) };
+    let Some(block) = STRATA.at_hand(bytes) else { return calloc_slow(count, size) };
+    // SAFETY: the block is that long.
+    unsafe { block.write_bytes(0, bytes) };
+    block.as_ptr().cast()
+}
+
+/// Changes the size of a block. A size of zero frees it, as in glibc.
+///
+/// # Safety
+///
+/// As for [`free`].
+#[inline(always)]
+unsafe fn resize(block: *mut c_void, size: usize) -> *mut c_void {
+    let Some(start) = NonNull::new(block.cast()) else { return allocate(size, ALIGN) };
+    if size == 0 {
+        // SAFETY: the caller says so.
+        unsafe { release(block) };
+        return ptr::null_mut();
+    }
+    if layout(size, ALIGN).is_none() {
+        return fail(libc::ENOMEM);
+    }
+    // SAFETY: the caller says so, and the size is a sound one above zero.
+    let new = unsafe { STRATA.resize(start, ALIGN, size) };
+    if new.is_null() { fail(libc::ENOMEM) } else { new.cast() }
 }
 
 /// See `realloc(3)`. A size of zero frees the block, as glibc does.
@@ -130,18 +174,8 @@ pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 /// As for [`free`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
-    let Some(start) = NonNull::new(block.cast()) else { return malloc(size) };
-    if size == 0 {
-        // SAFETY: the caller says so.
-        unsafe { free(block) };
-        return ptr::null_mut();
-    }
-    if layout(size, ALIGN).is_none() {
-        return fail(libc::ENOMEM);
-    }
-    // SAFETY: the caller says so, and the size is a sound one above zero.
-    let new = unsafe { STRATA.resize(start, ALIGN, size) };
-    if new.is_null() { fail(libc::ENOMEM) } else { new.cast() }
+    // SAFETY: the caller says so.
+    unsafe { resize(block, size) }
 }
 
 /// See `reallocarray(3)`.
@@ -157,21 +191,26 @@ pub unsafe extern "C" fn reallocarray(
 ) -> *mut c_void {
     match count.checked_mul(size) {
         // SAFETY: the caller says so.
-        Some(size) => unsafe { realloc(block, size) },
+        Some(size) => unsafe { resize(block, size) },
         None => fail(libc::ENOMEM),
     }
+}
+
+/// A block whose alignment a caller chose.
+fn allocate_aligned(align: usize, size: usize) -> *mut c_void {
+    if align.is_power_of_two() { allocate(size, align) } else { fail(libc::EINVAL) }
 }
 
 /// See `memalign(3)`.
 #[unsafe(no_mangle)]
 pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
-    if align.is_power_of_two() { allocate(size, align) } else { fail(libc::EINVAL) }
+    allocate_aligned(align, size)
 }
 
 /// See `aligned_alloc(3)`.
 #[unsafe(no_mangle)]
 pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
-    memalign(align, size)
+    allocate_aligned(align, size)
 }
 
 /// See `posix_memalign(3)`.
@@ -256,7 +295,7 @@ pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, si
 ///
 /// As for [`free`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cfree(block: *mut c_void) {
+pub unsafe extern "C-unwind" fn cfree(block: *mut c_void) {
     // SAFETY: the caller says so.
-    unsafe { free(block) };
+    unsafe { release(block) };
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::{ALIGN, STRATA, allocate, free, free_as};
+use super::{ALIGN, STRATA, allocate, free_as, release};
 
 /// What `new` does where there is no memory: it throws, if the program knows how.
 #[cold]
@@ -89,14 +89,14 @@ operators! {
 }
 
 deletes! {
-    "`delete`" _ZdlPv() free()
-    "`delete[]`" _ZdaPv() free()
+    "`delete`" _ZdlPv() release()
+    "`delete[]`" _ZdaPv() release()
     "`delete(size)`" _ZdlPvm(size: usize) free_sized(size)
     "`delete[](size)`" _ZdaPvm(size: usize) free_sized(size)
-    "`delete(nothrow)`" _ZdlPvRKSt9nothrow_t(_tag: Tag) free()
-    "`delete[](nothrow)`" _ZdaPvRKSt9nothrow_t(_tag: Tag) free()
-    "`delete(align)`" _ZdlPvSt11align_val_t(_align: usize) free()
-    "`delete[](align)`" _ZdaPvSt11align_val_t(_align: usize) free()
+    "`delete(nothrow)`" _ZdlPvRKSt9nothrow_t(_tag: Tag) release()
+    "`delete[](nothrow)`" _ZdaPvRKSt9nothrow_t(_tag: Tag) release()
+    "`delete(align)`" _ZdlPvSt11align_val_t(_align: usize) release()
+    "`delete[](align)`" _ZdaPvSt11align_val_t(_align: usize) release()
     "`delete(size, align)`" _ZdlPvmSt11align_val_t(
         size: usize, align: usize
     ) free_as(size, align)
@@ -105,8 +105,8 @@ deletes! {
     ) free_as(size, align)
     "`delete(align, nothrow)`" _ZdlPvSt11align_val_tRKSt9nothrow_t(
         _align: usize, _tag: Tag
-    ) free()
+    ) release()
     "`delete[](align, nothrow)`" _ZdaPvSt11align_val_tRKSt9nothrow_t(
         _align: usize, _tag: Tag
-    ) free()
+    ) release()
 }

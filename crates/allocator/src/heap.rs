@@ -165,7 +165,7 @@ impl Heap {
         if size > SMALL {
             return None;
         }
-        self.small[(size + 15) / 16 * 2].get().pop()
+        self.small[size.div_ceil(16) * 2].get().pop()
     }
 
     /// The slow path of an allocation.

@@ -133,7 +133,7 @@ impl Segment {
 // A descriptor is eight words: an address of the processor reaches both from this one number.
 #[inline(always)]
 const fn words_to(address: usize) -> usize {
-    address / (SLICE / 8) & (SLICES - 1) * 8
+    (address / (SLICE / 8)) & ((SLICES - 1) * 8)
 }
 
 /// The descriptor for the slice of a block: the fast path of `free`.

@@ -30,7 +30,7 @@ use std::ptr::NonNull;
 pub(crate) use self::counts::Counts;
 use crate::block::Block;
 use crate::planted::{self, Bug};
-use crate::size_class::{SLICE, size_of_class, slices_of_class};
+use crate::size_class::{SLICE, size_of_class, slices_of_class, told_size};
 
 /// A span.
 pub(crate) const SPAN: usize = 1;
@@ -165,7 +165,7 @@ impl Slab {
     /// Size of the blocks.
     pub(crate) fn block_size(&self) -> usize {
         match self.kind.get() {
-            Kind::Slab => size_of_class(usize::from(self.class.get())),
+            Kind::Slab => told_size(self.class.get()),
             Kind::Span | Kind::Huge => self.slices.get() as usize * SLICE,
             Kind::Unused | Kind::Inside => 0,
         }

@@ -13,18 +13,19 @@ use super::Heap;
 use crate::planted::{self, Bug};
 use crate::segment::{first, slab_of};
 use crate::size_class::LARGEST;
-use crate::slab::Kind;
+use crate::slab::{Kind, Slab};
 
 /// Spans from this size on move by their pages.
 const MOVES_PAGES: usize = 16 << 20;
 
 impl Heap {
-    /// Changes a block of `old` bytes to `size`; null where there is no memory, and the block is
-    /// then as it was.
+    /// Changes a block to `size` bytes, of which it keeps `old` at most, and no more than there is
+    /// room for; null where there is no memory, and the block is then as it was.
     ///
     /// # Safety
     ///
-    /// The block was handed out with this alignment and at least `old` bytes, and is not free.
+    /// The block was handed out with this alignment, and is not free.
+    #[inline]
     pub(crate) unsafe fn reallocate(
         &'static self,
         block: NonNull<u8>,
@@ -35,11 +36,30 @@ impl Heap {
         // SAFETY: the block is one.
         let slab = first(unsafe { slab_of(block.as_ptr()) });
         let room = slab.block_size();
-        let fits = match slab.kind.get() {
-            Kind::Slab => size <= room && size * 2 >= room,
-            _ => size > LARGEST && Self::resize_span(slab, size),
-        };
-        if fits {
+        if slab.kind.get() == Kind::Slab && size <= room && size * 2 >= room {
+            return block.as_ptr();
+        }
+        // SAFETY: as above, and it is the block of this slab.
+        unsafe { self.reallocate_slow(slab, block, old.min(room), align, size) }
+    }
+
+    /// What does not fit the block of a slab.
+    ///
+    /// # Safety
+    ///
+    /// As for [`reallocate`](Self::reallocate); the block has room for `old` bytes, and is of this
+    /// slab.
+    #[inline(never)]
+    unsafe fn reallocate_slow(
+        &'static self,
+        slab: &'static Slab,
+        block: NonNull<u8>,
+        old: usize,
+        align: usize,
+        size: usize,
+    ) -> *mut u8 {
+        let is_span = slab.kind.get() != Kind::Slab;
+        if is_span && size > LARGEST && Self::resize_span(slab, size) {
             return block.as_ptr();
         }
         let grows = size > old;
