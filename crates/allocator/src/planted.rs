@@ -21,6 +21,8 @@ pub(crate) enum Bug {
     ForgetsPurged,
     /// A full slab that is taken over from an orphan is thought to be on a list.
     ForgetsFull,
+    /// A heap of one's own takes slabs over from orphans, with the blocks of others in them.
+    DestroysStrangers,
     /// A block that comes back to a full slab is not noticed.
     StaysFull,
     /// Parcels of slabs that were taken over meanwhile are not passed on.

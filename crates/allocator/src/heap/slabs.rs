@@ -2,7 +2,7 @@
 //!
 //! The lists, and which slabs are on none, are in the header of [`heap`](super).
 
-use super::{Fresh, Heap, NO_SLAB};
+use super::{Fresh, Heap, NO_SLAB, Role};
 use crate::abort;
 use crate::block::Block;
 use crate::planted::{self, Bug};
@@ -94,10 +94,12 @@ impl Heap {
         true
     }
 
-    /// Takes a slab of this class over from a heap whose thread has ended.
+    /// Takes a slab of this class over from a heap whose thread has ended. One with blocks that are
+    /// out is nothing for a heap of one's own: it would destroy them with its own.
     fn adopt_slab(&'static self, class: usize) -> bool {
         let world = self.world();
-        if !world.may_have_orphans() {
+        let may = self.role.get() == Role::Thread || planted::is(Bug::DestroysStrangers);
+        if !may || !world.may_have_orphans() {
             return false;
         }
         let mut adopted = false;

@@ -17,7 +17,9 @@ use crate::heap::{Heap, Role};
 use crate::options::Options;
 use crate::os::mock::Mock;
 use crate::planted::{self, Bug};
+use crate::pool::SPAN_MAX;
 use crate::segment::{HEAD, SLICES, Segment, slab_of};
+use crate::size_class::SLICE;
 use crate::slab::Kind;
 use crate::world::World;
 
@@ -55,6 +57,15 @@ enum Request {
     Collect {
         thread: usize,
     },
+    /// A block of the heap of one's own, which is made where there is none.
+    AllocateInObject {
+        size: usize,
+        align: usize,
+    },
+    /// That heap goes: its blocks with it, or they stay as those of a thread that has ended.
+    EndObject {
+        destroy: bool,
+    },
     /// Time passes.
     Wait {
         ms: u64,
@@ -83,6 +94,9 @@ fn requests() -> impl Strategy<Value = Vec<Request>> {
     let align = prop_oneof![6 => Just(8_usize), 2 => (4_u32..13).prop_map(|it| 1 << it),
         1 => (13_u32..22).prop_map(|it| 1 << it)];
     let request = prop_oneof![
+        4 => (size(), align.clone())
+            .prop_map(|(size, align)| Request::AllocateInObject { size, align }),
+        1 => any::<bool>().prop_map(|destroy| Request::EndObject { destroy }),
         12 => (thread.clone(), size(), align)
             .prop_map(|(thread, size, align)| Request::Allocate { thread, size, align }),
         2 => (thread.clone(), burst_size(), 1_usize..90)
@@ -108,6 +122,8 @@ struct Live {
     size: usize,
     align: usize,
     tag: u8,
+    /// Whether it goes when the heap of one's own is destroyed.
+    of_object: bool,
 }
 
 /// Bytes at each end that hold the tag.
@@ -139,6 +155,7 @@ struct Run {
     world: &'static World,
     os: &'static Mock,
     threads: [Option<&'static Heap>; THREADS],
+    object: Option<&'static Heap>,
     shadow: ShadowHeap,
     live: Vec<Live>,
     tag: u8,
@@ -150,7 +167,7 @@ impl Run {
         let world: &'static World = Box::leak(Box::new(World::new(os)));
         world.set_options(Options::new().huge_pages(false));
         let (threads, shadow) = ([None; THREADS], ShadowHeap::default());
-        Self { world, os, threads, shadow, live: Vec::new(), tag: 0 }
+        Self { world, os, threads, object: None, shadow, live: Vec::new(), tag: 0 }
     }
 
     fn heap(&mut self, thread: usize) -> Option<&'static Heap> {
@@ -183,6 +200,13 @@ impl Run {
                     self.world.collect();
                 }
             }
+            Request::AllocateInObject { size, align } => {
+                if size <= SPAN_MAX * SLICE {
+                    self.object = self.object.or_else(|| self.world.heap(Role::Object));
+                    self.allocate_from(self.object, size, align)?;
+                }
+            }
+            Request::EndObject { destroy } => self.end_object(destroy)?,
             Request::Wait { ms } => {
                 self.os.now_ms.fetch_add(ms, SeqCst);
                 self.world.pool.tick(self.world);
@@ -199,7 +223,17 @@ impl Run {
     }
 
     fn allocate(&mut self, thread: usize, size: usize, align: usize) -> Result<(), TestCaseError> {
-        let Some(heap) = self.heap(thread) else {
+        let heap = self.heap(thread);
+        self.allocate_from(heap, size, align)
+    }
+
+    fn allocate_from(
+        &mut self,
+        heap: Option<&'static Heap>,
+        size: usize,
+        align: usize,
+    ) -> Result<(), TestCaseError> {
+        let Some(heap) = heap else {
             prop_assert!(self.may_fail(), "no heap although there is memory");
             return Ok(());
         };
@@ -212,7 +246,8 @@ impl Run {
             return Ok(());
         };
         self.tag = self.tag % 250 + 1;
-        let live = Live { start, size, align, tag: self.tag };
+        let of_object = self.object.is_some_and(|object| std::ptr::eq(object, heap));
+        let live = Live { start, size, align, tag: self.tag, of_object };
         self.claim(live)?;
         if fresh.zero {
             prop_assert!(Live { tag: 0, ..live }.holds(size), "{live:?} is said to be zero");
@@ -259,7 +294,9 @@ impl Run {
             self.live.push(live);
             return Ok(());
         };
-        let new = Live { start, size, ..live };
+        // One that moves is of the heap of the thread from then on.
+        let of_object = live.of_object && start == live.start;
+        let new = Live { start, size, of_object, ..live };
         self.claim(new)?;
         let kept = Live { size: live.size, ..new };
         prop_assert!(kept.holds(size.min(live.size)), "{live:?} was lost on the way to {size}");
@@ -268,9 +305,24 @@ impl Run {
         Ok(())
     }
 
+    fn end_object(&mut self, destroy: bool) -> Result<(), TestCaseError> {
+        let Some(object) = self.object.take() else { return Ok(()) };
+        if destroy {
+            for live in self.live.extract_if(.., |live| live.of_object) {
+                prop_assert!(live.holds(live.size), "{live:?} was overwritten");
+                self.shadow.release(live.start.addr().get()).expect("it is out");
+            }
+            object.forget_all();
+        }
+        self.live.iter_mut().for_each(|live| live.of_object = false);
+        object.retire();
+        Ok(())
+    }
+
     /// Frees all, ends all threads, and looks at what is left.
     fn end(mut self) -> Result<(), TestCaseError> {
         self.os.maps_left.store(usize::MAX, SeqCst);
+        self.end_object(false)?;
         while !self.live.is_empty() {
             self.free(0, 0)?;
         }
@@ -333,6 +385,19 @@ fn a_block_that_moves_with_its_pages_keeps_its_alignment() {
     .expect("the oracle has no complaint");
 }
 
+/// A heap of one's own took over what a thread had left, and destroyed the blocks in it.
+#[test]
+fn the_blocks_of_others_outlive_a_heap_of_ones_own() {
+    run_all(&[
+        Request::Allocate { thread: 0, size: 100, align: 8 },
+        Request::Exit { thread: 0 },
+        Request::AllocateInObject { size: 100, align: 8 },
+        Request::EndObject { destroy: true },
+        Request::Free { thread: 1, block: 0 },
+    ])
+    .expect("the oracle has no complaint");
+}
+
 /// Each planted bug is found: by the oracle, or by an assertion on the way.
 #[test]
 fn planted_bugs_are_found() {
@@ -346,6 +411,7 @@ fn planted_bugs_are_found() {
         Bug::ForgetsPurged,
         Bug::StaysFull,
         Bug::ForgetsFull,
+        Bug::DestroysStrangers,
     ] {
         let config =
             ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) };
