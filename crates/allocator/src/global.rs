@@ -112,7 +112,8 @@ impl Strata {
         first(unsafe { slab_of(block.as_ptr()) }).block_size()
     }
 
-    /// What the allocator holds. The heaps are locked while it is counted: not for a hot path.
+    /// What the allocator holds. Others go on allocating while it is counted, so that the figures
+    /// need not fit together to the byte; no memory is mapped meanwhile: not for a hot path.
     pub fn stats(&self) -> Stats {
         Stats::of(&WORLD)
     }

@@ -46,15 +46,17 @@ fn start() {
         return;
     }
     let errno = Errno::save();
-    if !spawn() {
+    // A program with much thread-local memory has no room for that on a small stack.
+    if !spawn(Some(STACK)) && !spawn(None) {
         // Tried again when more is freed; until then rounds come with requests.
         RUNS.store(false, Ordering::Relaxed); // Relaxed: as above.
     }
     errno.restore();
 }
 
-/// Makes a detached thread that takes no signal.
-fn spawn() -> bool {
+/// Makes a detached thread that takes no signal, with a stack of that many bytes, else of as many as
+/// others have.
+fn spawn(stack: Option<usize>) -> bool {
     // SAFETY: zero bytes are a place for attributes and signal sets, which the calls below fill.
     let mut attributes: libc::pthread_attr_t = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
@@ -62,8 +64,10 @@ fn spawn() -> bool {
     let mut thread = 0;
     // SAFETY: every place is ours.
     unsafe { libc::pthread_attr_init(&raw mut attributes) };
-    // SAFETY: as above.
-    unsafe { libc::pthread_attr_setstacksize(&raw mut attributes, STACK) };
+    if let Some(stack) = stack {
+        // SAFETY: as above.
+        unsafe { libc::pthread_attr_setstacksize(&raw mut attributes, stack) };
+    }
     // SAFETY: as above.
     unsafe {
         libc::pthread_attr_setdetachstate(&raw mut attributes, libc::PTHREAD_CREATE_DETACHED)

@@ -16,6 +16,8 @@
 //! | `shape`: class, kind, size    | written while no block is out, read by holders of blocks  |
 //! | all others                    | the owner                                                 |
 //!
+//! [`Stats`](crate::Stats) looks at both at any time, and at no more than is `Shown`.
+//!
 //! Who the owner is stands elsewhere, in a word of its own, and so does the class a second time
 //! (`segment`): whoever frees a block of another thread reads those, and would otherwise wait for a
 //! line of the cache that the owner writes to all the time.
@@ -23,11 +25,13 @@
 #![expect(unsafe_code, reason = "descriptors are shared between threads by the rules above")]
 
 mod counts;
+mod shown;
 
 use std::cell::Cell;
 use std::ptr::NonNull;
 
 pub(crate) use self::counts::Counts;
+use self::shown::{ShownClass, ShownCounts, ShownFlag, ShownKind, ShownNumber};
 use crate::block::Block;
 use crate::planted::{self, Bug};
 use crate::size_class::{SLICE, size_of_class, slices_of_class, told_size};
@@ -53,6 +57,20 @@ pub(crate) enum Kind {
     Inside = 4,
 }
 
+impl Kind {
+    /// The kind that a byte stands for.
+    #[inline(always)]
+    const fn of(byte: u8) -> Self {
+        match byte {
+            1 => Self::Slab,
+            2 => Self::Span,
+            3 => Self::Huge,
+            4 => Self::Inside,
+            _ => Self::Unused,
+        }
+    }
+}
+
 /// A descriptor: one line of the cache.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -60,19 +78,19 @@ pub(crate) struct Slab {
     pub(crate) free: Cell<Option<Block>>,
     /// Blocks that are out, one more while the slab is `kept`, and one in all while it is `full`;
     /// allocations until the next sample.
-    pub(crate) counts: Cell<Counts>,
+    pub(crate) counts: ShownCounts,
     /// Blocks that have ever been handed out: the others were never touched.
     pub(crate) carved: Cell<u32>,
-    pub(crate) capacity: Cell<u32>,
+    pub(crate) capacity: ShownNumber,
     /// Slices, for a slab or a span.
-    pub(crate) slices: Cell<u32>,
+    pub(crate) slices: ShownNumber,
     /// For a span whose block is a sample of the heap profile, the number of its call stack, and
     /// one; else zero.
     sample: Cell<u32>,
     pub(crate) next: Cell<Option<&'static Slab>>,
     pub(crate) prev: Cell<Option<&'static Slab>>,
-    pub(crate) kind: Cell<Kind>,
-    pub(crate) class: Cell<u8>,
+    pub(crate) kind: ShownKind,
+    pub(crate) class: ShownClass,
     /// Slices from the first of the slab to this one.
     pub(crate) offset: Cell<u8>,
     /// Whether what was never handed out is zero; for a span, whether all of it is.
@@ -80,7 +98,7 @@ pub(crate) struct Slab {
     /// Empty, and kept all the same: see `heap`.
     pub(crate) kept: Cell<bool>,
     /// All blocks are used, so that it is on no list: one that comes back puts it on one.
-    pub(crate) full: Cell<bool>,
+    pub(crate) full: ShownFlag,
 }
 
 const _: () = assert!(size_of::<Slab>() == 64);
@@ -94,18 +112,18 @@ impl Slab {
     pub(crate) const fn none() -> Self {
         Self {
             free: Cell::new(None),
-            counts: Cell::new(Counts::new(0)),
+            counts: ShownCounts::new(Counts::new(0)),
             carved: Cell::new(0),
-            capacity: Cell::new(0),
-            slices: Cell::new(0),
+            capacity: ShownNumber::new(0),
+            slices: ShownNumber::new(0),
             next: Cell::new(None),
             prev: Cell::new(None),
-            kind: Cell::new(Kind::Unused),
-            class: Cell::new(0),
+            kind: ShownKind::new(Kind::Unused),
+            class: ShownClass::new(0),
             offset: Cell::new(0),
             zero: Cell::new(false),
             kept: Cell::new(false),
-            full: Cell::new(false),
+            full: ShownFlag::new(false),
             sample: Cell::new(0),
         }
     }

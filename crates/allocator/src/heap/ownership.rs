@@ -36,7 +36,8 @@ impl Heap {
         let first = last.next();
         last.set_next(slab.free.get());
         slab.free.set(first);
-        if slab.full.replace(false) {
+        if slab.full.get() {
+            slab.full.set(false);
             slab.counts.set(slab.counts.get().with_used(slab.capacity.get()));
             self.link(slab);
         }

@@ -23,6 +23,18 @@ impl Counts {
         Self((left as u64) << 32)
     }
 
+    /// The word.
+    #[inline(always)]
+    pub(super) const fn word(self) -> u64 {
+        self.0
+    }
+
+    /// The numbers that a word holds.
+    #[inline(always)]
+    pub(super) const fn of(word: u64) -> Self {
+        Self(word)
+    }
+
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
     pub(crate) const fn used(self) -> u32 {
