@@ -1,4 +1,8 @@
 //! The operators `new` and `delete` of C++, by their mangled names.
+//!
+//! Where there is no memory, `new` asks the program's handler again and again, as the standard has
+//! it. `new(nothrow)` returns null at once: a handler ends its calls by an exception, which could
+//! not be stopped here.
 
 use std::ffi::c_void;
 
@@ -18,11 +22,33 @@ fn throw() -> *mut c_void {
     thrower()
 }
 
+/// Asks for a block until there is one, or the program has no handler that might make room.
 #[cold]
 #[inline(never)]
 extern "C-unwind" fn new_slow(size: usize, align: usize) -> *mut c_void {
-    let block = allocate(size, align);
-    if block.is_null() { throw() } else { block }
+    loop {
+        let block = allocate(size, align);
+        if !block.is_null() {
+            return block;
+        }
+        match new_handler() {
+            Some(handler) => handler(),
+            None => return throw(),
+        }
+    }
+}
+
+/// What the program wants to be called where there is no memory: see `std::set_new_handler`.
+fn new_handler() -> Option<extern "C-unwind" fn()> {
+    // SAFETY: the name is a C string; a program without a C++ runtime has no such function.
+    let get = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_ZSt15get_new_handlerv".as_ptr()) };
+    if get.is_null() {
+        return None;
+    }
+    // SAFETY: that is its type.
+    let get: extern "C-unwind" fn() -> Option<extern "C-unwind" fn()> =
+        unsafe { std::mem::transmute(get) };
+    get()
 }
 
 #[inline(always)]

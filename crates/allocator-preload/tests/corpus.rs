@@ -3,10 +3,12 @@
 //! A program that this machine does not have is skipped, and named.
 
 #![expect(clippy::print_stdout, reason = "what is skipped is said aloud")]
+#![expect(unsafe_code, reason = "the C library is asked for a block")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use allocator::Strata;
 use env::fs::{FsExt, OsFs};
 
 fn library() -> PathBuf {
@@ -92,7 +94,128 @@ fn interpreters_print_the_same() {
         same("python3", &["python3", "-c", PYTHON], folder);
         same("perl", &["perl", "-e", PERL], folder);
         same("sqlite3", &["sqlite3", ":memory:", SQL], folder);
-        same("redis-server", &["redis-server", "--version"], folder);
+    });
+}
+
+/// A server on a socket, filled, changed and asked by scripts of its own; then it ends.
+const SERVER: &str = r#"
+redis-server --port 0 --unixsocket s --save '' --daemonize no --io-threads 2 > log 2>&1 &
+server=$!
+for turn in $(seq 100); do redis-cli -s s ping > /dev/null 2>&1 && break; sleep 0.1; done
+ask() { redis-cli -s s eval "$1" 0; }
+ask "for i = 1, 30000 do redis.call('set', 'k' .. i, string.rep('x', i % 700)) end
+    return redis.call('dbsize')"
+ask "for i = 1, 20000 do redis.call('rpush', 'l' .. i % 50, string.rep('y', i % 90)) end
+    return redis.call('llen', 'l7')"
+ask "for i = 1, 20000 do redis.call('zadd', 'z', i * 7919 % 10007, 'm' .. i % 9000) end
+    return redis.call('zrange', 'z', 0, 20)"
+ask "for i = 1, 30000, 3 do redis.call('append', 'k' .. i, string.rep('z', 900)) end
+    for i = 2, 30000, 3 do redis.call('del', 'k' .. i) end
+    local sum = 0 for i = 1, 30000 do sum = sum + redis.call('strlen', 'k' .. i) end return sum"
+redis-cli -s s shutdown nosave
+wait $server
+echo "ended: $?"
+"#;
+
+#[test]
+fn a_server_answers_the_same() {
+    with_folder(|folder| {
+        write(folder, "server.sh", SERVER);
+        match run(&["redis-server", "--version"], folder, false) {
+            Some(_) => same("redis-server", &["sh", "server.sh"], folder),
+            None => println!("skipped: this machine has no redis-server"),
+        }
+    });
+}
+
+/// What a program asks `new` to do where there is no memory, once, before it throws.
+const HANDLER: &str = r#"
+#include <cstdio>
+#include <new>
+static void handler() { std::puts("asked"); std::set_new_handler(nullptr); }
+int main() {
+    std::set_new_handler(handler);
+    volatile std::size_t much = std::size_t(1) << 62;
+    try { std::printf("%p\n", ::operator new(much)); } catch (std::bad_alloc &) { std::puts("thrown"); }
+    std::printf("%d\n", ::operator new(much, std::nothrow) == nullptr);
+}
+"#;
+
+#[test]
+fn new_asks_the_handler_of_the_program() {
+    with_folder(|folder| {
+        write(folder, "handler.cpp", HANDLER);
+        let build = ["c++", "-O1", "-o", "handler", "handler.cpp"];
+        let Some(built) = run(&build, folder, false) else {
+            println!("skipped: this machine has no C++ compiler");
+            return;
+        };
+        assert!(built.status.success(), "{built:?}");
+        same("handler", &["./handler"], folder);
+    });
+}
+
+/// A program that does next to nothing, and says what it weighed at most, in KiB.
+const SMALL: &str = r#"
+#include <stdio.h>
+#include <stdlib.h>
+int main(void) {
+    void *p[100]; char line[200]; int peak;
+    for (int i = 0; i < 100; i++) p[i] = malloc(1 + i * 10);
+    for (int i = 0; i < 100; i++) free(p[i]);
+    FILE *status = fopen("/proc/self/status", "r");
+    while (fgets(line, sizeof line, status))
+        if (sscanf(line, "VmHWM: %d", &peak) == 1) printf("%d\n", peak);
+}
+"#;
+
+#[test]
+fn a_small_program_weighs_little() {
+    with_folder(|folder| {
+        write(folder, "small.c", SMALL);
+        let Some(built) = run(&["cc", "-O1", "-o", "small", "small.c"], folder, false) else {
+            println!("skipped: this machine has no C compiler");
+            return;
+        };
+        assert!(built.status.success(), "{built:?}");
+        let output = run(&["./small"], folder, true).expect("it was built");
+        let peak = String::from_utf8_lossy(&output.stdout).trim().parse::<u32>();
+        let peak = peak.expect("it says its peak");
+        assert!(peak <= 2560, "{peak} KiB are more than 2.5 MiB");
+    });
+}
+
+/// The allocator of this program itself, so that under the library there are two of them.
+#[global_allocator]
+static OWN: Strata = Strata::new();
+
+/// What the test below runs once more, under the library.
+#[test]
+fn a_program_of_two_copies() {
+    let churn = |seed: usize| {
+        let texts: Vec<String> = (0..20_000).map(|it| "t".repeat((it + seed) % 300)).collect();
+        let whole = |(it, text): (usize, &String)| text.len() == (it + seed) % 300;
+        assert!(texts.iter().enumerate().all(whole), "a text of another length");
+    };
+    std::thread::scope(|scope| (0..4).for_each(|seed| drop(scope.spawn(move || churn(seed)))));
+    // The C library knows nothing of it, and allocates by the other copy.
+    // SAFETY: the path is a C string; the C library makes a block for what it returns.
+    let real = unsafe { libc::realpath(c"/".as_ptr(), std::ptr::null_mut()) };
+    assert!(!real.is_null(), "there is a root");
+    // SAFETY: the block is of the family that the program calls.
+    unsafe { libc::free(real.cast()) };
+    assert!(OWN.stats().heaps > 0, "the program's own copy was not used");
+}
+
+#[test]
+fn two_copies_in_one_process_get_along() {
+    let program = std::env::current_exe().expect("this program has a path");
+    let program = program.to_str().expect("plain letters");
+    with_folder(|folder| {
+        let child = [program, "--exact", "a_program_of_two_copies"];
+        let output = run(&child, folder, true).expect("it runs by itself");
+        assert!(output.status.success(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
     });
 }
 
