@@ -12,6 +12,7 @@ use crate::profile::Profile;
 use crate::secure;
 use crate::segment::{first, slab_of};
 use crate::stats::Stats;
+use crate::valgrind;
 use crate::world::WORLD;
 
 /// The allocator.
@@ -50,6 +51,7 @@ impl Strata {
     /// Gives back to the system what can be given back now: what this thread keeps for later, what
     /// threads left that have ended, and all that is free.
     pub fn collect(&self) {
+        let _hush = valgrind::hush();
         if secure::is_on() {
             secure::collect();
         }
@@ -64,7 +66,10 @@ impl Strata {
     /// `None` says nothing of memory; [`alloc`](GlobalAlloc::alloc) is what comes next.
     #[inline(always)]
     pub fn at_hand(&self, size: usize) -> Option<NonNull<u8>> {
-        Some(local::heap().try_small(size)?.start())
+        let _hush = valgrind::hush();
+        let block = local::heap().try_small(size)?.start();
+        valgrind::made(block.as_ptr(), size, false);
+        Some(block)
     }
 
     /// Frees a block whose layout the caller does not know; else
@@ -75,6 +80,8 @@ impl Strata {
     /// The block came from this allocator, is not free, and nobody uses it any more.
     #[inline]
     pub unsafe fn free(&self, block: NonNull<u8>) {
+        valgrind::freed(block.as_ptr());
+        let _hush = valgrind::hush();
         if self.is_secure() {
             return secure::free(block, None);
         }
@@ -90,12 +97,39 @@ impl Strata {
     ///
     /// The block came from this allocator and is not free; the size is above zero.
     pub unsafe fn resize(&self, block: NonNull<u8>, align: usize, size: usize) -> *mut u8 {
-        if self.is_secure() {
-            return secure::reallocate(block, None, size);
-        }
-        let Some(heap) = self.heap() else { return std::ptr::null_mut() };
-        // SAFETY: the caller says so.
-        unsafe { heap.reallocate(block, usize::MAX, align, size) }
+        let old = if valgrind::ON {
+            // SAFETY: the caller says so.
+            unsafe { self.usable_size(block) }
+        } else {
+            usize::MAX
+        };
+        // SAFETY: as above.
+        unsafe { self.reallocate(block, None, old, align, size) }
+    }
+
+    /// # Safety
+    ///
+    /// The block came from this allocator, with this layout or alignment, and is not free.
+    #[inline(always)]
+    unsafe fn reallocate(
+        &self,
+        block: NonNull<u8>,
+        layout: Option<Layout>,
+        old: usize,
+        align: usize,
+        size: usize,
+    ) -> *mut u8 {
+        let hush = valgrind::hush();
+        let new = if self.is_secure() {
+            secure::reallocate(block, layout, size)
+        } else {
+            let Some(heap) = self.heap() else { return std::ptr::null_mut() };
+            // SAFETY: the caller says so.
+            unsafe { heap.reallocate(block, old, align, size) }
+        };
+        drop(hush);
+        valgrind::resized(block.as_ptr(), old, new, size);
+        new
     }
 
     /// Bytes of a block that may be used: at least what was asked for, and in secure mode exactly
@@ -161,16 +195,21 @@ impl Strata {
 unsafe impl GlobalAlloc for Strata {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        match local::heap().try_allocate(layout.size(), layout.align()) {
+        let _hush = valgrind::hush();
+        let block = match local::heap().try_allocate(layout.size(), layout.align()) {
             Some(block) => block.as_ptr(),
             None => self.allocate_slow(layout.size(), layout.align()).start,
-        }
+        };
+        valgrind::made(block, layout.size(), false);
+        block
     }
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller frees a block, which is not null.
         let block = unsafe { NonNull::new_unchecked(block) };
+        valgrind::freed(block.as_ptr());
+        let _hush = valgrind::hush();
         if self.is_secure() {
             return secure::free(block, Some(layout));
         }
@@ -180,6 +219,7 @@ unsafe impl GlobalAlloc for Strata {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let _hush = valgrind::hush();
         let fresh = match local::heap().try_allocate(layout.size(), layout.align()) {
             Some(block) => Fresh { start: block.as_ptr(), zero: false },
             None => self.allocate_slow(layout.size(), layout.align()),
@@ -188,6 +228,7 @@ unsafe impl GlobalAlloc for Strata {
             // SAFETY: the block is that long.
             unsafe { fresh.start.write_bytes(0, layout.size()) };
         }
+        valgrind::made(fresh.start, layout.size(), true);
         fresh.start
     }
 
@@ -195,11 +236,7 @@ unsafe impl GlobalAlloc for Strata {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller hands in a block, which is not null.
         let block = unsafe { NonNull::new_unchecked(block) };
-        if self.is_secure() {
-            return secure::reallocate(block, Some(layout), size);
-        }
-        let Some(heap) = self.heap() else { return std::ptr::null_mut() };
         // SAFETY: the caller says so.
-        unsafe { heap.reallocate(block, layout.size(), layout.align(), size) }
+        unsafe { self.reallocate(block, Some(layout), layout.size(), layout.align(), size) }
     }
 }

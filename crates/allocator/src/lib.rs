@@ -45,6 +45,12 @@
 //! wipes and quarantines what is freed, puts guards between slabs, and ends a process that misuses
 //! a block with a message that names it (`secure`). `STRATA_ALLOC_SECURE=0` turns that off again.
 //!
+//! # Under valgrind
+//!
+//! Built with the feature `valgrind`, the allocator tells memcheck of its blocks (`valgrind`), which
+//! then finds what it finds under any `malloc`. Without valgrind such a program runs as ever, a
+//! little slower.
+//!
 //! # Limits
 //!
 //! - Alignments above 32 MiB are refused: null.
@@ -101,6 +107,7 @@ mod slab;
 #[cfg(not(any(loom, shuttle)))]
 mod stats;
 mod sync;
+mod valgrind;
 mod world;
 
 #[cfg(not(any(loom, shuttle)))]

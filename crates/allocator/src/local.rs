@@ -209,6 +209,7 @@ pub(crate) fn set_up(options: &Options) {
 extern "C" fn end(_: *mut libc::c_void) {
     let heap = heap();
     if !heap.is_nobody() {
+        let _hush = crate::valgrind::hush();
         slot::set(&NOBODY);
         slot::set_ended();
         heap.leave();

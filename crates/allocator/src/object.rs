@@ -21,6 +21,7 @@ use crate::local;
 use crate::lock::Locked;
 use crate::options::Options;
 use crate::secure;
+use crate::valgrind;
 use crate::world::WORLD;
 
 /// A heap whose blocks can be freed one by one, by any thread, or all at once.
@@ -67,10 +68,13 @@ impl Heap {
             return None;
         }
         let (size, align) = (layout.size().max(1), layout.align());
-        NonNull::new(match &self.blocks {
+        let _hush = valgrind::hush();
+        let block = match &self.blocks {
             Blocks::Ordinary(slabs) => slabs.with(|slabs| slabs.allocate(size, align)),
             Blocks::Secure(owner) => secure::allocate(size, align, *owner),
-        })
+        };
+        valgrind::made(block, layout.size(), false);
+        NonNull::new(block)
     }
 
     /// Frees a block, on any thread.
@@ -89,6 +93,7 @@ impl Heap {
     ///
     /// Nobody uses a block of this heap any more, and nobody is about to free one.
     pub unsafe fn destroy(self) {
+        let _hush = valgrind::hush();
         match &self.blocks {
             Blocks::Ordinary(slabs) => slabs.with(|slabs| slabs.forget_all()),
             Blocks::Secure(owner) => secure::destroy(*owner),
@@ -98,6 +103,7 @@ impl Heap {
 
 impl Drop for Heap {
     fn drop(&mut self) {
+        let _hush = valgrind::hush();
         match &self.blocks {
             Blocks::Ordinary(slabs) => slabs.with(|slabs| slabs.retire()),
             Blocks::Secure(_) => {}

@@ -32,6 +32,7 @@ use crate::purger;
 use crate::segment::{CHUNK, HEAD, SEGMENT, SLICES, Segment};
 use crate::size_class::SLICE;
 use crate::slab::{Kind, Slab};
+use crate::valgrind;
 use crate::world::{WORLD, World};
 
 /// Where the first segment is to be at the earliest; far from what else a process maps.
@@ -219,7 +220,9 @@ impl Pool {
         // Relaxed: a count.
         self.mapped.fetch_add(size, Ordering::Relaxed);
         // SAFETY: the mapping is fresh, aligned and ours.
-        Some(unsafe { Segment::found(start, size, world) })
+        let segment = unsafe { Segment::found(start, size, world) };
+        valgrind::unused(segment.slice(HEAD).as_ptr(), size - HEAD * SLICE);
+        Some(segment)
     }
 
     /// A block with a mapping of its own, of `bytes` with its head.

@@ -7,9 +7,10 @@ use crate::block::Block;
 use crate::handover::Posted;
 use crate::planted::{self, Bug};
 use crate::profile;
-use crate::segment::{HEAD, SLICES};
+use crate::segment::{HEAD, SLICES, Segment};
 use crate::size_class::CLASSES;
-use crate::slab::{FLAGS, Slab};
+use crate::slab::{FLAGS, Kind, Slab};
+use crate::valgrind;
 
 impl Heap {
     /// Takes in what other threads freed.
@@ -157,6 +158,7 @@ impl Heap {
         while let Some(slab) = mine {
             mine = slab.next.take();
             profile::forget(slab);
+            tell_freed(slab);
             self.release(slab);
         }
     }
@@ -167,6 +169,16 @@ impl Heap {
         self.dismiss_guests();
         self.release_spans();
         self.settle();
+    }
+}
+
+/// Tells valgrind that nothing of a slab or a span is out any more.
+fn tell_freed(slab: &'static Slab) {
+    if valgrind::ON {
+        let (segment, index) = Segment::of_slab(slab);
+        let (start, size) = (segment.slice(index).as_ptr(), slab.block_size());
+        let count = if slab.kind.get() == Kind::Slab { slab.carved.get() } else { 1 };
+        (0..count as usize).for_each(|block| valgrind::freed(start.wrapping_add(block * size)));
     }
 }
 
