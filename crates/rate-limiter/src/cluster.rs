@@ -54,11 +54,11 @@ pub struct MemberId(pub u64);
 pub struct Terms {
     /// Cells that all members together may hold unspent. Less than the quota's burst.
     pub held: u64,
-    /// Most cells of a lease.
+    /// Most cells of a lease. Not zero.
     pub lease: u64,
     /// How long the authority counts a lease as held.
     pub ttl: Duration,
-    /// By how many parts per million a clock may be fast or slow.
+    /// By how many parts per million a clock may be fast or slow. Less than half a million.
     pub drift_ppm: u32,
     /// How long a member waits for a grant before it asks again.
     pub patience: Duration,
@@ -75,6 +75,44 @@ pub enum TermsError {
         /// The quota's burst.
         burst: u64,
     },
+    /// Leases without cells.
+    #[error("a lease of no cells gives nothing to spend; let it have at least one")]
+    Lease,
+    /// Clocks that may drift by half their rate or more.
+    #[error(
+        "a drift of {drift_ppm} parts per million leaves nothing of a lease; stay below 500000"
+    )]
+    Drift {
+        /// The drift that was given.
+        drift_ppm: u32,
+    },
+    /// A lease that is over as soon as it is granted.
+    #[error("a member would spend from a lease of {ttl:?} for less than a nanosecond; lengthen it")]
+    Ttl {
+        /// The time that was given.
+        ttl: Duration,
+    },
+}
+
+impl Terms {
+    /// How long a member spends from a lease: less than the authority counts it.
+    fn spent_within(&self) -> Result<Duration, TermsError> {
+        let Self { lease, ttl, drift_ppm, .. } = *self;
+        if lease == 0 {
+            return Err(TermsError::Lease);
+        }
+        if drift_ppm >= 500_000 {
+            return Err(TermsError::Drift { drift_ppm });
+        }
+        let nanos = ttl.as_nanos();
+        // ttl * (1 - drift) / (1 + drift) is at least ttl * (1 - 2 * drift).
+        let early = (nanos * 2 * u128::from(drift_ppm)).div_ceil(1_000_000);
+        let nanos = u64::try_from(nanos - early).unwrap_or(u64::MAX);
+        if nanos == 0 {
+            return Err(TermsError::Ttl { ttl });
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
 }
 
 /// A member asks for cells.
@@ -121,6 +159,7 @@ struct Outstanding {
 impl Authority {
     /// An authority that starts at `now`, for the first time or again.
     pub fn new(quota: Quota, terms: Terms, now: Timestamp) -> Result<Self, TermsError> {
+        terms.spent_within()?;
         let refused = TermsError::Held { held: terms.held, burst: quota.burst() };
         let left = quota.burst().checked_sub(terms.held).filter(|_| terms.held > 0);
         let common = left.and_then(|left| quota.with_burst(left).ok()).ok_or(refused)?;
@@ -169,7 +208,7 @@ impl Authority {
 #[derive(Debug)]
 pub struct Member {
     terms: Terms,
-    /// How long it spends from a lease: less than the authority counts it.
+    /// How long it spends from a lease.
     ttl: Duration,
     next: u64,
     /// The ask that is not answered, and when it was made.
@@ -187,13 +226,9 @@ struct Lease {
 
 impl Member {
     /// A member with nothing to spend.
-    pub fn new(terms: Terms) -> Self {
-        let nanos = terms.ttl.as_nanos();
-        // ttl * (1 - drift) / (1 + drift) is at least ttl * (1 - 2 * drift).
-        let early = (nanos * 2 * u128::from(terms.drift_ppm)).div_ceil(1_000_000);
-        let nanos = u64::try_from(nanos.saturating_sub(early)).unwrap_or(u64::MAX);
-        let ttl = Duration::from_nanos(nanos);
-        Self { terms, ttl, next: 1, pending: None, leases: VecDeque::new() }
+    pub fn new(terms: Terms) -> Result<Self, TermsError> {
+        let ttl = terms.spent_within()?;
+        Ok(Self { terms, ttl, next: 1, pending: None, leases: VecDeque::new() })
     }
 
     /// Spends `cells` cells, all or none, at `now`.
