@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Neither does I/O: each is told the time and a message, and says what to send. Any transport will
-//! do, lossy or not, and a replicated log can be the authority by handling the same asks.
+//! do, lossy or not. A replicated log can be the authority by handling the same asks, at moments
+//! that are written into the log, and with [`Authority::state`] as its snapshot.
 //!
 //! # The bound
 //!
@@ -86,6 +87,11 @@ pub enum TermsError {
         /// The drift that was given.
         drift_ppm: u32,
     },
+    /// A state of another quota, or of terms under which more was held.
+    #[error(
+        "the state is none of an authority with this quota and these terms; restore under its own"
+    )]
+    State,
     /// A lease that is over as soon as it is granted.
     #[error("a member would spend from a lease of {ttl:?} for less than a nanosecond; lengthen it")]
     Ttl {
@@ -112,6 +118,14 @@ impl Terms {
             return Err(TermsError::Ttl { ttl });
         }
         Ok(Duration::from_nanos(nanos))
+    }
+
+    /// The quota of the authority's bucket.
+    fn common(&self, quota: Quota) -> Result<Quota, TermsError> {
+        self.spent_within()?;
+        let refused = TermsError::Held { held: self.held, burst: quota.burst() };
+        let left = quota.burst().checked_sub(self.held).filter(|_| self.held > 0);
+        left.and_then(|left| quota.with_burst(left).ok()).ok_or(refused)
     }
 }
 
@@ -148,28 +162,64 @@ pub struct Authority {
     held: u64,
 }
 
-#[derive(Debug)]
-struct Outstanding {
-    member: MemberId,
-    id: u64,
-    cells: u64,
-    expires_at: Timestamp,
+/// All that an authority knows beside quota and terms, in plain numbers: to be written down in
+/// whatever format, and given to [`Authority::from_state`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorityState {
+    /// When the time of its bucket started.
+    pub origin: Timestamp,
+    /// The theoretical arrival time (TAT) of its bucket, in ticks of the quota after `origin`.
+    pub tat: u128,
+    /// Nothing is granted before.
+    pub opens_at: Timestamp,
+    /// What members may hold, oldest first.
+    pub grants: Vec<Outstanding>,
+}
+
+/// A grant whose cells a member may still hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outstanding {
+    /// Who may hold them.
+    pub member: MemberId,
+    /// The ask that was answered.
+    pub id: u64,
+    /// Cells granted.
+    pub cells: u64,
+    /// When they are held no more.
+    pub expires_at: Timestamp,
 }
 
 impl Authority {
     /// An authority that starts at `now`, for the first time or again.
     pub fn new(quota: Quota, terms: Terms, now: Timestamp) -> Result<Self, TermsError> {
-        terms.spent_within()?;
-        let refused = TermsError::Held { held: terms.held, burst: quota.burst() };
-        let left = quota.burst().checked_sub(terms.held).filter(|_| terms.held > 0);
-        let common = left.and_then(|left| quota.with_burst(left).ok()).ok_or(refused)?;
-        Ok(Self {
-            bucket: Bucket::with_debt(&common, now, u128::MAX),
-            terms,
-            opens_at: now + terms.ttl,
-            grants: VecDeque::new(),
-            held: 0,
-        })
+        let bucket = Bucket::with_debt(&terms.common(quota)?, now, u128::MAX);
+        let opens_at = now + terms.ttl;
+        Ok(Self { bucket, terms, opens_at, grants: VecDeque::new(), held: 0 })
+    }
+
+    /// The authority that [`state`](Self::state) was asked of, under the same quota and terms, on
+    /// the same clock. Unlike a new one it grants at once.
+    ///
+    /// A state that is older than the last grant breaks the bound: it belongs to a log, all of
+    /// whose later asks are handled again.
+    pub fn from_state(
+        quota: Quota,
+        terms: Terms,
+        state: AuthorityState,
+    ) -> Result<Self, TermsError> {
+        let AuthorityState { origin, tat, opens_at, grants } = state;
+        let common = terms.common(quota)?;
+        let bucket = Bucket::restored(&common, origin, tat).ok_or(TermsError::State)?;
+        let held = grants.iter().try_fold(0_u64, |held, grant| held.checked_add(grant.cells));
+        let held = held.filter(|&held| held <= terms.held).ok_or(TermsError::State)?;
+        Ok(Self { bucket, terms, opens_at, grants: grants.into(), held })
+    }
+
+    /// All that it knows at present.
+    pub fn state(&self) -> AuthorityState {
+        let (origin, tat) = self.bucket.state();
+        let grants = self.grants.iter().copied().collect();
+        AuthorityState { origin, tat, opens_at: self.opens_at, grants }
     }
 
     /// Handles what `member` asked, at `now`. Sends nothing where it has nothing to grant: the

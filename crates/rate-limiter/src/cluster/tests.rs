@@ -40,7 +40,7 @@ enum Message {
 type Ledger = Arc<Mutex<Vec<Timestamp>>>;
 
 enum Node {
-    Authority(Option<Box<Authority>>, Terms),
+    Authority { authority: Option<Box<Authority>>, terms: Terms, compacts: bool },
     Member { id: MemberId, member: Member, ledger: Ledger, measure: Arc<SimClock>, hoards: bool },
 }
 
@@ -49,7 +49,7 @@ impl Actor for Node {
 
     fn on_start(&mut self, context: &mut Context<'_, Message>) {
         match self {
-            Self::Authority(authority, terms) => {
+            Self::Authority { authority, terms, .. } => {
                 let started = Authority::new(quota(), *terms, context.now()).unwrap();
                 *authority = Some(Box::new(started));
             }
@@ -59,7 +59,14 @@ impl Actor for Node {
 
     fn on_message(&mut self, from: NodeId, message: Message, context: &mut Context<'_, Message>) {
         match (self, message) {
-            (Self::Authority(Some(authority), _), Message::Ask(id, ask)) => {
+            (
+                Self::Authority { authority: Some(authority), terms, compacts },
+                Message::Ask(id, ask),
+            ) => {
+                if *compacts {
+                    let state = authority.state();
+                    **authority = Authority::from_state(quota(), *terms, state).unwrap();
+                }
                 if let Some(grant) = authority.handle(context.now(), id, ask) {
                     context.send(from, Message::Grant(id, grant));
                 }
@@ -90,23 +97,31 @@ impl Actor for Node {
 struct Believed {
     authority: Terms,
     members: Terms,
+    /// Whether the authority goes through its snapshot before each ask.
+    compacts: bool,
 }
 
-const AGREED: Believed = Believed { authority: TERMS, members: TERMS };
+const AGREED: Believed = Believed { authority: TERMS, members: TERMS, compacts: false };
 
 /// What members spent in two seconds of a script, and whether it was within the quota.
-fn run(seed: u64, script: &Script, terms: Believed, hoards: bool) -> (usize, Result<(), String>) {
+fn run(
+    seed: u64,
+    script: &Script,
+    believed: Believed,
+    hoards: bool,
+) -> (usize, Result<(), String>) {
     let ledger = Ledger::default();
     let (shared, mut names, mut measure) = (Arc::clone(&ledger), 0, None);
     let mut world = World::new(seed, 4, move |host: Host| {
         // The authority, which is made first, keeps the quota by its own clock.
         let measure = Arc::clone(measure.get_or_insert(Arc::clone(&host.clock)));
         if host.id == AUTHORITY {
-            return Ok::<_, String>(Node::Authority(None, terms.authority));
+            let Believed { authority: terms, compacts, .. } = believed;
+            return Ok::<_, String>(Node::Authority { authority: None, terms, compacts });
         }
         names += 1;
         let id = MemberId(names);
-        let member = Member::new(terms.members).map_err(|error| error.to_string())?;
+        let member = Member::new(believed.members).map_err(|error| error.to_string())?;
         Ok(Node::Member { id, member, ledger: Arc::clone(&shared), measure, hoards })
     });
     world.play(script);
@@ -151,6 +166,38 @@ fn no_fault_pushes_the_sum_above_the_quota() {
             let (_, verdict) = run(seed, &skewed(seed), AGREED, hoards);
             assert_eq!(verdict, Ok(()), "seed {seed}, hoarding: {hoards}");
         }
+    }
+}
+
+/// An authority that is restored before each ask grants to the cell what one grants that runs on.
+#[test]
+fn a_snapshot_is_all_that_an_authority_knows() {
+    let compacting = Believed { compacts: true, ..AGREED };
+    for seed in 0..50 {
+        let (script, hoards) = (skewed(seed), seed % 2 == 0);
+        let (restored, expected) =
+            (run(seed, &script, compacting, hoards), run(seed, &script, AGREED, hoards));
+        assert_eq!(restored, expected, "seed {seed}, hoarding: {hoards}");
+    }
+}
+
+#[test]
+fn states_of_other_authorities_are_refused() {
+    let mut authority = Authority::new(quota(), TERMS, Timestamp::ZERO).unwrap();
+    let ask = Ask { id: 1, want: 20, settled: 0 };
+    let later = Timestamp::ZERO + TERMS.ttl;
+    assert_eq!(authority.handle(later, MemberId(1), ask), Some(Grant { id: 1, cells: 20 }));
+    let state = authority.state();
+    let restored = Authority::from_state(quota(), TERMS, state.clone()).unwrap();
+    assert_eq!((restored.state(), restored.held()), (state.clone(), 20));
+    let fewer = Terms { held: 19, ..TERMS };
+    let refused = |terms, state| Authority::from_state(quota(), terms, state).unwrap_err();
+    assert_eq!(refused(fewer, state.clone()), TermsError::State);
+    let nothing = Terms { lease: 0, ..TERMS };
+    assert_eq!(refused(nothing, state.clone()), TermsError::Lease);
+    for tat in [u64::MAX.into(), u128::MAX] {
+        let state = super::AuthorityState { tat, ..state.clone() };
+        assert_eq!(refused(TERMS, state), TermsError::State);
     }
 }
 
