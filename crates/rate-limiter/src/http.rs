@@ -24,8 +24,11 @@
 //! | `X-RateLimit-Reset`     | seconds until full                                  |
 //! | `Retry-After`           | seconds until the request is admitted; with 429     |
 //!
-//! Seconds are rounded up, so that who comes back then is admitted. Numbers of the first two fields
-//! are at most 999,999,999,999,999, the largest that a structured field can hold.
+//! Seconds are rounded up, so that who comes back then is admitted; a [`jitter`] lengthens them in
+//! `Retry-After`, by chance. Numbers of the first two fields are at most 999,999,999,999,999, the
+//! largest that a structured field can hold.
+//!
+//! [`jitter`]: RateLimitLayer::jitter
 //!
 //! The first two are lists: of layers that are stacked, each appends its line, under the name that
 //! [`RateLimitLayer::policy`] gave it. The others have room for one, and show the outermost layer.
@@ -44,6 +47,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use env::clock::{Clock, FastClock};
+use env::random::Random;
 use foldhash::quality::RandomState;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -52,8 +56,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::decision::{Decision, Standing};
+use crate::jitter::Jitter;
 use crate::keyed::KeyedLimiter;
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex};
 
 pub use key::{ClientIp, ClientNet, HeaderKey, KeyExtractor, OneForAll, PeerAddr};
 
@@ -77,6 +82,19 @@ pub enum Fields {
 /// Is told of every decision; see [`RateLimitLayer::on_decision`].
 type Hook = Arc<Box<dyn Fn(&Decision) + Send + Sync>>;
 
+/// What lengthens `Retry-After`; see [`RateLimitLayer::jitter`].
+struct Spread {
+    jitter: Jitter,
+    random: Mutex<Box<dyn Random>>,
+}
+
+impl Spread {
+    fn lengthen(&self, wait: Duration) -> Duration {
+        let mut random = self.random.lock().expect("a source of randomness does not panic");
+        self.jitter.add_to(wait, &mut *random)
+    }
+}
+
 /// Puts one limiter before services. Clones share it.
 ///
 /// ```
@@ -97,6 +115,7 @@ pub struct RateLimitLayer<K, C = FastClock, S = RandomState> {
     fields: Fields,
     /// Invariant: visible ASCII without quotes and backslashes.
     policy: &'static str,
+    spread: Option<Arc<Spread>>,
     hook: Option<Hook>,
 }
 
@@ -104,7 +123,7 @@ impl<K: KeyExtractor, C: Clock, S: BuildHasher> RateLimitLayer<K, C, S> {
     /// Limits by the keys that `keys` finds; requests without one share a bucket.
     pub fn new(limiter: KeyedLimiter<C, S>, keys: K) -> Self {
         let (fields, policy) = (Fields::default(), "default");
-        Self { shared: Arc::new(limiter), keys, fields, policy, hook: None }
+        Self { shared: Arc::new(limiter), keys, fields, policy, spread: None, hook: None }
     }
 
     /// Which fields responses carry.
@@ -129,6 +148,15 @@ impl<K: KeyExtractor, C: Clock, S: BuildHasher> RateLimitLayer<K, C, S> {
         Self { policy, ..self }
     }
 
+    /// Lengthens every `Retry-After` by a delay of `jitter`, drawn from `random`, so that clients
+    /// that are denied together do not return together. The field has whole seconds: a delay of
+    /// less than one does little. A denial takes a lock to draw.
+    #[must_use]
+    pub fn jitter(self, jitter: Jitter, random: impl Random + 'static) -> Self {
+        let spread = Spread { jitter, random: Mutex::new(Box::new(random)) };
+        Self { spread: Some(Arc::new(spread)), ..self }
+    }
+
     /// Calls `hook` after every decision, before the request goes on: for counters and logs.
     #[must_use]
     pub fn on_decision(self, hook: impl Fn(&Decision) + Send + Sync + 'static) -> Self {
@@ -148,6 +176,7 @@ impl<K: Clone, C, S> Clone for RateLimitLayer<K, C, S> {
             keys: self.keys.clone(),
             fields: self.fields,
             policy: self.policy,
+            spread: self.spread.as_ref().map(Arc::clone),
             hook: self.hook.as_ref().map(Arc::clone),
         }
     }
@@ -201,7 +230,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let RateLimitLayer { shared, keys, fields, policy, hook } = &self.layer;
+        let RateLimitLayer { shared, keys, fields, policy, spread, hook } = &self.layer;
         let (key, now) = (keys.key(&request), shared.clock().now());
         let decision = shared.check_at(now, &key, 1);
         if let Some(hook) = hook {
@@ -214,7 +243,9 @@ where
                 ResponseFuture::Admitted { inner: self.inner.call(request), shown }
             }
             Decision::Denied(denial) => {
-                ResponseFuture::Denied { retry_after: denial.retry_after(), shown }
+                let wait = denial.retry_after();
+                let retry_after = spread.as_ref().map_or(wait, |spread| spread.lengthen(wait));
+                ResponseFuture::Denied { retry_after, shown }
             }
             Decision::Impossible { .. } => unreachable!("one cell fits into every burst"),
         }

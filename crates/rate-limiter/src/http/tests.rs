@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{ClientIp, Fields, HeaderKey, KeyExtractor, OneForAll, PeerAddr, RateLimitLayer};
-use crate::{KeyedLimiter, ManualClock, Quota};
+use crate::{Jitter, KeyedLimiter, ManualClock, Quota, SeededRandom};
 
 /// Answers 200 and nothing.
 #[derive(Clone)]
@@ -116,6 +117,23 @@ fn fields_say_what_the_bucket_holds() {
     assert_eq!(field(&denied, "ratelimit"), Some("\"default\";r=0;t=6"));
     layer.limiter().clock().advance(Duration::from_secs(2));
     assert_eq!(call(&mut service, Request::new(())).status(), StatusCode::OK);
+}
+
+/// Clients that are denied together are sent back at different times, and none too early.
+#[test]
+fn a_jitter_spreads_those_who_come_back() {
+    let jitter = Jitter::up_to(Duration::from_secs(9));
+    let layer = layer(OneForAll).jitter(jitter, SeededRandom::new(1));
+    let mut service = layer.clone().layer(Empty);
+    (0..3).for_each(|_| drop(call(&mut service, Request::new(()))));
+    let mut waits = BTreeSet::new();
+    for _ in 0..200 {
+        let denied = call(&mut layer.layer(Empty), Request::new(()));
+        waits.insert(field(&denied, "retry-after").unwrap().parse::<u64>().unwrap());
+        assert_eq!(field(&denied, "ratelimit"), Some("\"default\";r=0;t=6"));
+    }
+    // Two seconds, and up to nine; two of them only where not a nanosecond was drawn.
+    assert_eq!(waits, (3..=11).collect());
 }
 
 fn lines<'a>(response: &'a Response<String>, name: &str) -> Vec<&'a str> {
