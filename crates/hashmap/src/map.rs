@@ -13,7 +13,7 @@
 //!         scope.spawn(|| {
 //!             let pinned = map.pin();
 //!             for word in ["lock", "free", "lock"] {
-//!                 pinned.update_or_insert_with(&word.to_owned(), |count| count + 1, || 1);
+//!                 pinned.update_or_insert_with(word, |count| count + 1, || 1);
 //!             }
 //!         });
 //!     }

@@ -10,6 +10,7 @@
 //! It does not renew a pin while nobody calls it. A thread that keeps a session and idles keeps
 //! what the process unlinks meanwhile from being freed.
 
+use std::borrow::Borrow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
@@ -38,13 +39,21 @@ where
 
     /// A copy of the value of `key`.
     #[inline]
-    pub fn get(&self, key: &K) -> Option<V> {
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
         self.turn(|pinned| pinned.get(key).cloned())
     }
 
     /// Whether `key` is there.
     #[inline]
-    pub fn contains_key(&self, key: &K) -> bool {
+    pub fn contains_key<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
         self.turn(|pinned| pinned.contains_key(key))
     }
 
@@ -56,15 +65,20 @@ where
 
     /// Removes `key` and returns a copy of its value.
     #[inline]
-    pub fn remove(&self, key: &K) -> Option<V> {
+    pub fn remove<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
         self.turn(|pinned| pinned.remove(key).cloned())
     }
 
     /// As [`Pinned::update`], with a copy of the new value.
     #[inline]
-    pub fn update(&self, key: &K, change: impl FnMut(&V) -> V) -> Option<V>
+    pub fn update<Q>(&self, key: &Q, change: impl FnMut(&V) -> V) -> Option<V>
     where
-        K: Clone,
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         self.turn(|pinned| pinned.update(key, change).cloned())
     }

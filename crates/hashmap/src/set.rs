@@ -129,6 +129,25 @@ where
         self.0.remove_entry(element).map(|(stored, ())| stored)
     }
 
+    /// Looks up each of `elements` and calls `found` with its number in `elements` and the stored
+    /// one; see [`Pinned::get_many`].
+    pub fn get_many<'p>(&'p self, elements: &[T], mut found: impl FnMut(usize, Option<&'p T>)) {
+        self.0.find_many(elements, |index, entry| found(index, entry.map(|it| &it.key)));
+    }
+
+    /// Whether each element is there, in their order; see [`Pinned::contains_many`].
+    pub fn contains_many(&self, elements: &[T]) -> Vec<bool> {
+        self.0.contains_many(elements)
+    }
+
+    /// Inserts those of `elements` that are not there, in their order; returns how many were not.
+    /// Each insertion is atomic for itself; their cache misses overlap.
+    pub fn insert_many(&self, elements: impl IntoIterator<Item = T>) -> usize {
+        let Pinned { map, pin } = &self.0;
+        let entries = elements.into_iter().map(|element| (element, ()));
+        self.0.place_many(entries, |entry| map.raw.try_insert(entry, pin).is_ok())
+    }
+
     /// All elements; see [`Pinned::iter`].
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.keys()

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Neither does I/O: each is told the time and a message, and says what to send. Any transport will
-//! do, lossy or not, and a replicated log can be the authority by handling the same asks.
+//! do, lossy or not. A replicated log can be the authority by handling the same asks, at moments
+//! that are written into the log, and with [`Authority::state`] as its snapshot.
 //!
 //! # The bound
 //!
@@ -54,11 +55,11 @@ pub struct MemberId(pub u64);
 pub struct Terms {
     /// Cells that all members together may hold unspent. Less than the quota's burst.
     pub held: u64,
-    /// Most cells of a lease.
+    /// Most cells of a lease. Not zero.
     pub lease: u64,
     /// How long the authority counts a lease as held.
     pub ttl: Duration,
-    /// By how many parts per million a clock may be fast or slow.
+    /// By how many parts per million a clock may be fast or slow. Less than half a million.
     pub drift_ppm: u32,
     /// How long a member waits for a grant before it asks again.
     pub patience: Duration,
@@ -75,6 +76,57 @@ pub enum TermsError {
         /// The quota's burst.
         burst: u64,
     },
+    /// Leases without cells.
+    #[error("a lease of no cells gives nothing to spend; let it have at least one")]
+    Lease,
+    /// Clocks that may drift by half their rate or more.
+    #[error(
+        "a drift of {drift_ppm} parts per million leaves nothing of a lease; stay below 500000"
+    )]
+    Drift {
+        /// The drift that was given.
+        drift_ppm: u32,
+    },
+    /// A state of another quota, or of terms under which more was held.
+    #[error(
+        "the state is none of an authority with this quota and these terms; restore under its own"
+    )]
+    State,
+    /// A lease that is over as soon as it is granted.
+    #[error("a member would spend from a lease of {ttl:?} for less than a nanosecond; lengthen it")]
+    Ttl {
+        /// The time that was given.
+        ttl: Duration,
+    },
+}
+
+impl Terms {
+    /// How long a member spends from a lease: less than the authority counts it.
+    fn spent_within(&self) -> Result<Duration, TermsError> {
+        let Self { lease, ttl, drift_ppm, .. } = *self;
+        if lease == 0 {
+            return Err(TermsError::Lease);
+        }
+        if drift_ppm >= 500_000 {
+            return Err(TermsError::Drift { drift_ppm });
+        }
+        let nanos = ttl.as_nanos();
+        // ttl * (1 - drift) / (1 + drift) is at least ttl * (1 - 2 * drift).
+        let early = (nanos * 2 * u128::from(drift_ppm)).div_ceil(1_000_000);
+        let nanos = u64::try_from(nanos - early).unwrap_or(u64::MAX);
+        if nanos == 0 {
+            return Err(TermsError::Ttl { ttl });
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+
+    /// The quota of the authority's bucket.
+    fn common(&self, quota: Quota) -> Result<Quota, TermsError> {
+        self.spent_within()?;
+        let refused = TermsError::Held { held: self.held, burst: quota.burst() };
+        let left = quota.burst().checked_sub(self.held).filter(|_| self.held > 0);
+        left.and_then(|left| quota.with_burst(left).ok()).ok_or(refused)
+    }
 }
 
 /// A member asks for cells.
@@ -110,27 +162,64 @@ pub struct Authority {
     held: u64,
 }
 
-#[derive(Debug)]
-struct Outstanding {
-    member: MemberId,
-    id: u64,
-    cells: u64,
-    expires_at: Timestamp,
+/// All that an authority knows beside quota and terms, in plain numbers: to be written down in
+/// whatever format, and given to [`Authority::from_state`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorityState {
+    /// When the time of its bucket started.
+    pub origin: Timestamp,
+    /// The theoretical arrival time (TAT) of its bucket, in ticks of the quota after `origin`.
+    pub tat: u128,
+    /// Nothing is granted before.
+    pub opens_at: Timestamp,
+    /// What members may hold, oldest first.
+    pub grants: Vec<Outstanding>,
+}
+
+/// A grant whose cells a member may still hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outstanding {
+    /// Who may hold them.
+    pub member: MemberId,
+    /// The ask that was answered.
+    pub id: u64,
+    /// Cells granted.
+    pub cells: u64,
+    /// When they are held no more.
+    pub expires_at: Timestamp,
 }
 
 impl Authority {
     /// An authority that starts at `now`, for the first time or again.
     pub fn new(quota: Quota, terms: Terms, now: Timestamp) -> Result<Self, TermsError> {
-        let refused = TermsError::Held { held: terms.held, burst: quota.burst() };
-        let left = quota.burst().checked_sub(terms.held).filter(|_| terms.held > 0);
-        let common = left.and_then(|left| quota.with_burst(left).ok()).ok_or(refused)?;
-        Ok(Self {
-            bucket: Bucket::with_debt(&common, now, u128::MAX),
-            terms,
-            opens_at: now + terms.ttl,
-            grants: VecDeque::new(),
-            held: 0,
-        })
+        let bucket = Bucket::with_debt(&terms.common(quota)?, now, u128::MAX);
+        let opens_at = now + terms.ttl;
+        Ok(Self { bucket, terms, opens_at, grants: VecDeque::new(), held: 0 })
+    }
+
+    /// The authority that [`state`](Self::state) was asked of, under the same quota and terms, on
+    /// the same clock. Unlike a new one it grants at once.
+    ///
+    /// A state that is older than the last grant breaks the bound: it belongs to a log, all of
+    /// whose later asks are handled again.
+    pub fn from_state(
+        quota: Quota,
+        terms: Terms,
+        state: AuthorityState,
+    ) -> Result<Self, TermsError> {
+        let AuthorityState { origin, tat, opens_at, grants } = state;
+        let common = terms.common(quota)?;
+        let bucket = Bucket::restored(&common, origin, tat).ok_or(TermsError::State)?;
+        let held = grants.iter().try_fold(0_u64, |held, grant| held.checked_add(grant.cells));
+        let held = held.filter(|&held| held <= terms.held).ok_or(TermsError::State)?;
+        Ok(Self { bucket, terms, opens_at, grants: grants.into(), held })
+    }
+
+    /// All that it knows at present.
+    pub fn state(&self) -> AuthorityState {
+        let (origin, tat) = self.bucket.state();
+        let grants = self.grants.iter().copied().collect();
+        AuthorityState { origin, tat, opens_at: self.opens_at, grants }
     }
 
     /// Handles what `member` asked, at `now`. Sends nothing where it has nothing to grant: the
@@ -169,7 +258,7 @@ impl Authority {
 #[derive(Debug)]
 pub struct Member {
     terms: Terms,
-    /// How long it spends from a lease: less than the authority counts it.
+    /// How long it spends from a lease.
     ttl: Duration,
     next: u64,
     /// The ask that is not answered, and when it was made.
@@ -187,13 +276,9 @@ struct Lease {
 
 impl Member {
     /// A member with nothing to spend.
-    pub fn new(terms: Terms) -> Self {
-        let nanos = terms.ttl.as_nanos();
-        // ttl * (1 - drift) / (1 + drift) is at least ttl * (1 - 2 * drift).
-        let early = (nanos * 2 * u128::from(terms.drift_ppm)).div_ceil(1_000_000);
-        let nanos = u64::try_from(nanos.saturating_sub(early)).unwrap_or(u64::MAX);
-        let ttl = Duration::from_nanos(nanos);
-        Self { terms, ttl, next: 1, pending: None, leases: VecDeque::new() }
+    pub fn new(terms: Terms) -> Result<Self, TermsError> {
+        let ttl = terms.spent_within()?;
+        Ok(Self { terms, ttl, next: 1, pending: None, leases: VecDeque::new() })
     }
 
     /// Spends `cells` cells, all or none, at `now`.

@@ -29,6 +29,11 @@
 //! A future whose moment has come, but which is dropped before it was polled again, gives its cells
 //! back if nobody came after it. Else they are lost: the bucket may have been full in between.
 //!
+//! Whoever leaves corrects the moment of each who is behind, under the lock: `O(waiters behind)`,
+//! a subtraction each. To drop `n` waiters from the front, as a server does that shuts down, costs
+//! `n^2 / 2` of them; from the back, `n`. Where a line may become very long, bound it by
+//! [`Acquire::within`].
+//!
 //! # What holds, exactly
 //!
 //! The moments at which waiters are due are within the quota's bound, to the tick; a future is

@@ -17,14 +17,21 @@
 //!
 //! | field                   | value                                               |
 //! |-------------------------|-----------------------------------------------------|
-//! | `RateLimit-Policy`      | `"default";q=<burst>;w=<seconds to fill up>`        |
-//! | `RateLimit`             | `"default";r=<cells left>;t=<seconds until full>`   |
+//! | `RateLimit-Policy`      | `"<policy>";q=<burst>;w=<seconds to fill up>`       |
+//! | `RateLimit`             | `"<policy>";r=<cells left>;t=<seconds until full>`  |
 //! | `X-RateLimit-Limit`     | burst                                               |
 //! | `X-RateLimit-Remaining` | cells left                                          |
 //! | `X-RateLimit-Reset`     | seconds until full                                  |
 //! | `Retry-After`           | seconds until the request is admitted; with 429     |
 //!
-//! Seconds are rounded up, so that who comes back then is admitted.
+//! Seconds are rounded up, so that who comes back then is admitted; a [`jitter`] lengthens them in
+//! `Retry-After`, by chance. Numbers of the first two fields are at most 999,999,999,999,999, the
+//! largest that a structured field can hold.
+//!
+//! [`jitter`]: RateLimitLayer::jitter
+//!
+//! The first two are lists: of layers that are stacked, each appends its line, under the name that
+//! [`RateLimitLayer::policy`] gave it. The others have room for one, and show the outermost layer.
 //!
 //! # What this module does not do
 //!
@@ -40,6 +47,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use env::clock::{Clock, FastClock};
+use env::random::Random;
 use foldhash::quality::RandomState;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -48,10 +56,14 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::decision::{Decision, Standing};
+use crate::jitter::Jitter;
 use crate::keyed::KeyedLimiter;
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex};
 
 pub use key::{ClientIp, ClientNet, HeaderKey, KeyExtractor, OneForAll, PeerAddr};
+
+/// Largest integer of a structured field: fifteen digits (RFC 9651, section 3.3.1).
+const INTEGER_MAX: u64 = 999_999_999_999_999;
 
 /// Which fields responses carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +81,19 @@ pub enum Fields {
 
 /// Is told of every decision; see [`RateLimitLayer::on_decision`].
 type Hook = Arc<Box<dyn Fn(&Decision) + Send + Sync>>;
+
+/// What lengthens `Retry-After`; see [`RateLimitLayer::jitter`].
+struct Spread {
+    jitter: Jitter,
+    random: Mutex<Box<dyn Random>>,
+}
+
+impl Spread {
+    fn lengthen(&self, wait: Duration) -> Duration {
+        let mut random = self.random.lock().expect("a source of randomness does not panic");
+        self.jitter.add_to(wait, &mut *random)
+    }
+}
 
 /// Puts one limiter before services. Clones share it.
 ///
@@ -88,19 +113,48 @@ pub struct RateLimitLayer<K, C = FastClock, S = RandomState> {
     shared: Arc<KeyedLimiter<C, S>>,
     keys: K,
     fields: Fields,
+    /// Invariant: visible ASCII without quotes and backslashes.
+    policy: &'static str,
+    spread: Option<Arc<Spread>>,
     hook: Option<Hook>,
 }
 
 impl<K: KeyExtractor, C: Clock, S: BuildHasher> RateLimitLayer<K, C, S> {
     /// Limits by the keys that `keys` finds; requests without one share a bucket.
     pub fn new(limiter: KeyedLimiter<C, S>, keys: K) -> Self {
-        Self { shared: Arc::new(limiter), keys, fields: Fields::default(), hook: None }
+        let (fields, policy) = (Fields::default(), "default");
+        Self { shared: Arc::new(limiter), keys, fields, policy, spread: None, hook: None }
     }
 
     /// Which fields responses carry.
     #[must_use]
     pub fn fields(self, fields: Fields) -> Self {
         Self { fields, ..self }
+    }
+
+    /// What [`Fields::Draft10`] call this layer's policy; `default` where nothing is said. Layers
+    /// that are stacked need names of their own, or a client cannot tell which of their
+    /// `RateLimit-Policy` belongs to which `RateLimit`.
+    ///
+    /// Panics unless the name is of visible ASCII characters other than quotes and backslashes, and
+    /// at least one.
+    #[must_use]
+    pub fn policy(self, policy: &'static str) -> Self {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+        assert!(
+            !policy.is_empty() && policy.bytes().all(is_plain),
+            "{policy:?} is no name of a policy: use letters, digits and hyphens"
+        );
+        Self { policy, ..self }
+    }
+
+    /// Lengthens every `Retry-After` by a delay of `jitter`, drawn from `random`, so that clients
+    /// that are denied together do not return together. The field has whole seconds: a delay of
+    /// less than one does little. A denial takes a lock to draw.
+    #[must_use]
+    pub fn jitter(self, jitter: Jitter, random: impl Random + 'static) -> Self {
+        let spread = Spread { jitter, random: Mutex::new(Box::new(random)) };
+        Self { spread: Some(Arc::new(spread)), ..self }
     }
 
     /// Calls `hook` after every decision, before the request goes on: for counters and logs.
@@ -121,6 +175,8 @@ impl<K: Clone, C, S> Clone for RateLimitLayer<K, C, S> {
             shared: Arc::clone(&self.shared),
             keys: self.keys.clone(),
             fields: self.fields,
+            policy: self.policy,
+            spread: self.spread.as_ref().map(Arc::clone),
             hook: self.hook.as_ref().map(Arc::clone),
         }
     }
@@ -131,6 +187,7 @@ impl<K, C, S> fmt::Debug for RateLimitLayer<K, C, S> {
         f.debug_struct("RateLimitLayer")
             .field("limiter", &self.shared)
             .field("fields", &self.fields)
+            .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
 }
@@ -173,19 +230,22 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let RateLimitLayer { shared, keys, fields, hook } = &self.layer;
+        let RateLimitLayer { shared, keys, fields, policy, spread, hook } = &self.layer;
         let (key, now) = (keys.key(&request), shared.clock().now());
         let decision = shared.check_at(now, &key, 1);
         if let Some(hook) = hook {
             hook(&decision);
         }
-        let shown = Shown { standing: shared.standing_at(now, &key), fields: *fields };
+        let standing = shared.standing_at(now, &key);
+        let shown = Shown { standing, fields: *fields, policy };
         match decision {
             Decision::Admitted => {
                 ResponseFuture::Admitted { inner: self.inner.call(request), shown }
             }
             Decision::Denied(denial) => {
-                ResponseFuture::Denied { retry_after: denial.retry_after(), shown }
+                let wait = denial.retry_after();
+                let retry_after = spread.as_ref().map_or(wait, |spread| spread.lengthen(wait));
+                ResponseFuture::Denied { retry_after, shown }
             }
             Decision::Impossible { .. } => unreachable!("one cell fits into every burst"),
         }
@@ -235,6 +295,7 @@ where
 pub struct Shown {
     standing: Standing,
     fields: Fields,
+    policy: &'static str,
 }
 
 impl Shown {
@@ -244,10 +305,13 @@ impl Shown {
         let reset = seconds(standing.full_after());
         if matches!(self.fields, Fields::Draft10 | Fields::Both) {
             let window = seconds(standing.fill_time());
-            let policy = format!("\"default\";q={burst};w={window}");
-            let limit = format!("\"default\";r={left};t={reset}");
-            insert(headers, HeaderName::from_static("ratelimit-policy"), policy);
-            insert(headers, HeaderName::from_static("ratelimit"), limit);
+            let item = |count: (&str, u64), time: (&str, u64)| {
+                let [count, time] =
+                    [count, time].map(|(name, it)| format!("{name}={}", it.min(INTEGER_MAX)));
+                format!("\"{}\";{count};{time}", self.policy)
+            };
+            append(headers, "ratelimit-policy", item(("q", burst), ("w", window)));
+            append(headers, "ratelimit", item(("r", left), ("t", reset)));
         }
         if matches!(self.fields, Fields::Legacy | Fields::Both) {
             headers.insert(HeaderName::from_static("x-ratelimit-limit"), burst.into());
@@ -257,9 +321,9 @@ impl Shown {
     }
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) {
-    let value = HeaderValue::try_from(value).expect("digits and punctuation make a header value");
-    headers.insert(name, value);
+fn append(headers: &mut HeaderMap, name: &'static str, value: String) {
+    let value = HeaderValue::try_from(value).expect("visible ASCII makes a header value");
+    headers.append(HeaderName::from_static(name), value);
 }
 
 /// Whole seconds, rounded up.

@@ -9,11 +9,11 @@ use env::random::Random;
 /// It only ever lengthens a wait: who comes later than a denial asked for is still admitted.
 ///
 /// ```
-/// use rate_limiter::Jitter;
+/// use rate_limiter::{Jitter, SeededRandom};
 /// use std::time::Duration;
 ///
 /// let jitter = Jitter::up_to(Duration::from_millis(50));
-/// let mut random = env::random::SeededRandom::new(1);
+/// let mut random = SeededRandom::new(1);
 /// let wait = jitter.add_to(Duration::from_secs(1), &mut random);
 /// assert!((1_000..=1_050).contains(&wait.as_millis()));
 /// ```

@@ -64,9 +64,11 @@
 //!
 //! # What this crate does not do
 //!
-//! It starts no thread, sweeps no table and allocates nothing for a check; only a future that waits
-//! has a box for its timer. It never trusts a clock to be monotonic: a reading that jumps back only
-//! denies for as long as it jumped.
+//! It starts no thread and sweeps no table in the background. A check allocates nothing, with one
+//! exception: that of a new key in an [`OwnedKeyLimiter`] inserts it into the map, and where that
+//! is full walks over it. A future that waits has a box for its timer and an entry in the line of
+//! its [`FairLimiter`], which grows with the waiters. It never trusts a clock to be monotonic: a
+//! reading that jumps back only denies for as long as it jumped.
 
 mod bucket;
 pub mod cluster;
@@ -100,6 +102,7 @@ pub use concurrency::{
 pub use decision::{Decision, Denial, Standing};
 pub use direct::DirectLimiter;
 pub use env::clock::{Clock, FastClock, ManualClock, MonotonicClock, Timestamp, TscClock};
+pub use env::random::{OsRandom, Random, SeededRandom};
 #[cfg(feature = "tokio")]
 pub use fair::TokioTimer;
 pub use fair::{Acquire, AcquireError, FairLimiter, Timer};

@@ -17,11 +17,21 @@
 //! It pools no connections and does not connect again: a connection that has failed must be
 //! dropped, since what is still in it belongs to an earlier request. How exact the bucket is, is up
 //! to the server.
+//!
+//! # Tests
+//!
+//! They run against a server of their own, which keeps its buckets with this crate. One more asks a
+//! redis-server with the module redis-cell, where the environment variable `REDIS_CELL` names one:
+//!
+//! ```text
+//! redis-server --port 6379 --loadmodule ./libredis_cell.so
+//! REDIS_CELL=127.0.0.1:6379 cargo test -p rate-limiter a_real_server
+//! ```
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use crate::quota::Quota;
+use crate::quota::{BURST_MAX, CELLS_MAX, Quota};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +46,7 @@ pub enum RedisError {
     #[error("the server answered no five numbers to `CL.THROTTLE`; is it speaking RESP2?")]
     Protocol,
     /// The quota cannot be said in this command.
-    #[error("the command counts periods in whole seconds and bursts in 63 bits; use such a quota")]
+    #[error("the command counts periods in whole seconds; use a quota with such a period")]
     Quota,
 }
 
@@ -62,6 +72,9 @@ pub struct RedisLimiter<S> {
     quota: [String; 3],
     buffer: Vec<u8>,
 }
+
+// The server's numbers have 63 bits, which hold whatever a quota may be.
+const _: () = assert!(BURST_MAX <= i64::MAX as u64 && CELLS_MAX <= i64::MAX as u64);
 
 /// Longest line of an answer, a refusal's text included.
 const LINE_MAX: usize = 4_096;

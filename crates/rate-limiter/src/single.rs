@@ -78,6 +78,18 @@ impl Bucket {
         }
     }
 
+    /// The bucket whose time started at `origin` and that has come to `tat`; `None` where no bucket
+    /// of this quota comes there.
+    pub(crate) fn restored(quota: &Quota, origin: Timestamp, tat: u128) -> Option<Self> {
+        let bucket = Self::full(quota, origin);
+        either!(&bucket, cell => cell.restore(tat)).then_some(bucket)
+    }
+
+    /// When the bucket's time started, and its theoretical arrival time.
+    pub(crate) fn state(&self) -> (Timestamp, u128) {
+        either!(self, cell => cell.state())
+    }
+
     #[inline(always)]
     pub(crate) fn check(&self, now: Timestamp, cells: u64) -> Decision {
         either!(self, cell => cell.check(now, cells))
@@ -127,6 +139,19 @@ impl<A: AtomicWord> Cell<A, A::Word> {
     #[inline(always)]
     pub(crate) fn ticks_at(&self, now: Timestamp) -> A::Word {
         self.scale.ticks_at(now.as_nanos().saturating_sub(self.origin.as_nanos()))
+    }
+
+    /// Sets the TAT, unless no bucket of this quota comes there; says whether it did.
+    fn restore(&self, tat: u128) -> bool {
+        let last = self.ticks_at(Timestamp::from_nanos(u64::MAX)) + self.scale.tolerance;
+        let tat = A::Word::try_from(tat).ok().filter(|tat| *tat <= last);
+        // Relaxed: nobody else has the bucket yet.
+        tat.map(|tat| self.tat.store(tat, Ordering::Relaxed)).is_some()
+    }
+
+    fn state(&self) -> (Timestamp, u128) {
+        // Relaxed: see the header of `bucket`.
+        (self.origin, self.tat.load(Ordering::Relaxed).into())
     }
 
     #[inline(always)]

@@ -1,5 +1,6 @@
 //! Read, decide, write: as one atomic step.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
@@ -62,18 +63,19 @@ where
 {
     /// Makes of `key` what `decide` says about its value, as one atomic step. `decide` runs again
     /// when another thread was faster. It may use this map, this very key included.
-    pub fn compute(
+    pub fn compute<Q>(
         &self,
-        key: &K,
+        key: &Q,
         mut decide: impl FnMut(Option<&V>) -> Operation<V>,
     ) -> Computed<'_, V>
     where
-        K: Clone,
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.hash_of(key);
         let outcome = self.map.raw.compute(
             hash,
-            |it| it == key,
+            |it| it.borrow() == key,
             |entry, spare| match decide(entry.map(|it| &it.value)) {
                 Operation::Keep => Change::Keep,
                 Operation::Remove => Change::Remove,
@@ -82,7 +84,7 @@ where
                         spare.value = value;
                         spare
                     }
-                    None => Owned::new(hash, key.clone(), value),
+                    None => Owned::new(hash, key.to_owned(), value),
                 }),
             },
             &self.pin,
@@ -101,9 +103,10 @@ where
     /// and nothing changed, where the key is absent. `change` runs again when another thread was
     /// faster.
     #[inline]
-    pub fn update(&self, key: &K, mut change: impl FnMut(&V) -> V) -> Option<&V>
+    pub fn update<Q>(&self, key: &Q, mut change: impl FnMut(&V) -> V) -> Option<&V>
     where
-        K: Clone,
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         let computed = self.compute(key, |value| match value {
             Some(value) => Operation::Put(change(value)),
@@ -116,14 +119,15 @@ where
     }
 
     /// As [`update`](Self::update); where the key is absent it gets the value that `make` makes.
-    pub fn update_or_insert_with(
+    pub fn update_or_insert_with<Q>(
         &self,
-        key: &K,
+        key: &Q,
         mut change: impl FnMut(&V) -> V,
         mut make: impl FnMut() -> V,
     ) -> &V
     where
-        K: Clone,
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         let computed = self.compute(key, |value| {
             Operation::Put(match value {
@@ -138,14 +142,15 @@ where
     }
 
     /// Sets the value of `key` to `new` if it is `expected`, and returns the former one.
-    pub fn compare_exchange(
+    pub fn compare_exchange<Q>(
         &self,
-        key: &K,
+        key: &Q,
         expected: &V,
         new: V,
     ) -> Result<&V, ExchangeError<'_, V>>
     where
-        K: Clone,
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
         V: PartialEq,
     {
         let hash = self.hash_of(key);
@@ -155,7 +160,7 @@ where
             let Some(entry) = current.filter(|it| it.value == *expected) else {
                 return Err(ExchangeError { current: current.map(|it| &it.value), new });
             };
-            let put = Owned::new(hash, key.clone(), new);
+            let put = Owned::new(hash, key.to_owned(), new);
             match self.map.raw.replace_exactly(entry, put, &self.pin) {
                 Ok(()) => return Ok(&entry.value),
                 Err((now, put)) => (current, new) = (now, put.into_parts().1),

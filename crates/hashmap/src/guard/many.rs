@@ -7,7 +7,7 @@
 use std::hash::{BuildHasher, Hash};
 
 use super::Pinned;
-use crate::raw::boxed::Owned;
+use crate::raw::boxed::{Entry, Owned};
 
 /// Keys whose misses overlap. A core has ten to sixteen outstanding misses; more keys would evict
 /// what the first ones fetched.
@@ -22,6 +22,34 @@ where
     /// lookup is atomic for itself. Much faster than as many calls of [`get`](Self::get) where the
     /// map is larger than the caches.
     pub fn get_many<'p>(&'p self, keys: &[K], mut found: impl FnMut(usize, Option<&'p V>)) {
+        self.find_many(keys, |index, entry| found(index, entry.map(|it| &it.value)));
+    }
+
+    /// Whether each key is there, in their order, by the same way.
+    pub fn contains_many(&self, keys: &[K]) -> Vec<bool> {
+        let mut present = vec![false; keys.len()];
+        self.find_many(keys, |index, entry| present[index] = entry.is_some());
+        present
+    }
+
+    /// How many of `keys` are there, by the same way.
+    pub fn count_many(&self, keys: &[K]) -> usize {
+        let mut count = 0;
+        self.find_many(keys, |_, entry| count += usize::from(entry.is_some()));
+        count
+    }
+
+    /// Inserts all of `entries`, in their order; returns how many of the keys were new. Each
+    /// insertion is atomic for itself.
+    pub fn insert_many(&self, entries: impl IntoIterator<Item = (K, V)>) -> usize {
+        self.place_many(entries, |entry| self.map.raw.insert(entry, &self.pin).is_none())
+    }
+
+    pub(crate) fn find_many<'p>(
+        &'p self,
+        keys: &[K],
+        mut found: impl FnMut(usize, Option<&'p Entry<K, V>>),
+    ) {
         let mut hashes = [0; WINDOW];
         for (window, keys) in keys.chunks(WINDOW).enumerate() {
             for (hash, key) in hashes.iter_mut().zip(keys) {
@@ -33,21 +61,18 @@ where
             }
             for (index, (&hash, key)) in hashes.iter().zip(keys).enumerate() {
                 let entry = self.map.raw.find(hash, |it| it == key, &self.pin);
-                found(window * WINDOW + index, entry.map(|it| &it.value));
+                found(window * WINDOW + index, entry);
             }
         }
     }
 
-    /// How many of `keys` are there, by the same way.
-    pub fn count_many(&self, keys: &[K]) -> usize {
-        let mut count = 0;
-        self.get_many(keys, |_, value| count += usize::from(value.is_some()));
-        count
-    }
-
-    /// Inserts all of `entries`. Each insertion is atomic for itself.
-    pub fn insert_many(&self, entries: impl IntoIterator<Item = (K, V)>) {
-        let mut entries = entries.into_iter();
+    /// Places each of `entries` by `place`, which says whether its key was new; how many were.
+    pub(crate) fn place_many(
+        &self,
+        entries: impl IntoIterator<Item = (K, V)>,
+        mut place: impl FnMut(Owned<K, V>) -> bool,
+    ) -> usize {
+        let (mut entries, mut new) = (entries.into_iter(), 0);
         loop {
             let window: Vec<_> = entries
                 .by_ref()
@@ -59,10 +84,10 @@ where
                 })
                 .collect();
             if window.is_empty() {
-                return;
+                return new;
             }
             for entry in window {
-                self.map.raw.insert(entry, &self.pin);
+                new += usize::from(place(entry));
             }
         }
     }

@@ -79,6 +79,18 @@
 //! slot. So a thread may stop anywhere, for ever, and the others go on: operations are lock-free.
 //! What a stopped thread costs is memory: one slot, and what its pin keeps from being freed.
 //!
+//! Two locks are outside of this, in `counter` and `ledger`. Each guards a list, for the few
+//! instructions in which something is taken from it or put back:
+//!
+//! | lock    | taken when                                                                   |
+//! |---------|------------------------------------------------------------------------------|
+//! | `SEATS` | a thread inserts or removes for the first time in the process, and when it ends |
+//! | `POOL`  | a map is made, and when it is dropped                                        |
+//!
+//! (A thread whose locals are already gone takes `SEATS` each time.) Who stops while it holds one
+//! stops others at these moments, and at no others. The allocator may have locks as well, and an
+//! insertion allocates.
+//!
 //! # Linearisation points
 //!
 //! | operation            | point                                                                  |

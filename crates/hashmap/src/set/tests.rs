@@ -18,3 +18,20 @@ fn elements_come_and_go() {
     pinned.clear();
     assert!(set.is_empty() && pinned.iter().next().is_none());
 }
+
+/// More than a window, with some twice and some there before: as one by one.
+#[test]
+fn many_elements_at_once_are_as_many_one_by_one() {
+    let set: HashSet<u64> = (0..10).collect();
+    let pinned = set.pin();
+    assert_eq!(pinned.insert_many((5..45).chain(20..30)), 35);
+    assert_eq!((pinned.insert_many([]), set.len()), (0, 45));
+    let asked: Vec<u64> = (0..60).rev().collect();
+    let present: Vec<bool> = asked.iter().map(|&it| it < 45).collect();
+    assert_eq!(pinned.contains_many(&asked), present);
+    let mut found = Vec::new();
+    pinned.get_many(&asked, |index, stored| found.push((index, stored.copied())));
+    let expected: Vec<_> =
+        asked.iter().enumerate().map(|(index, &it)| (index, (it < 45).then_some(it))).collect();
+    assert_eq!(found, expected);
+}

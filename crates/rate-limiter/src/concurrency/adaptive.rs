@@ -16,7 +16,7 @@ use crate::sync::{Arc, Mutex};
 /// permit.dropped(); // a timeout, a refusal: the limit goes down
 /// assert_eq!(limit.limit(), 9);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct AdaptiveLimit<R, C = FastClock> {
     limit: ConcurrencyLimit,
     shared: Arc<Shared<R, C>>,
@@ -42,6 +42,13 @@ pub struct AdaptivePermit<R: LimitRule, C: Clock = FastClock> {
     in_flight: u64,
 }
 
+// Not derived: a clone shares rule and clock and need not clone them.
+impl<R, C> Clone for AdaptiveLimit<R, C> {
+    fn clone(&self) -> Self {
+        Self { limit: self.limit.clone(), shared: Arc::clone(&self.shared) }
+    }
+}
+
 impl<R: LimitRule> AdaptiveLimit<R, FastClock> {
     /// A limit on the machine's fastest sound clock.
     pub fn new(rule: R) -> Self {
@@ -61,8 +68,7 @@ impl<R: LimitRule, C: Clock> AdaptiveLimit<R, C> {
         let permit = self.limit.try_acquire(1)?;
         let in_flight = self.limit.in_flight();
         let began = self.shared.clock.now();
-        let of = Self { limit: self.limit.clone(), shared: Arc::clone(&self.shared) };
-        Some(AdaptivePermit { permit, of, began, in_flight })
+        Some(AdaptivePermit { permit, of: self.clone(), began, in_flight })
     }
 
     /// The limit at present.

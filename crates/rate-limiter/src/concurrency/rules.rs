@@ -252,3 +252,6 @@ impl LimitRule for Gradient {
         self.limit.set(limit + (target - limit) * Self::SMOOTHING / limit);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,6 +137,7 @@ impl Line {
     }
 
     /// Takes a waiter out of the line and gives its cells back, as far as that is sound.
+    /// `O(waiters behind it)`, under the lock.
     pub(super) fn leave(&self, place: &Place, now: impl Fn() -> Timestamp) {
         let mut queue = self.queue.lock().expect("no holder of this lock panics");
         let index = queue.index(place);

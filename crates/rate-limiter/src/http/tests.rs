@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::{IpAddr, SocketAddr};
@@ -7,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode};
 use proptest::prelude::*;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{ClientIp, Fields, HeaderKey, KeyExtractor, OneForAll, PeerAddr, RateLimitLayer};
-use crate::{KeyedLimiter, ManualClock, Quota};
+use crate::{Jitter, KeyedLimiter, ManualClock, Quota, SeededRandom};
 
 /// Answers 200 and nothing.
 #[derive(Clone)]
@@ -65,7 +66,6 @@ fn forwarded(lines: &[&str]) -> Request<()> {
     request.extension(peer).body(()).unwrap()
 }
 
-/// tower's and tower-governor's layers, cloned for each connection, had a limit for each.
 /// What axum knows of a connection does where nobody says `PeerAddr`, and not where somebody does.
 #[cfg(feature = "axum")]
 #[test]
@@ -84,6 +84,7 @@ fn the_connection_that_axum_saw_counts() {
     );
 }
 
+/// tower's and tower-governor's layers, cloned for each connection, had a limit for each.
 #[test]
 fn like_a_limit_for_each_clone() {
     let layer = layer(OneForAll);
@@ -116,6 +117,68 @@ fn fields_say_what_the_bucket_holds() {
     assert_eq!(field(&denied, "ratelimit"), Some("\"default\";r=0;t=6"));
     layer.limiter().clock().advance(Duration::from_secs(2));
     assert_eq!(call(&mut service, Request::new(())).status(), StatusCode::OK);
+}
+
+/// Clients that are denied together are sent back at different times, and none too early.
+#[test]
+fn a_jitter_spreads_those_who_come_back() {
+    let jitter = Jitter::up_to(Duration::from_secs(9));
+    let layer = layer(OneForAll).jitter(jitter, SeededRandom::new(1));
+    let mut service = layer.clone().layer(Empty);
+    (0..3).for_each(|_| drop(call(&mut service, Request::new(()))));
+    let mut waits = BTreeSet::new();
+    for _ in 0..200 {
+        let denied = call(&mut layer.layer(Empty), Request::new(()));
+        waits.insert(field(&denied, "retry-after").unwrap().parse::<u64>().unwrap());
+        assert_eq!(field(&denied, "ratelimit"), Some("\"default\";r=0;t=6"));
+    }
+    // Two seconds, and up to nine; two of them only where not a nanosecond was drawn.
+    assert_eq!(waits, (3..=11).collect());
+}
+
+fn lines<'a>(response: &'a Response<String>, name: &str) -> Vec<&'a str> {
+    response.headers().get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
+}
+
+#[test]
+fn layers_that_are_stacked_show_a_policy_each() {
+    let outer = layer(OneForAll).policy("all").fields(Fields::Both);
+    let inner = layer(HeaderKey(HeaderName::from_static("x-api-key")))
+        .policy("one-client")
+        .fields(Fields::Both);
+    let mut service = outer.layer(inner.layer(Empty));
+    outer.limiter().clock().advance(Duration::from_secs(2));
+    call(&mut outer.layer(Empty), Request::new(()));
+    let ask = || Request::builder().header("x-api-key", "ada").body(()).unwrap();
+    let response = call(&mut service, ask());
+    let policies = ["\"one-client\";q=3;w=6", "\"all\";q=3;w=6"];
+    assert_eq!(lines(&response, "ratelimit-policy"), policies);
+    let left = ["\"one-client\";r=2;t=2", "\"all\";r=1;t=4"];
+    assert_eq!(lines(&response, "ratelimit"), left);
+    assert_eq!(lines(&response, "x-ratelimit-remaining"), ["1"], "that of the outermost");
+    assert_eq!(format!("{outer:?}").matches("policy: \"all\"").count(), 1);
+}
+
+/// Structured fields have integers of fifteen digits; a burst may have nineteen.
+#[test]
+fn numbers_that_fit_no_structured_field_are_cut() {
+    let quota = Quota::per_second(1).unwrap().with_burst(1 << 60).unwrap();
+    let limiter = KeyedLimiter::builder(quota, 1).clock(ManualClock::default()).build().unwrap();
+    let layer = RateLimitLayer::new(limiter, OneForAll).fields(Fields::Both);
+    let response = call(&mut layer.layer(Empty), Request::new(()));
+    let most = "999999999999999";
+    assert_eq!(field(&response, "ratelimit"), Some(&*format!("\"default\";r={most};t=1")));
+    let policy = format!("\"default\";q={most};w=18446744074");
+    assert_eq!(field(&response, "ratelimit-policy"), Some(&*policy));
+    assert_eq!(field(&response, "x-ratelimit-limit"), Some("1152921504606846976"));
+}
+
+#[test]
+fn names_that_would_break_the_field_are_refused() {
+    for name in ["", "a\"b", "a\\b", "a b", "a\r\nb", "\u{e9}"] {
+        let named = std::panic::catch_unwind(|| drop(layer(OneForAll).policy(name)));
+        assert!(named.is_err(), "{name:?} was taken");
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ use std::hash::Hash;
 use env::clock::{Clock, FastClock, Timestamp};
 use hashmap::HashMap;
 
-use super::WhenFull;
+use super::{TableError, WhenFull};
 use crate::decision::{Decision, Denial, Standing};
 use crate::gcra::{Step, Word, step};
 use crate::quota::{Quota, Scale};
@@ -48,8 +48,8 @@ use crate::sync::{AtomicU64, AtomicU128, Ordering};
 /// ```
 /// use rate_limiter::{OwnedKeyLimiter, Quota, WhenFull};
 ///
-/// # fn main() -> Result<(), rate_limiter::QuotaError> {
-/// let limiter = OwnedKeyLimiter::new(Quota::per_hour(1)?, 10_000, WhenFull::Deny);
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limiter = OwnedKeyLimiter::new(Quota::per_hour(1)?, 10_000, WhenFull::Deny)?;
 /// assert!(limiter.check("ada").is_admitted());
 /// assert!(!limiter.check("ada").is_admitted());
 /// # let _: &OwnedKeyLimiter<String> = &limiter;
@@ -68,16 +68,25 @@ pub struct OwnedKeyLimiter<K, C = FastClock> {
 }
 
 impl<K: Eq + Hash + Send + Sync + 'static> OwnedKeyLimiter<K, FastClock> {
-    /// A limiter for at most `keys_max` keys on the machine's fastest sound clock.
-    pub fn new(quota: Quota, keys_max: usize, when_full: WhenFull) -> Self {
+    /// A limiter for at most `keys_max` keys on the machine's fastest sound clock. Room for none is
+    /// refused with [`TableError::Zero`].
+    pub fn new(quota: Quota, keys_max: usize, when_full: WhenFull) -> Result<Self, TableError> {
         Self::with_clock(quota, keys_max, when_full, FastClock::new())
     }
 }
 
 impl<K: Eq + Hash + Send + Sync + 'static, C: Clock> OwnedKeyLimiter<K, C> {
     /// The same on another clock.
-    pub fn with_clock(quota: Quota, keys_max: usize, when_full: WhenFull, clock: C) -> Self {
-        Self {
+    pub fn with_clock(
+        quota: Quota,
+        keys_max: usize,
+        when_full: WhenFull,
+        clock: C,
+    ) -> Result<Self, TableError> {
+        if keys_max == 0 {
+            return Err(TableError::Zero);
+        }
+        Ok(Self {
             buckets: HashMap::new(),
             scale: Scale::wide(&quota),
             keys_max,
@@ -85,7 +94,7 @@ impl<K: Eq + Hash + Send + Sync + 'static, C: Clock> OwnedKeyLimiter<K, C> {
             forgets_at: AtomicU64::new(0),
             origin: clock.now(),
             clock,
-        }
+        })
     }
 
     /// Takes one cell from the bucket of `key`, now.
@@ -289,5 +298,7 @@ impl<K, C> fmt::Debug for OwnedKeyLimiter<K, C> {
     }
 }
 
+#[cfg(all(test, not(loom)))]
+mod schedules;
 #[cfg(test)]
 mod tests;

@@ -66,7 +66,8 @@ proptest! {
         let exact = [limiter(quota, LAYOUTS[1].0), small];
         let mut others = 1_000..;
         let owned: OwnedKeyLimiter<u64, ManualClock> =
-            OwnedKeyLimiter::with_clock(quota, 100, WhenFull::Deny, ManualClock::default());
+            OwnedKeyLimiter::with_clock(quota, 100, WhenFull::Deny, ManualClock::default())
+                .unwrap();
         let mut buckets: HashMap<u64, Missing> = HashMap::new();
         let mut now = 0;
         for (step, key, ask) in asks {

@@ -4,6 +4,9 @@ use std::task::Waker;
 use std::time::Duration;
 
 use harness::check::schedule::explore;
+#[cfg(any(loom, shuttle))]
+use harness::check::schedule::find_failure;
+use harness::sync::atomic::{AtomicU64, Ordering};
 use harness::sync::{Arc, thread};
 
 use super::{Entered, Line};
@@ -61,4 +64,73 @@ fn both_leave_at_once() {
         other.join().expect("nobody panics");
         assert_eq!(next_wait(&line), SECOND, "cells were lost or given twice");
     });
+}
+
+/// A clock that all threads read alike: it never shows what it no longer is.
+struct Wall(AtomicU64);
+
+impl Wall {
+    fn now(&self) -> Timestamp {
+        // AcqRel: an addition, of nothing, is the only way to see the last value and no earlier.
+        Timestamp::from_nanos(self.0.fetch_add(0, Ordering::AcqRel))
+    }
+
+    fn set(&self, now: Timestamp) {
+        // AcqRel: as in `now`.
+        self.0.swap(now.as_nanos(), Ordering::AcqRel);
+    }
+}
+
+/// How a waiter leaves.
+type Leaves = fn(&Line, &super::Place, &Wall);
+
+const RIGHTLY: Leaves = |line, place, wall| line.leave(place, || wall.now());
+
+/// Someone who is due after a second leaves from `then` on, while the clock comes to two seconds
+/// and someone else, without the lock, asks for the cell that is there by then.
+fn one_leaves_while_another_asks(then: Duration, leaves: Leaves) {
+    let line = empty();
+    let (place, due) = enter(&line);
+    assert_eq!(due, Timestamp::ZERO + SECOND, "the cell that was taken is back after a second");
+    let wall = Arc::new(Wall(AtomicU64::new((Timestamp::ZERO + then).as_nanos())));
+    let later = Timestamp::ZERO + 2 * SECOND;
+    let asks = {
+        let (line, wall) = (Arc::clone(&line), Arc::clone(&wall));
+        thread::spawn(move || {
+            wall.set(later);
+            line.bucket().check(later, 1).is_admitted()
+        })
+    };
+    leaves(&line, &place, &wall);
+    assert!(asks.join().expect("nobody panics"), "after two seconds the bucket is full");
+    assert!(!line.bucket().check(later, 1).is_admitted(), "a cell was given twice");
+}
+
+/// Due or not, as the clock moves: its cell goes to those behind, is given back or is lost.
+#[test]
+fn one_leaves_at_its_moment_while_another_asks() {
+    explore("schedules::one_leaves_at_its_moment_while_another_asks", || {
+        one_leaves_while_another_asks(Duration::ZERO, RIGHTLY);
+    });
+}
+
+/// It is due: nobody came after it and its cell is given back, or somebody did and it is lost.
+#[test]
+fn one_leaves_after_its_moment_while_another_asks() {
+    explore("schedules::one_leaves_after_its_moment_while_another_asks", || {
+        one_leaves_while_another_asks(SECOND, RIGHTLY);
+    });
+}
+
+/// The planted bug: a reading of the clock from before that of the bucket. It says "not due" of a
+/// reservation behind which the bucket was full.
+#[cfg(any(loom, shuttle))]
+#[test]
+fn planted_early_reading_of_the_clock_is_found() {
+    const EARLY: Leaves = |line, place, wall| {
+        let now = wall.now();
+        line.leave(place, || now);
+    };
+    let failure = find_failure(400, || one_leaves_while_another_asks(Duration::ZERO, EARLY));
+    assert!(failure.is_some(), "a cell that was given twice was not noticed");
 }

@@ -7,12 +7,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::OwnedKeyLimiter;
-use crate::{Clock, Decision, ManualClock, Quota, Timestamp, WhenFull};
+use crate::{Clock, Decision, ManualClock, Quota, TableError, Timestamp, WhenFull};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn limiter(quota: Quota, keys: usize) -> OwnedKeyLimiter<u64, ManualClock> {
-    OwnedKeyLimiter::with_clock(quota, keys, WhenFull::Deny, ManualClock::default())
+    OwnedKeyLimiter::with_clock(quota, keys, WhenFull::Deny, ManualClock::default()).unwrap()
 }
 
 proptest! {
@@ -60,6 +60,15 @@ fn a_flood_of_keys_stays_within_the_number() {
     assert!(denial.retry_after() <= SECOND);
     limiter.clock().set(denial.retry_at() + SECOND);
     assert!(limiter.check(&u64::MAX).is_admitted());
+}
+
+#[test]
+fn room_for_no_keys_is_refused() {
+    for when_full in [WhenFull::Deny, WhenFull::Admit] {
+        let quota = Quota::per_second(1).unwrap();
+        let refused = OwnedKeyLimiter::<u64>::new(quota, 0, when_full).unwrap_err();
+        assert_eq!(refused, TableError::Zero);
+    }
 }
 
 /// A key is forgotten again and again while its owner takes: no admission is lost in between.

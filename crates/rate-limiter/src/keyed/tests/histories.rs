@@ -84,7 +84,7 @@ fn a_map_of_keys_is_linearizable() {
     for seed in 0..20 {
         let clock = ManualClock::default();
         let limiter: OwnedKeyLimiter<u64, ManualClock> =
-            OwnedKeyLimiter::with_clock(quota(), 1_000, WhenFull::Deny, clock);
+            OwnedKeyLimiter::with_clock(quota(), 1_000, WhenFull::Deny, clock).unwrap();
         let told = history(seed, move |op| {
             if op.key % 5 == 0 {
                 limiter.forget_full(at(op));

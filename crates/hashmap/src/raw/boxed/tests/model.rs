@@ -197,6 +197,8 @@ fn compare(map: &TestMap, model: &Model<u64, u64>) {
     pinned.get_many(&keys, |index, value| looked_up.push((keys[index], value.copied())));
     assert!(looked_up.iter().all(|(key, value)| model.get(key) == value.as_ref()));
     assert_eq!((looked_up.len(), pinned.count_many(&keys)), (keys.len(), model.len()));
+    let present: Vec<_> = keys.iter().map(|key| model.contains_key(key)).collect();
+    assert_eq!(pinned.contains_many(&keys), present);
 }
 
 /// Mistakes that one thread notices.
