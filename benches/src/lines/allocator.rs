@@ -8,13 +8,15 @@
 //! | `churn/<sizes>`        | of many live blocks one at random is freed and made anew              |
 //! | `frag`                 | 200,000 small blocks; nine of ten are freed; larger ones come instead |
 //! | `xthread/<sizes>`      | one thread makes blocks, the other frees them                         |
-//! | `shared/mix`           | two threads free and make blocks in one table                         |
+//! | `shared/mix`           | threads free and make blocks in one table                             |
 //! | `realloc/<step>`       | a block grows step by step, to a thousand steps; fresh bytes are used |
 //! | `zeroed/<size>`        | a zeroed block is made, written to, and freed                         |
 //! | `aligned`              | as `churn/small`, with alignments up to a page                        |
 //! | `large`                | as `churn`, with 1 to 16 MiB, of which each page is used              |
 //! | `threads`              | a thread starts, makes and frees 100 blocks, and ends                 |
 //! | `json`                 | a text is parsed into a tree, which is dropped                        |
+//! | `vec`                  | a vector is pushed to until it has a megabyte, and is dropped         |
+//! | `btree`                | 20,000 texts are put into an ordered map by texts, which is dropped   |
 //!
 //! Every contender has a process of its own; time is processor time, and the peak of resident
 //! memory is that of the process. All are called through the contract, inlined.
@@ -24,6 +26,7 @@ mod pairs;
 mod raw;
 mod shared;
 mod trace;
+mod tree;
 
 use harness::contract::Allocator;
 use harness::duel::{Contender, Line, Make};
@@ -48,6 +51,9 @@ pub(super) fn lines() -> Vec<Line> {
     lines.push(line("xthread/64", 2, for_each!(shared::passing, Fixed64)));
     lines.push(line("xthread/mix", 2, for_each!(shared::passing, Mixed)));
     lines.push(line("shared/mix", 2, for_each!(shared::table)));
+    // More threads than this kind of machine has processors.
+    lines.push(line("churn/small", 4, for_each!(trace::make, ChurnSmall)).full_only());
+    lines.push(line("shared/mix", 4, for_each!(shared::table)).full_only());
     lines
 }
 
@@ -85,6 +91,8 @@ fn single() -> Vec<Line> {
         "realloc/64k": pairs::growing, { 64 << 10 };
         "threads": shared::threads;
         "json": json::parsing;
+        "vec": pairs::vector;
+        "btree": tree::building;
     }
     for (workload, contenders) in [
         ("batch/big/64", for_each!(trace::make, Big64)),

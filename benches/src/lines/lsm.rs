@@ -4,7 +4,8 @@
 //! |----------------------|-------------------------------------------------------------------------|
 //! | `fillseq/...`        | new keys in ascending order                                             |
 //! | `fillrandom/...`     | new keys in no order                                                    |
-//! | `batch-100/...`      | the same, a hundred in a batch; a key counts as an operation            |
+//! | `fill-watched/...`   | the same, with the time that each takes: a store pauses for its rewrites  |
+//! | `batch-100/...`      | new keys, a hundred in a batch; a key counts as an operation            |
 //! | `readrandom/...`     | keys that are there, each as likely as any other                        |
 //! | `readmissing/...`    | keys that are not there, between those that are                         |
 //! | `scan100/...`        | a hundred entries from a key on; a scan counts as an operation          |
@@ -37,7 +38,7 @@ use std::sync::{Mutex, PoisonError};
 use env::clock::{Clock, MonotonicClock};
 use env::fs::{Fs, OsFs};
 use harness::contract::{Durability, OrderedStore, StoreSpec, Unsupported};
-use harness::duel::{Contender, Line, Make, OwnFigures, Subject};
+use harness::duel::{Contender, LatencyLog, Line, Make, OwnFigures, Subject};
 use harness::workload::{
     Inserts, KeyDistribution, Mix, Operation, OperationKind, Operations, Size, Sizes, ValueContent,
     ValueSize, Workload, scatter,
@@ -51,8 +52,8 @@ use crate::adapters::{fjall, lsm, redb, sled, yours_store as yours};
 mod works;
 
 use self::works::{
-    Ascending, Batches, HotScans, Misses, Queue, Reads, Scans, Scattered, Settled, YcsbA, YcsbB,
-    YcsbC, YcsbD, YcsbE, YcsbF,
+    Ascending, Batches, HotScans, Misses, Queue, Reads, Scans, Scattered, Settled, Watched, YcsbA,
+    YcsbB, YcsbC, YcsbD, YcsbE, YcsbF,
 };
 
 const BUILD: &str = "lsm";
@@ -81,6 +82,7 @@ pub(super) fn lines() -> Vec<Line> {
         "fillseq/100/os", 1: Ascending, 100, Os;
         "fillrandom/100/os", 1: Scattered, 100, Os;
         "fillrandom/100/os", 2: Scattered, 100, Os;
+        "fill-watched/100/os", 1: Watched, 100, Os;
         "batch-100/100/os", 1: Batches, 100, Os;
         "readrandom/100/os", 1: Reads, 100, Os;
         "readrandom/100/os", 2: Reads, 100, Os;
@@ -220,6 +222,9 @@ struct Loaded<S, W> {
     store: S,
     entries: u64,
     turns: Vec<Mutex<Turn>>,
+    /// How long operations took, on a line that asks each.
+    taken: LatencyLog,
+    clock: MonotonicClock,
     folder: TempDir,
     _work: std::marker::PhantomData<fn() -> W>,
 }
@@ -268,7 +273,9 @@ fn made<S: OrderedStore + 'static, W: Work, const VALUE: usize, const SYNC: bool
         Mutex::new(Turn { operations, fresh: 0, thread, content, value: vec![0; VALUE] })
     };
     let turns: Vec<_> = (0..THREADS).map(turn).collect();
-    let loaded = Loaded::<S, W> { store, entries, turns, folder, _work: std::marker::PhantomData };
+    let (taken, clock) = (LatencyLog::default(), MonotonicClock::new());
+    let _work = std::marker::PhantomData;
+    let loaded = Loaded::<S, W> { store, entries, turns, taken, clock, folder, _work };
     if W::LOADED {
         loaded.load(VALUE);
     }
@@ -360,12 +367,11 @@ impl<S: OrderedStore, W: Work> Subject for Loaded<S, W> {
     }
 
     fn own_figures(&self) -> OwnFigures {
-        let clock = MonotonicClock::new();
-        let start = clock.now();
+        let start = self.clock.now();
         self.store.settle().expect("there is room on the disk");
-        let settle_ns = clock.now().saturating_since(start).as_nanos() as f64;
+        let settle_ns = self.clock.now().saturating_since(start).as_nanos() as f64;
         let disk = bytes_in(self.folder.path()) as f64;
-        let (settle_ns, disk) = (Some(settle_ns), Some(disk));
-        OwnFigures { settle_ns, disk, ..OwnFigures::default() }
+        let (settle_ns, disk, latency) = (Some(settle_ns), Some(disk), self.taken.take());
+        OwnFigures { settle_ns, disk, latency, ..OwnFigures::default() }
     }
 }

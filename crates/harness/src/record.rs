@@ -101,7 +101,7 @@ pub struct Row {
     pub contender: String,
     /// Version of the contender's package; that of the workspace for ours.
     pub version: String,
-    /// `throughput`, `cpu_per_op`, `p50`, `p99`, `p999`, `max`, `peak_rss`, ...
+    /// `throughput`, `cpu_per_op`, `p50`, `p99`, `p999`, `p9999`, `max`, `peak_rss`, ...
     pub metric: String,
     /// `op/s`, `ns`, `B`.
     pub unit: String,

@@ -1,4 +1,4 @@
-//! One block at a time.
+//! One block at a time, or one that grows.
 
 #![expect(clippy::unnecessary_wraps, reason = "every maker of a subject may decline")]
 
@@ -74,5 +74,40 @@ impl<A: Allocator, const STEP: usize> Subject for Growing<A, STEP> {
             });
         }
         block.size() as u64
+    }
+}
+
+/// Bytes that a vector ends with.
+const FULL: usize = 1 << 20;
+/// Bytes of an element.
+const ELEMENT: usize = 8;
+
+/// A vector: elements are pushed, its block doubles when it is full, and in the end it is dropped.
+struct Vector<A> {
+    state: Mutex<Option<(Block, usize)>>,
+    allocator: PhantomData<fn() -> A>,
+}
+
+pub(super) fn vector<A: Allocator>(_: Size) -> Result<Box<dyn Subject>, Unsupported> {
+    Ok(Box::new(Vector::<A> { state: Mutex::new(None), allocator: PhantomData }))
+}
+
+impl<A: Allocator> Subject for Vector<A> {
+    fn run(&self, _: usize, _: u64, operations: u64) -> u64 {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = 0;
+        for _ in 0..operations {
+            let (block, used) = state.take().unwrap_or_else(|| (Block::new::<A>(32, 8), 0));
+            let full = used == block.size();
+            let block = if full { block.grown::<A>(block.size() * 2) } else { block };
+            block.touched(used);
+            sum += used as u64;
+            if used + ELEMENT == FULL {
+                block.free::<A>();
+            } else {
+                *state = Some((block, used + ELEMENT));
+            }
+        }
+        sum
     }
 }

@@ -73,6 +73,13 @@ impl Block {
         unsafe { A::get().dealloc(self.start, self.layout) };
     }
 
+    /// Its bytes, all of which were written.
+    #[inline(always)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: the block is live, and as long as its layout says.
+        unsafe { std::slice::from_raw_parts(self.start, self.layout.size()) }
+    }
+
     /// Writes bytes at an offset.
     pub(super) fn write(self, offset: usize, bytes: &[u8]) {
         assert!(offset + bytes.len() <= self.layout.size(), "the block is too short");

@@ -91,7 +91,7 @@ impl<A: Allocator, S: Sizes> Subject for Passing<A, S> {
 /// Places of the shared table.
 const TABLE: usize = 4_096;
 
-/// Two threads replace blocks of one table, so that half of what they free is of the other.
+/// Threads replace blocks of one table, so that of what each frees half or more is of others.
 struct Table<A> {
     places: Vec<Mutex<Option<Block>>>,
     allocator: PhantomData<fn() -> A>,
@@ -104,7 +104,7 @@ pub(super) fn table<A: Allocator>(_: Size) -> Result<Box<dyn Subject>, Unsupport
 
 impl<A: Allocator> Subject for Table<A> {
     fn run(&self, thread: usize, round: u64, operations: u64) -> u64 {
-        let mut rng = SplitMix64::new(round * 2 + thread as u64);
+        let mut rng = SplitMix64::new(round * 4 + thread as u64);
         let mut sum = 0;
         for _ in 0..operations {
             let place = usize::try_from(rng.below(TABLE as u64)).expect("below a usize");

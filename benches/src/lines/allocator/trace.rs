@@ -197,7 +197,7 @@ struct State {
 }
 
 /// The most threads of a line.
-const THREADS: usize = 2;
+const THREADS: usize = 4;
 
 pub(super) fn make<A: Allocator, S: Script>(size: Size) -> Result<Box<dyn Subject>, Unsupported> {
     let mut writer = Writer { requests: Vec::new(), rng: SplitMix64::new(7) };

@@ -1,5 +1,6 @@
 //! What the threads of a line do, one type each.
 
+use env::clock::Clock;
 use harness::contract::OrderedStore;
 use harness::workload::{KeyDistribution, Mix, scatter};
 
@@ -14,6 +15,7 @@ const SETTLED: usize = 10_000;
 
 pub(super) struct Ascending;
 pub(super) struct Scattered;
+pub(super) struct Watched;
 pub(super) struct Batches;
 pub(super) struct Reads;
 pub(super) struct Misses;
@@ -34,6 +36,20 @@ impl Work for Scattered {
     fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
         let key = scattered(turn.next_fresh());
         store.put(&key, turn.next_value())
+    }
+}
+
+impl Work for Watched {
+    const LOADED: bool = false;
+
+    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+        let key = scattered(turn.next_fresh());
+        let value = turn.next_value();
+        let start = store.clock.now();
+        let written = store.put(&key, value);
+        let taken = store.clock.now().saturating_since(start);
+        store.taken.add([u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX)]);
+        written
     }
 }
 

@@ -31,6 +31,10 @@ const METRICS: &[Metric] = &[
     lower("p90", "ns", |entrant| by_latency(entrant, |latency| latency.p90)),
     lower("p99", "ns", |entrant| by_latency(entrant, |latency| latency.p99)),
     lower("p999", "ns", |entrant| by_latency(entrant, |latency| latency.p999)),
+    lower("p9999", "ns", |entrant| {
+        let rare = entrant.latencies.iter().filter_map(|latency| latency.p9999);
+        rare.map(|figure| vec![figure]).collect()
+    }),
     lower("max", "ns", |entrant| by_latency(entrant, |latency| latency.max)),
     lower("worst_cpu", "ns", |entrant| by_itself(entrant, |own| own.worst_cpu)),
     lower("displacement", "places", |entrant| by_itself(entrant, |own| own.displacement)),

@@ -49,6 +49,8 @@ pub struct Latency {
     pub(super) p90: f64,
     pub(super) p99: f64,
     pub(super) p999: f64,
+    /// Where there are enough for it to be more than the maximum by another name.
+    pub(super) p9999: Option<f64>,
     pub(super) max: f64,
 }
 
@@ -175,6 +177,9 @@ impl Schedule {
     }
 }
 
+/// Latencies from which on a p99.99 says something: four lie above it.
+const ENOUGH: u64 = 40_000;
+
 impl Latency {
     fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile) as f64;
@@ -183,6 +188,7 @@ impl Latency {
             p90: at(0.9),
             p99: at(0.99),
             p999: at(0.999),
+            p9999: (histogram.len() >= ENOUGH).then(|| at(0.9999)),
             max: histogram.max() as f64,
         }
     }

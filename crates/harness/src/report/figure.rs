@@ -24,13 +24,14 @@ const SMALL: f64 = 1e-3;
 const LARGE: f64 = 1e5;
 
 /// How a metric is called where there is room, and where there is little.
-const METRICS: [(&str, &str, &str); 18] = [
+const METRICS: [(&str, &str, &str); 19] = [
     ("throughput", "throughput", "Mop/s"),
     ("cpu_per_op", "CPU time per operation", "CPU ns/op"),
     ("p50", "latency p50", "p50"),
     ("p90", "latency p90", "p90"),
     ("p99", "latency p99", "p99"),
     ("p999", "latency p99.9", "p99.9"),
+    ("p9999", "latency p99.99", "p99.99"),
     ("max", "latency max", "max"),
     ("p50_over_floor", "latency p50 over the floor", "p50 - floor"),
     ("p99_over_floor", "latency p99 over the floor", "p99 - floor"),
@@ -46,7 +47,7 @@ const METRICS: [(&str, &str, &str); 18] = [
 ];
 
 /// Percentiles of a latency plot, in order.
-pub(super) const PERCENTILES: [&str; 5] = ["p50", "p90", "p99", "p999", "max"];
+pub(super) const PERCENTILES: [&str; 6] = ["p50", "p90", "p99", "p999", "p9999", "max"];
 
 /// Metrics that are sizes, in order.
 pub(super) const SIZES: [&str; 4] = ["peak_rss", "bytes_per_entry", "bytes_written", "disk"];
