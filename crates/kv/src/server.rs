@@ -230,14 +230,13 @@ impl Server {
         if !stale {
             in_time(self.node.barrier(GROUP), raft_net::Error::ReadLost).await?;
         }
-        if self.view.is_restoring() {
-            return Err(raft_net::Error::ReadLost);
-        }
         let failed = |cause: lsm::Error| {
             let reason = cause.to_string();
             raft_net::Error::Failed { group: GROUP, reason }
         };
-        Ok(self.view.get(key).map_err(failed)?.map(Bytes::from))
+        // A snapshot that begins to be brought in after the barrier takes the key away for a while.
+        let found = self.view.whole(|view| view.get(key)).ok_or(raft_net::Error::ReadLost)?;
+        Ok(found.map_err(failed)?.map(Bytes::from))
     }
 }
 

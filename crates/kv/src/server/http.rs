@@ -239,8 +239,12 @@ async fn scan(
 ) -> Answered {
     server.require_state().map_err(|cause| failed(&server, &uri, &cause))?;
     let limit = options.limit.unwrap_or(100).min(SCAN_MAX);
-    let found = server.view.scan(options.prefix.as_bytes(), limit);
-    let found = found.map_err(|cause| refused(StatusCode::SERVICE_UNAVAILABLE, &cause))?;
+    let unavailable = |reason: &dyn std::fmt::Display| {
+        refused(StatusCode::SERVICE_UNAVAILABLE, &reason.to_string())
+    };
+    let found = server.view.whole(|view| view.scan(options.prefix.as_bytes(), limit));
+    let found = found.ok_or_else(|| unavailable(&"a snapshot is being brought in: try again"))?;
+    let found = found.map_err(|cause| unavailable(&cause))?;
     let entry = |(key, value): &(Vec<u8>, Vec<u8>)| json!([text(Some(key)), text(Some(value))]);
     Ok(Json(json!({ "entries": found.iter().map(entry).collect::<Vec<_>>() })))
 }
