@@ -193,7 +193,8 @@ impl Node {
     }
 
     /// Changes the members, and returns once that is committed. With [`Way::Joint`] the way out of
-    /// the joint configuration is then under way.
+    /// the joint configuration is then under way; with [`Way::JointUntilLeft`] it is stayed in until
+    /// [`Node::leave_joint`].
     pub async fn change(
         &self,
         group: GroupId,
@@ -201,6 +202,14 @@ impl Node {
         way: Way,
     ) -> Result<Index, Error> {
         Ok(self.call(group, |reply| Call::Change { changes, way, reply }).await?.index)
+    }
+
+    /// Leaves a joint configuration that was entered [`Way::JointUntilLeft`], by whatever leader, and
+    /// returns once that is committed.
+    ///
+    /// Where the configuration is not joint that is an [`Error::Change`].
+    pub async fn leave_joint(&self, group: GroupId) -> Result<Index, Error> {
+        Ok(self.call(group, |reply| Call::LeaveJoint { reply }).await?.index)
     }
 
     /// Begins to give leadership to another voter.

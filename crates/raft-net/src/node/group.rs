@@ -143,6 +143,10 @@ impl Group {
                 let proposed = self.raft.change(&changes, way).map_err(Error::from);
                 self.wait(proposed, reply);
             }
+            Call::LeaveJoint { reply } => {
+                let proposed = self.raft.leave_joint().map_err(Error::from);
+                self.wait(proposed, reply);
+            }
             Call::Read { query, reply } => match self.raft.read() {
                 Ok(id) => drop(self.reads.insert(id, WaitingRead { query, reply })),
                 Err(ReadError::Witness) => drop(reply.send(Err(Error::Witness))),
