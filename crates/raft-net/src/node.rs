@@ -84,7 +84,7 @@ pub struct GroupStatus {
     pub snapshot: Index,
     /// Whether a snapshot is being made.
     pub is_making_snapshot: bool,
-    /// Why the last snapshot was not made, where it was not.
+    /// Why the last snapshot was not made, or the leader's not taken, where that is so.
     pub snapshot_error: Option<String>,
 }
 

@@ -57,6 +57,11 @@ pub struct Config {
     pub apply_bytes_max: u64,
     /// Size of a part of a snapshot.
     pub chunk_bytes: u64,
+    /// Largest snapshot that is taken from a leader: all of it is gathered in memory before it is
+    /// written. One that is larger is refused, and [`Status::refused_snapshot`] says so.
+    ///
+    /// [`Status::refused_snapshot`]: crate::Status::refused_snapshot
+    pub snapshot_bytes_max: u64,
 }
 
 /// What is wrong with a [`Config`], and what to change.
@@ -115,6 +120,7 @@ impl Config {
             inflight_bytes_max: 8 << 20,
             apply_bytes_max: 4 << 20,
             chunk_bytes: 256 << 10,
+            snapshot_bytes_max: 1 << 30,
         }
     }
 
@@ -140,6 +146,7 @@ impl Config {
             ("inflight_bytes_max", self.inflight_bytes_max),
             ("apply_bytes_max", self.apply_bytes_max),
             ("chunk_bytes", self.chunk_bytes),
+            ("snapshot_bytes_max", self.snapshot_bytes_max),
         ];
         match limits.into_iter().find(|(_, value)| *value == 0) {
             Some((limit, _)) => Err(ConfigError::Zero { limit }),

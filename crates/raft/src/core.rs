@@ -139,6 +139,8 @@ pub(crate) struct Core<S> {
     /// Ticks since a leader was heard.
     pub(crate) heard_ticks: u32,
     pub(crate) receiving: Option<Receiving>,
+    /// The length of a snapshot that is too large for this server, until one comes that is not.
+    pub(crate) refused_snapshot: Option<u64>,
     /// The last answer to the leader of this term.
     pub(crate) answered: Option<Answer>,
     /// Which start of the process this is.
@@ -177,6 +179,7 @@ impl<S: Storage> Core<S> {
             // A leader may hold a lease that this server granted before it was restarted.
             heard_ticks: if is_lease { 0 } else { config.election_ticks },
             receiving: None,
+            refused_snapshot: None,
             answered: None,
             read_sequence: 0,
             forwarded: Vec::new(),

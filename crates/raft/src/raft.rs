@@ -106,6 +106,9 @@ pub struct Status {
     pub applied: Index,
     /// To whom leadership is being given.
     pub transfer: Option<NodeId>,
+    /// The bytes of a leader's snapshot that was refused: `Config::snapshot_bytes_max` is below
+    /// them, and until it is raised this server stays behind.
+    pub refused_snapshot: Option<u64>,
 }
 
 /// One server of a cluster, without I/O. See the crate's header for how to drive it.
@@ -363,6 +366,7 @@ impl<S: Storage> Raft<S> {
             commit: core.log.commit(),
             applied: core.log.applied(),
             transfer,
+            refused_snapshot: core.refused_snapshot,
         }
     }
 

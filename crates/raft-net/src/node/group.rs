@@ -348,16 +348,19 @@ impl Group {
     }
 
     fn status(&self) -> GroupStatus {
-        let storage = self.raft.storage();
+        let (storage, status) = (self.raft.storage(), self.raft.status());
+        let too_large = status.refused_snapshot.map(|len| {
+            format!("the leader's snapshot has {len} bytes: raise snapshot_bytes_max to take it")
+        });
         GroupStatus {
-            status: self.raft.status(),
+            status,
             incarnation: storage.incarnation(),
             configuration: self.raft.configuration().clone(),
             progress: self.raft.progress().to_vec(),
             first: storage.first_index(),
             snapshot: storage.snapshot_meta().last.index,
             is_making_snapshot: self.making.is_under_way,
-            snapshot_error: self.making.error.clone(),
+            snapshot_error: too_large.or_else(|| self.making.error.clone()),
         }
     }
 

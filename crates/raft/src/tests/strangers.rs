@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     Body, Config, Configuration, Entry, Incarnation, Index, MemoryStorage, Message, NodeId,
-    Payload, Position, Raft, ReadId, Term,
+    Payload, Position, Raft, ReadId, SnapshotMeta, Term,
 };
 
 fn follower() -> Raft<MemoryStorage> {
@@ -68,4 +68,39 @@ fn replies_nobody_asked_for_change_nothing() {
         raft.check_invariants();
     }
     assert!(raft.ready().expect("memory can be read").is_empty());
+}
+
+/// A leader that claims a snapshot of any length, and sends more and more of it.
+#[test]
+fn a_snapshot_that_is_too_large_is_refused_and_takes_no_memory() {
+    let founding = Configuration::founding([1, 2, 3].map(NodeId));
+    let config = Config { snapshot_bytes_max: 100, ..Config::new(NodeId(2), 1) };
+    let storage = MemoryStorage::founding(founding.clone());
+    let mut raft = Raft::new(config, storage, Index::ZERO).expect("a valid config");
+    let part = |len: u64, offset: u64| {
+        let last = Position { index: Index(9), term: Term(1) };
+        let meta = Box::new(SnapshotMeta { last, configuration: founding.clone(), len });
+        let data = Bytes::from(vec![7; 50]);
+        let body = Body::InstallSnapshot { meta, offset, data, round: 1, session: 1 };
+        let (from, to) = (NodeId(1), NodeId(2));
+        Message { from, to, incarnation: Incarnation(0), term: Term(1), body }
+    };
+    for (len, offset) in [(101, 0), (101, 50), (u64::MAX, 0), (u64::MAX, 50)] {
+        raft.step(part(len, offset));
+        assert_eq!(raft.status().refused_snapshot, Some(len), "{len} bytes, at {offset}");
+        let mut ready = raft.ready().expect("memory can be read");
+        if let Some(write) = ready.write.take() {
+            assert!(write.snapshot().is_none());
+            ready.messages.extend(raft.persisted(write));
+        }
+        assert_eq!(ready.messages.len(), 1, "it is answered");
+        for answer in ready.messages {
+            let Body::SnapshotResponse { offset, .. } = answer.body else { panic!("{answer:?}") };
+            assert_eq!(offset, 0, "nothing of it is kept");
+        }
+    }
+    raft.step(part(100, 0));
+    raft.step(part(100, 50));
+    assert_eq!(raft.status().refused_snapshot, None);
+    assert_eq!(raft.status().last.index, Index(9), "one that fits is taken");
 }
