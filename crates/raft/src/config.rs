@@ -39,6 +39,10 @@ pub struct Config {
     pub pre_vote: bool,
     /// A leader without a majority steps down, and nobody votes while a leader is near (D§6.2).
     pub check_quorum: bool,
+    /// A leader whose own disk makes nothing durable for so many election timeouts, while entries
+    /// wait for it, steps down: it would speak and be answered, and apply nothing. 0: it never
+    /// does. A disk that is only slow should take a small part of that for a write.
+    pub stall_timeouts: u32,
     /// How leaders serve reads.
     pub read_mode: ReadMode,
     /// 0 campaigns first; each further rank waits another half election timeout.
@@ -111,6 +115,7 @@ impl Config {
             heartbeat_ticks: 2,
             pre_vote: true,
             check_quorum: true,
+            stall_timeouts: 20,
             read_mode: ReadMode::Quorum,
             rank: 0,
             entry_bytes_max: 1 << 20,

@@ -5,7 +5,7 @@
 //!   Follower ----------> PreCandidate ------> Candidate ------> Leader
 //!      ^                      |                   |                |
 //!      '----------------------'-------------------'----------------'
-//!        a higher term, a leader of this term, or a leader that has lost its majority
+//!        a higher term, a leader of this term, or a leader that has lost its majority or its disk
 //! ```
 //!
 //! What belongs to a role lives in its variant, so that leaving the role forgets all of it: no
@@ -78,6 +78,9 @@ pub(crate) struct Leader {
     /// Invariant: the sum over `uncommitted`.
     pub(crate) uncommitted_bytes: u64,
     pub(crate) transfer: Option<Transfer>,
+    /// What was durable at the last tick, and for how many ticks no more than that has been, while
+    /// entries waited.
+    pub(crate) stalled: (Index, u32),
     /// Reads that wait for the first commit, or for a round.
     pub(crate) reads: VecDeque<WaitingRead>,
     /// It has committed a configuration without itself and is about to step down (D§4.2.2).
