@@ -86,6 +86,9 @@ pub struct GroupStatus {
     pub is_making_snapshot: bool,
     /// Why the last snapshot was not made, or the leader's not taken, where that is so.
     pub snapshot_error: Option<String>,
+    /// Why the log could not be read for a follower that is behind, the last time that it could not:
+    /// `status.read_errors` counts how often.
+    pub log_error: Option<String>,
 }
 
 /// A running node. Copies are the same node; when the last one is dropped it stops.

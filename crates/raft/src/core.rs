@@ -161,6 +161,9 @@ pub(crate) struct Core<S> {
     /// What the last write contained.
     pub(crate) handed_state: HardState,
     pub(crate) write_sequence: u64,
+    /// How often what somebody was to be sent could not be read, and why the last time.
+    pub(crate) read_errors: u64,
+    pub(crate) read_error: Option<StorageError>,
 }
 
 impl<S: Storage> Core<S> {
@@ -192,6 +195,8 @@ impl<S: Storage> Core<S> {
             promises: Vec::new(),
             handed_state: state,
             write_sequence: 0,
+            read_errors: 0,
+            read_error: None,
             config,
         };
         core.draw_timeout();

@@ -361,6 +361,7 @@ impl Group {
             snapshot: storage.snapshot_meta().last.index,
             is_making_snapshot: self.making.is_under_way,
             snapshot_error: too_large.or_else(|| self.making.error.clone()),
+            log_error: self.raft.read_error().map(ToString::to_string),
         }
     }
 
