@@ -45,6 +45,9 @@ pub struct Config {
     pub stall_timeouts: u32,
     /// How leaders serve reads.
     pub read_mode: ReadMode,
+    /// Most reads that wait at once, for a round, for the leader, or for what is to be applied. A
+    /// leader passes over what followers ask beyond that, and they give up in time.
+    pub reads_max: usize,
     /// 0 campaigns first; each further rank waits another half election timeout.
     pub rank: u32,
     /// Largest command.
@@ -97,7 +100,7 @@ pub enum ConfigError {
         election: u32,
     },
     /// A limit of nothing.
-    #[error("{limit} is zero, so that nothing could ever be sent or applied: raise it")]
+    #[error("{limit} is zero, so that nothing could ever be done: raise it")]
     Zero {
         /// Which.
         limit: &'static str,
@@ -117,6 +120,7 @@ impl Config {
             check_quorum: true,
             stall_timeouts: 20,
             read_mode: ReadMode::Quorum,
+            reads_max: 100_000,
             rank: 0,
             entry_bytes_max: 1 << 20,
             message_bytes_max: 1 << 20,
@@ -144,6 +148,7 @@ impl Config {
             }
         }
         let limits = [
+            ("reads_max", self.reads_max as u64),
             ("entry_bytes_max", self.entry_bytes_max),
             ("message_bytes_max", self.message_bytes_max),
             ("uncommitted_bytes_max", self.uncommitted_bytes_max),

@@ -15,7 +15,7 @@
 //!
 //! It decides nothing that one part of the protocol decides alone; those are beside it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use env::random::{Random, SeededRandom};
 
@@ -149,10 +149,11 @@ pub(crate) struct Core<S> {
     /// Which start of the process this is.
     pub(crate) boot: u64,
     pub(crate) read_sequence: u64,
-    /// Reads that the leader was asked about, and the tick at which they are given up.
-    pub(crate) forwarded: Vec<(ReadId, u64)>,
-    /// Reads that can be served once so much is applied.
-    pub(crate) confirmed: Vec<(ReadId, Index)>,
+    /// Reads that the leader was asked about, and the tick at which they are given up. Invariant:
+    /// both ascend.
+    pub(crate) forwarded: VecDeque<(ReadId, u64)>,
+    /// Reads that can be served once so much is applied, which it is not yet.
+    pub(crate) confirmed: BTreeSet<(Index, ReadId)>,
     pub(crate) reads: Vec<Read>,
     /// What can be sent at once.
     pub(crate) messages: Vec<Message>,
@@ -188,8 +189,8 @@ impl<S: Storage> Core<S> {
             refused_snapshot: None,
             answered: None,
             read_sequence: 0,
-            forwarded: Vec::new(),
-            confirmed: Vec::new(),
+            forwarded: VecDeque::new(),
+            confirmed: BTreeSet::new(),
             reads: Vec::new(),
             messages: Vec::new(),
             promises: Vec::new(),
@@ -319,7 +320,7 @@ impl<S: Storage> Core<S> {
             self.quiet_ticks = 0;
         }
         if leader.is_none() || leader != self.leader {
-            self.lose_forwarded(|_| true);
+            self.lose_forwarded(u64::MAX);
         }
         self.leader = leader;
         self.draw_timeout();
@@ -334,10 +335,11 @@ impl<S: Storage> Core<S> {
         (self.quiet_ticks, self.heard_ticks) = (0, 0);
     }
 
-    /// Gives up reads that the leader was asked about.
-    pub(crate) fn lose_forwarded(&mut self, is_lost: impl Fn(u64) -> bool) {
-        let lost = self.forwarded.extract_if(.., |(_, deadline)| is_lost(*deadline));
-        self.reads.extend(lost.map(|(id, _)| Read::Lost(id)));
+    /// Gives up reads that the leader was asked about, and whose time is over at this tick.
+    pub(crate) fn lose_forwarded(&mut self, now: u64) {
+        while let Some((id, _)) = self.forwarded.pop_front_if(|(_, deadline)| *deadline <= now) {
+            self.reads.push(Read::Lost(id));
+        }
     }
 
     /// Timeouts differ, so that mostly one server campaigns first (§5.2).

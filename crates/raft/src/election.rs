@@ -34,8 +34,7 @@ pub(crate) enum Reason {
 pub(crate) fn tick<S: Storage>(core: &mut Core<S>) {
     core.ticks += 1;
     core.heard_ticks = core.heard_ticks.saturating_add(1);
-    let now = core.ticks;
-    core.lose_forwarded(|deadline| deadline <= now);
+    core.lose_forwarded(core.ticks);
     if core.is_leader() {
         return tick_leader(core);
     }

@@ -150,6 +150,7 @@ impl Group {
             Call::Read { query, reply } => match self.raft.read() {
                 Ok(id) => drop(self.reads.insert(id, WaitingRead { query, reply })),
                 Err(ReadError::Witness) => drop(reply.send(Err(Error::Witness))),
+                Err(ReadError::Full { .. }) => drop(reply.send(Err(Error::Busy))),
                 Err(ReadError::NoLeader) => drop(reply.send(Err(Error::ReadLost))),
             },
             Call::ReadStale { reply, .. } if self.is_witness() => {
