@@ -86,8 +86,8 @@ pub struct GroupStatus {
     pub is_making_snapshot: bool,
     /// Why the last snapshot was not made, or the leader's not taken, where that is so.
     pub snapshot_error: Option<String>,
-    /// Why the log could not be read for a follower that is behind, the last time that it could not:
-    /// `status.read_errors` counts how often.
+    /// Why the log could not be read for a follower that is behind, the last time that it could
+    /// not: `status.read_errors` counts how often.
     pub log_error: Option<String>,
 }
 
@@ -196,8 +196,8 @@ impl Node {
     }
 
     /// Changes the members, and returns once that is committed. With [`Way::Joint`] the way out of
-    /// the joint configuration is then under way; with [`Way::JointUntilLeft`] it is stayed in until
-    /// [`Node::leave_joint`].
+    /// the joint configuration is then under way; with [`Way::JointUntilLeft`] it is stayed in
+    /// until [`Node::leave_joint`].
     pub async fn change(
         &self,
         group: GroupId,
@@ -207,8 +207,8 @@ impl Node {
         Ok(self.call(group, |reply| Call::Change { changes, way, reply }).await?.index)
     }
 
-    /// Leaves a joint configuration that was entered [`Way::JointUntilLeft`], by whatever leader, and
-    /// returns once that is committed.
+    /// Leaves a joint configuration that was entered [`Way::JointUntilLeft`], by whatever leader,
+    /// and returns once that is committed.
     ///
     /// Where the configuration is not joint that is an [`Error::Change`].
     pub async fn leave_joint(&self, group: GroupId) -> Result<Index, Error> {
