@@ -16,8 +16,11 @@
 //! | `GET /`                    |                                        | a page                 |
 //!
 //! A write may name a `session` and the number of the write in it, `sequence`; then it may be sent
-//! again. What only the leader can do is answered elsewhere with a redirect to it (307). An error
-//! is `{"error": .., "uncertain": ..}`; where it is uncertain the write may be done all the same.
+//! again. One without the other is refused. A snapshot that takes longer than a request may goes on
+//! all the same, and its end is seen in the status.
+//!
+//! What only the leader can do is answered elsewhere with a redirect to it (307). An error is
+//! `{"error": .., "uncertain": ..}`; where it is uncertain the write may be done all the same.
 //!
 //! # What this module does not do
 //!
