@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Buf, Bytes};
 use lsm::{Batch, Db, Family};
@@ -43,13 +43,19 @@ fn numbered(name: &[u8], number: u64) -> Vec<u8> {
     [name, &number.to_be_bytes()].concat()
 }
 
+/// Whether a snapshot is being brought in, by the count of beginnings and ends.
+const fn is_within(restores: u64) -> bool {
+    restores % 2 == 1
+}
+
 /// The store as readers see it. Copies see the same store.
 #[derive(Clone, Debug)]
 pub struct View {
     db: Arc<Db>,
     data: Family,
     meta: Family,
-    is_restoring: Arc<AtomicBool>,
+    /// Odd from when a snapshot begins to be brought in until all of it is there.
+    restores: Arc<AtomicU64>,
     servers: Arc<RwLock<BTreeMap<NodeId, Address>>>,
 }
 
@@ -73,10 +79,33 @@ impl View {
         Ok(found)
     }
 
-    /// Whether a snapshot is being brought in, so that what is seen is a mixture.
-    pub fn is_restoring(&self) -> bool {
-        // Acquire: who sees that it is over sees what was brought in.
-        self.is_restoring.load(Ordering::Acquire)
+    /// What `look` sees of one state; `None` where a snapshot was being brought in before it was
+    /// done, so that it may have seen a mixture.
+    pub fn whole<T>(&self, look: impl FnOnce(&Self) -> T) -> Option<T> {
+        // Acquire: with the Release of `end_restore`, so that all that was brought in is seen.
+        let before = self.restores.load(Ordering::Acquire);
+        if is_within(before) {
+            return None;
+        }
+        let seen = look(self);
+        // Acquire: who saw a write of a later restore took a lock of the store after its writer
+        // let go of it, and so sees here at the latest what `begin_restore` stored before.
+        (self.restores.load(Ordering::Acquire) == before).then_some(seen)
+    }
+
+    fn begin_restore(&self) {
+        // Relaxed: one thread restores, and nobody else stores.
+        let count = self.restores.load(Ordering::Relaxed);
+        if !is_within(count) {
+            // Release: for the Acquire of `whole`; the writes that follow are published by the
+            // store's own.
+            self.restores.store(count + 1, Ordering::Release);
+        }
+    }
+
+    fn end_restore(&self) {
+        // Release: for the Acquire of `whole`, which then sees the whole snapshot.
+        self.restores.fetch_add(1, Ordering::Release);
     }
 
     /// Where the servers are that have said so.
@@ -105,8 +134,12 @@ impl Machine {
             None => Index::ZERO,
             Some(bytes) => Index((&bytes[..]).try_get_u64_le()?),
         };
-        let (is_restoring, servers) = (Arc::default(), Arc::default());
-        let view = View { db, data, meta, is_restoring, servers };
+        let (restores, servers) = (Arc::default(), Arc::default());
+        let view = View { db, data, meta, restores, servers };
+        // Killed within a restore: what is there is half of it until it is done again.
+        if applied == Index::ZERO && view.data.range(..).next().is_some() {
+            view.begin_restore();
+        }
         let (step, overlay) = (Batch::new(), BTreeMap::new());
         let machine = Self { view, applied, step, overlay, moved: false };
         machine.note_servers()?;
@@ -269,17 +302,19 @@ impl StateMachine for Machine {
     }
 
     /// Until the last of its batches says what is applied, the store says that nothing is; so a
-    /// kill in between has it begin again.
+    /// kill in between has it begin again. So has an error: readers are refused from then on, since
+    /// what is there is a mixture, and the step that was not written is thrown away by the next
+    /// attempt.
     fn restore(
         &mut self,
         index: Index,
         data: &Bytes,
         rows: &[(u64, Bytes)],
     ) -> Result<(), MachineError> {
-        // Release: who sees the flag may see a mixture, who does not has read before it.
-        self.view.is_restoring.store(true, Ordering::Release);
+        self.view.begin_restore();
         let (of_data, of_meta) = (self.view.data.clone(), self.view.meta.clone());
         self.step.clear();
+        self.overlay.clear();
         self.step.delete_in(&of_meta, APPLIED)?;
         self.write_step()?;
         self.clear(&of_meta)?;
@@ -309,8 +344,7 @@ impl StateMachine for Machine {
             rows.iter().map(|(number, row)| (*number, Some(row.clone()))).collect();
         self.moved = true;
         self.commit(index, &rows)?;
-        // Release: as above.
-        self.view.is_restoring.store(false, Ordering::Release);
+        self.view.end_restore();
         Ok(())
     }
 }

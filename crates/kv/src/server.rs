@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use crate::machine::{Machine, View};
-use crate::{Address, Answer, Command, recover};
+use crate::{Address, Command, recover};
 
 /// The only group.
 pub(crate) const GROUP: GroupId = GroupId(1);
@@ -196,12 +196,13 @@ impl Server {
         }
     }
 
-    /// What is applied once, or once and for all where it comes in a session.
+    /// What is applied once, or once and for all where it comes in a session. The bytes are those
+    /// of an [`Answer`](crate::Answer).
     pub(crate) async fn propose(
         &self,
         command: &Command,
         session: Option<(u64, u64)>,
-    ) -> Result<Answer, raft_net::Error> {
+    ) -> Result<Bytes, raft_net::Error> {
         let command = command.encode();
         let proposed = async {
             match session {
@@ -211,8 +212,7 @@ impl Server {
                 }
             }
         };
-        let answer = in_time(proposed, raft_net::Error::Uncertain).await?;
-        Ok(Answer::decode(answer).unwrap_or(Answer(None)))
+        in_time(proposed, raft_net::Error::Uncertain).await
     }
 
     /// Refuses where there is nothing to read.
@@ -230,14 +230,13 @@ impl Server {
         if !stale {
             in_time(self.node.barrier(GROUP), raft_net::Error::ReadLost).await?;
         }
-        if self.view.is_restoring() {
-            return Err(raft_net::Error::ReadLost);
-        }
         let failed = |cause: lsm::Error| {
             let reason = cause.to_string();
             raft_net::Error::Failed { group: GROUP, reason }
         };
-        Ok(self.view.get(key).map_err(failed)?.map(Bytes::from))
+        // A snapshot that begins to be brought in after the barrier takes the key away for a while.
+        let found = self.view.whole(|view| view.get(key)).ok_or(raft_net::Error::ReadLost)?;
+        Ok(found.map_err(failed)?.map(Bytes::from))
     }
 }
 

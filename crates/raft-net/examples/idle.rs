@@ -4,12 +4,14 @@
 //! instead of a thousand, on three nodes in one process, each with a log on the disk.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use env::clock::{Clock, MonotonicClock};
 use env::fs::OsFs;
+use env::random::{OsRandom, Random};
 use raft::{Configuration, DiskLog, GroupId, Incarnation, Index, NodeId};
 use raft_net::{Hub, MachineError, Make, Node, Options, Row, StateMachine, Stats, mailbox};
 use rustix::time::{ClockId, clock_gettime};
@@ -65,7 +67,8 @@ async fn start(folder: &std::path::Path, groups: u64) -> Result<Vec<Node>, Failu
         let mailbox = mailbox(1 << 28);
         let transport = hub.attach(id, mailbox.inbox());
         let clock = Arc::new(MonotonicClock::new());
-        let node = Node::start(Options::new(id, id.0), log.clone(), transport, mailbox, clock);
+        let options = Options::new(id, OsRandom.next_u64());
+        let node = Node::start(options, log.clone(), transport, mailbox, clock);
         for group in (1..=groups).map(GroupId) {
             let founders = Configuration::founding((1..=NODES).map(NodeId));
             node.open(log.create(group, Incarnation(0), founders)?, Idle).await?;
@@ -87,8 +90,23 @@ fn cpu() -> Duration {
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> Result<(), Failure> {
-    let groups = std::env::args().nth(1).map_or(Ok(1_000), |it| it.parse())?;
+async fn main() -> ExitCode {
+    let given = std::env::args().nth(1);
+    let outcome = match given.as_deref().map_or(Ok(1_000), str::parse) {
+        Ok(groups) => measure(groups).await.map_err(|cause| cause.to_string()),
+        Err(_) => Err(format!("{} is no number of groups", given.unwrap_or_default())),
+    };
+    outcome.map_or_else(
+        |reason| {
+            // Where not even that can be shown there is nothing left to do.
+            writeln!(io::stderr(), "idle: {reason}").ok();
+            ExitCode::from(2)
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+async fn measure(groups: u64) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let nodes = start(folder.path(), groups).await?;
     while sum(&nodes, |it| it.elections) < groups {

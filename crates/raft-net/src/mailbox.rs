@@ -52,6 +52,9 @@ pub(crate) enum Call {
         way: Way,
         reply: Reply<Applied>,
     },
+    LeaveJoint {
+        reply: Reply<Applied>,
+    },
     Transfer {
         to: NodeId,
         reply: Reply<()>,
@@ -70,7 +73,9 @@ impl Call {
     pub(crate) fn refuse(self, error: Error) {
         // Who does not wait any more is not told.
         match self {
-            Self::Propose { reply, .. } | Self::Change { reply, .. } => {
+            Self::Propose { reply, .. }
+            | Self::Change { reply, .. }
+            | Self::LeaveJoint { reply } => {
                 reply.send(Err(error)).ok();
             }
             Self::Read { reply, .. } | Self::ReadStale { reply, .. } => {

@@ -84,8 +84,11 @@ pub struct GroupStatus {
     pub snapshot: Index,
     /// Whether a snapshot is being made.
     pub is_making_snapshot: bool,
-    /// Why the last snapshot was not made, where it was not.
+    /// Why the last snapshot was not made, or the leader's not taken, where that is so.
     pub snapshot_error: Option<String>,
+    /// Why the log could not be read for a follower that is behind, the last time that it could
+    /// not: `status.read_errors` counts how often.
+    pub log_error: Option<String>,
 }
 
 /// A running node. Copies are the same node; when the last one is dropped it stops.
@@ -193,7 +196,8 @@ impl Node {
     }
 
     /// Changes the members, and returns once that is committed. With [`Way::Joint`] the way out of
-    /// the joint configuration is then under way.
+    /// the joint configuration is then under way; with [`Way::JointUntilLeft`] it is stayed in
+    /// until [`Node::leave_joint`].
     pub async fn change(
         &self,
         group: GroupId,
@@ -201,6 +205,14 @@ impl Node {
         way: Way,
     ) -> Result<Index, Error> {
         Ok(self.call(group, |reply| Call::Change { changes, way, reply }).await?.index)
+    }
+
+    /// Leaves a joint configuration that was entered [`Way::JointUntilLeft`], by whatever leader,
+    /// and returns once that is committed.
+    ///
+    /// Where the configuration is not joint that is an [`Error::Change`].
+    pub async fn leave_joint(&self, group: GroupId) -> Result<Index, Error> {
+        Ok(self.call(group, |reply| Call::LeaveJoint { reply }).await?.index)
     }
 
     /// Begins to give leadership to another voter.

@@ -39,8 +39,15 @@ pub struct Config {
     pub pre_vote: bool,
     /// A leader without a majority steps down, and nobody votes while a leader is near (D§6.2).
     pub check_quorum: bool,
+    /// A leader whose own disk makes nothing durable for so many election timeouts, while entries
+    /// wait for it, steps down: it would speak and be answered, and apply nothing. 0: it never
+    /// does. A disk that is only slow should take a small part of that for a write.
+    pub stall_timeouts: u32,
     /// How leaders serve reads.
     pub read_mode: ReadMode,
+    /// Most reads that wait at once, for a round, for the leader, or for what is to be applied. A
+    /// leader passes over what followers ask beyond that, and they give up in time.
+    pub reads_max: usize,
     /// 0 campaigns first; each further rank waits another half election timeout.
     pub rank: u32,
     /// Largest command.
@@ -57,6 +64,11 @@ pub struct Config {
     pub apply_bytes_max: u64,
     /// Size of a part of a snapshot.
     pub chunk_bytes: u64,
+    /// Largest snapshot that is taken from a leader: all of it is gathered in memory before it is
+    /// written. One that is larger is refused, and [`Status::refused_snapshot`] says so.
+    ///
+    /// [`Status::refused_snapshot`]: crate::Status::refused_snapshot
+    pub snapshot_bytes_max: u64,
 }
 
 /// What is wrong with a [`Config`], and what to change.
@@ -88,7 +100,7 @@ pub enum ConfigError {
         election: u32,
     },
     /// A limit of nothing.
-    #[error("{limit} is zero, so that nothing could ever be sent or applied: raise it")]
+    #[error("{limit} is zero, so that nothing could ever be done: raise it")]
     Zero {
         /// Which.
         limit: &'static str,
@@ -106,7 +118,9 @@ impl Config {
             heartbeat_ticks: 2,
             pre_vote: true,
             check_quorum: true,
+            stall_timeouts: 20,
             read_mode: ReadMode::Quorum,
+            reads_max: 100_000,
             rank: 0,
             entry_bytes_max: 1 << 20,
             message_bytes_max: 1 << 20,
@@ -115,6 +129,7 @@ impl Config {
             inflight_bytes_max: 8 << 20,
             apply_bytes_max: 4 << 20,
             chunk_bytes: 256 << 10,
+            snapshot_bytes_max: 1 << 30,
         }
     }
 
@@ -133,6 +148,7 @@ impl Config {
             }
         }
         let limits = [
+            ("reads_max", self.reads_max as u64),
             ("entry_bytes_max", self.entry_bytes_max),
             ("message_bytes_max", self.message_bytes_max),
             ("uncommitted_bytes_max", self.uncommitted_bytes_max),
@@ -140,6 +156,7 @@ impl Config {
             ("inflight_bytes_max", self.inflight_bytes_max),
             ("apply_bytes_max", self.apply_bytes_max),
             ("chunk_bytes", self.chunk_bytes),
+            ("snapshot_bytes_max", self.snapshot_bytes_max),
         ];
         match limits.into_iter().find(|(_, value)| *value == 0) {
             Some((limit, _)) => Err(ConfigError::Zero { limit }),

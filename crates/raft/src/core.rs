@@ -5,7 +5,7 @@
 //!   Follower ----------> PreCandidate ------> Candidate ------> Leader
 //!      ^                      |                   |                |
 //!      '----------------------'-------------------'----------------'
-//!        a higher term, a leader of this term, or a leader that has lost its majority
+//!        a higher term, a leader of this term, or a leader that has lost its majority or its disk
 //! ```
 //!
 //! What belongs to a role lives in its variant, so that leaving the role forgets all of it: no
@@ -15,7 +15,7 @@
 //!
 //! It decides nothing that one part of the protocol decides alone; those are beside it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use env::random::{Random, SeededRandom};
 
@@ -78,6 +78,9 @@ pub(crate) struct Leader {
     /// Invariant: the sum over `uncommitted`.
     pub(crate) uncommitted_bytes: u64,
     pub(crate) transfer: Option<Transfer>,
+    /// What was durable at the last tick, and for how many ticks no more than that has been, while
+    /// entries waited.
+    pub(crate) stalled: (Index, u32),
     /// Reads that wait for the first commit, or for a round.
     pub(crate) reads: VecDeque<WaitingRead>,
     /// It has committed a configuration without itself and is about to step down (D§4.2.2).
@@ -139,15 +142,18 @@ pub(crate) struct Core<S> {
     /// Ticks since a leader was heard.
     pub(crate) heard_ticks: u32,
     pub(crate) receiving: Option<Receiving>,
+    /// The length of a snapshot that is too large for this server, until one comes that is not.
+    pub(crate) refused_snapshot: Option<u64>,
     /// The last answer to the leader of this term.
     pub(crate) answered: Option<Answer>,
     /// Which start of the process this is.
     pub(crate) boot: u64,
     pub(crate) read_sequence: u64,
-    /// Reads that the leader was asked about, and the tick at which they are given up.
-    pub(crate) forwarded: Vec<(ReadId, u64)>,
-    /// Reads that can be served once so much is applied.
-    pub(crate) confirmed: Vec<(ReadId, Index)>,
+    /// Reads that the leader was asked about, and the tick at which they are given up. Invariant:
+    /// both ascend.
+    pub(crate) forwarded: VecDeque<(ReadId, u64)>,
+    /// Reads that can be served once so much is applied, which it is not yet.
+    pub(crate) confirmed: BTreeSet<(Index, ReadId)>,
     pub(crate) reads: Vec<Read>,
     /// What can be sent at once.
     pub(crate) messages: Vec<Message>,
@@ -156,6 +162,9 @@ pub(crate) struct Core<S> {
     /// What the last write contained.
     pub(crate) handed_state: HardState,
     pub(crate) write_sequence: u64,
+    /// How often what somebody was to be sent could not be read, and why the last time.
+    pub(crate) read_errors: u64,
+    pub(crate) read_error: Option<StorageError>,
 }
 
 impl<S: Storage> Core<S> {
@@ -177,15 +186,18 @@ impl<S: Storage> Core<S> {
             // A leader may hold a lease that this server granted before it was restarted.
             heard_ticks: if is_lease { 0 } else { config.election_ticks },
             receiving: None,
+            refused_snapshot: None,
             answered: None,
             read_sequence: 0,
-            forwarded: Vec::new(),
-            confirmed: Vec::new(),
+            forwarded: VecDeque::new(),
+            confirmed: BTreeSet::new(),
             reads: Vec::new(),
             messages: Vec::new(),
             promises: Vec::new(),
             handed_state: state,
             write_sequence: 0,
+            read_errors: 0,
+            read_error: None,
             config,
         };
         core.draw_timeout();
@@ -308,7 +320,7 @@ impl<S: Storage> Core<S> {
             self.quiet_ticks = 0;
         }
         if leader.is_none() || leader != self.leader {
-            self.lose_forwarded(|_| true);
+            self.lose_forwarded(u64::MAX);
         }
         self.leader = leader;
         self.draw_timeout();
@@ -323,10 +335,11 @@ impl<S: Storage> Core<S> {
         (self.quiet_ticks, self.heard_ticks) = (0, 0);
     }
 
-    /// Gives up reads that the leader was asked about.
-    pub(crate) fn lose_forwarded(&mut self, is_lost: impl Fn(u64) -> bool) {
-        let lost = self.forwarded.extract_if(.., |(_, deadline)| is_lost(*deadline));
-        self.reads.extend(lost.map(|(id, _)| Read::Lost(id)));
+    /// Gives up reads that the leader was asked about, and whose time is over at this tick.
+    pub(crate) fn lose_forwarded(&mut self, now: u64) {
+        while let Some((id, _)) = self.forwarded.pop_front_if(|(_, deadline)| *deadline <= now) {
+            self.reads.push(Read::Lost(id));
+        }
     }
 
     /// Timeouts differ, so that mostly one server campaigns first (§5.2).

@@ -1,4 +1,5 @@
-//! Elections: timeouts, pre-votes, votes (§5.2, §5.4.1, D§9.6), and a leader's doubt (D§6.2).
+//! Elections: timeouts, pre-votes, votes (§5.2, §5.4.1, D§9.6), and a leader's doubt: of its
+//! majority (D§6.2), and of its own disk.
 //!
 //! ```text
 //!   quiet for too long --> RequestPreVote --> a majority would --> RequestVote --> a majority did
@@ -33,8 +34,7 @@ pub(crate) enum Reason {
 pub(crate) fn tick<S: Storage>(core: &mut Core<S>) {
     core.ticks += 1;
     core.heard_ticks = core.heard_ticks.saturating_add(1);
-    let now = core.ticks;
-    core.lose_forwarded(|deadline| deadline <= now);
+    core.lose_forwarded(core.ticks);
     if core.is_leader() {
         return tick_leader(core);
     }
@@ -56,8 +56,25 @@ fn tick_leader<S: Storage>(core: &mut Core<S>) {
     let silence = core.ticks - leader.confirmed_tick;
     let is_alone = core.config.check_quorum && silence > u64::from(core.config.election_ticks);
     if is_alone && !on(Bug::NeverStepsDown) {
-        core.become_follower(core.term, None);
+        return core.become_follower(core.term, None);
     }
+    if has_stalled(core) && !on(Bug::StalledDiskLeads) {
+        transfer::step_down(core);
+    }
+}
+
+/// Counts a tick in which nothing became durable here; true once there were too many. Others may
+/// have committed what waits, and heartbeats go on, but nothing is applied before it is durable
+/// (hashicorp/raft 503, 666).
+fn has_stalled<S: Storage>(core: &mut Core<S>) -> bool {
+    let (stable, last) = (core.log.stable(), core.log.last_index());
+    let limit = core.config.stall_timeouts.saturating_mul(core.config.election_ticks);
+    let Role::Leader(leader) = &mut core.role else { return false };
+    let (before, ticks) = &mut leader.stalled;
+    *ticks = if stable < last && stable == *before { *ticks + 1 } else { 0 };
+    *before = stable;
+    // Who is alone gives the lead to nobody.
+    limit > 0 && *ticks >= limit && transfer::heirs(core).next().is_some()
 }
 
 /// Tries to become leader.
@@ -178,6 +195,7 @@ fn become_leader<S: Storage>(core: &mut Core<S>) {
         uncommitted: VecDeque::new(),
         uncommitted_bytes: 0,
         transfer: None,
+        stalled: (core.log.stable(), 0),
         reads: VecDeque::new(),
         resigns: false,
     }));

@@ -83,6 +83,8 @@ bugs! {
     LongerLogWins,
     /// 28. One less than a majority suffices.
     QuorumOneShort,
+    /// A leader goes on though its disk makes nothing durable.
+    StalledDiskLeads,
     /// A reply to an earlier life of a member counts.
     OldSessionCounts,
     /// A server with another disk counts as the member that it was.

@@ -1,7 +1,8 @@
 //! Time that passes for many groups at once.
 //!
 //! ```text
-//!   leader   all have all, and have answered a round that told them so --> quiescent
+//!   leader   all have all, and have answered a round that told them so,
+//!            and what it has itself is durable --------------------------> quiescent
 //!   follower its leader is known, and it waits for nothing -------------> quiescent
 //! ```
 //!
@@ -30,6 +31,7 @@ pub(crate) fn is_quiescent<S: Storage>(
             let last = core.log.last_index();
             let is_told = |progress: &crate::Progress| progress.settled == last;
             core.log.commit() == last
+                && core.log.stable() == last
                 && leader.progress.iter().all(|it| is_told(it) || is_excused(it.id))
                 && leader.transfer.is_none()
                 && leader.reads.is_empty()

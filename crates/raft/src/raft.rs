@@ -106,6 +106,12 @@ pub struct Status {
     pub applied: Index,
     /// To whom leadership is being given.
     pub transfer: Option<NodeId>,
+    /// The bytes of a leader's snapshot that was refused: `Config::snapshot_bytes_max` is below
+    /// them, and until it is raised this server stays behind.
+    pub refused_snapshot: Option<u64>,
+    /// How often this server, as a leader, could not read what it was to send. It tries again at
+    /// each heartbeat; whoever needs it lacks it until then. [`Raft::read_error`] says why.
+    pub read_errors: u64,
 }
 
 /// One server of a cluster, without I/O. See the crate's header for how to drive it.
@@ -333,6 +339,11 @@ impl<S: Storage> Raft<S> {
         self.core.log.commit().since(self.core.log.applied())
     }
 
+    /// Why this server could not read what it was to send, the last time that it could not.
+    pub const fn read_error(&self) -> Option<&StorageError> {
+        self.core.read_error.as_ref()
+    }
+
     /// Who this server is.
     pub const fn id(&self) -> NodeId {
         self.core.id()
@@ -363,6 +374,8 @@ impl<S: Storage> Raft<S> {
             commit: core.log.commit(),
             applied: core.log.applied(),
             transfer,
+            refused_snapshot: core.refused_snapshot,
+            read_errors: core.read_errors,
         }
     }
 

@@ -39,6 +39,14 @@ pub enum ReadError {
     /// It has no state machine.
     #[error("this server is a witness and has nothing to read: ask another server")]
     Witness,
+    /// Too many wait.
+    #[error("{waiting} reads wait, and {max} are the limit: try again later")]
+    Full {
+        /// How many do.
+        waiting: usize,
+        /// `Config::reads_max`.
+        max: usize,
+    },
 }
 
 /// Asks for a read.
@@ -46,32 +54,37 @@ pub(crate) fn read<S: Storage>(core: &mut Core<S>) -> Result<ReadId, ReadError> 
     if core.config.incarnation.is_witness() {
         return Err(ReadError::Witness);
     }
+    let (waiting, max) = (core.waiting_reads(), core.config.reads_max);
+    if waiting >= max {
+        return Err(ReadError::Full { waiting, max });
+    }
     let id = ReadId { boot: core.boot, sequence: core.read_sequence };
     if core.is_leader() {
         accept(core, id, None);
     } else {
         let leader = leader_elsewhere(core).ok_or(ReadError::NoLeader)?;
         let deadline = core.ticks + u64::from(core.config.election_ticks);
-        core.forwarded.push((id, deadline));
+        core.forwarded.push_back((id, deadline));
         core.send(leader, Body::ReadIndex { id });
     }
     core.read_sequence += 1;
     Ok(id)
 }
 
-/// A follower asks. Who leads no more does not answer, and the follower gives up in time.
+/// A follower asks. Who leads no more, or has too many that wait, does not answer, and the follower
+/// gives up in time.
 pub(crate) fn on_request<S: Storage>(core: &mut Core<S>, from: NodeId, id: ReadId) {
-    if core.is_leader() {
+    if core.is_leader() && core.waiting_reads() < core.config.reads_max {
         accept(core, id, Some(from));
     }
 }
 
 /// The leader has answered.
 pub(crate) fn on_response<S: Storage>(core: &mut Core<S>, id: ReadId, index: Index) {
-    if let Some(position) = core.forwarded.iter().position(|(asked, _)| *asked == id) {
-        core.forwarded.swap_remove(position);
-        core.confirmed.push((id, index));
-        serve(core);
+    // Mostly the first: answers come in the order of questions.
+    if let Ok(position) = core.forwarded.binary_search_by_key(&id, |(asked, _)| *asked) {
+        core.forwarded.remove(position);
+        serve_at(core, id, index);
     }
 }
 
@@ -109,6 +122,10 @@ pub(crate) fn on_commit<S: Storage>(core: &mut Core<S>) {
     }
     let commit = core.log.commit();
     let Role::Leader(leader) = &mut core.role else { return };
+    // All of them or none: once the leader knows, a read is bound when it comes.
+    if leader.reads.front().is_none_or(|read| read.bound.is_some()) {
+        return;
+    }
     let mut reads = std::mem::take(&mut leader.reads);
     for read in reads.iter_mut().filter(|read| read.bound.is_none()) {
         read.bound = Some(bind(leader, commit));
@@ -154,19 +171,40 @@ fn answer<S: Storage>(core: &mut Core<S>, id: ReadId, from: Option<NodeId>, inde
     if let Some(follower) = from {
         core.send(follower, Body::ReadIndexResponse { id, index });
     } else {
-        core.confirmed.push((id, index));
-        serve(core);
+        serve_at(core, id, index);
+    }
+}
+
+/// Hands out a read once this is applied, which it may be.
+fn serve_at<S: Storage>(core: &mut Core<S>, id: ReadId, index: Index) {
+    if index <= core.log.applied() {
+        core.reads.push(Read::Serve(id));
+    } else {
+        core.confirmed.insert((index, id));
     }
 }
 
 /// Hands out reads whose index is applied.
 pub(crate) fn serve<S: Storage>(core: &mut Core<S>) {
     let applied = core.log.applied();
-    let ready = core.confirmed.extract_if(.., |(_, index)| *index <= applied);
-    core.reads.extend(ready.map(|(id, _)| Read::Serve(id)));
+    while let Some(&(index, id)) = core.confirmed.first()
+        && index <= applied
+    {
+        core.confirmed.pop_first();
+        core.reads.push(Read::Serve(id));
+    }
 }
 
 impl<S: Storage> Core<S> {
+    /// Reads that are neither served nor lost yet.
+    fn waiting_reads(&self) -> usize {
+        let of_leader = match &self.role {
+            Role::Leader(leader) => leader.reads.len(),
+            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => 0,
+        };
+        of_leader + self.forwarded.len() + self.confirmed.len()
+    }
+
     fn first_read(&self) -> Option<WaitingRead> {
         let Role::Leader(leader) = &self.role else { return None };
         leader.reads.front().copied()

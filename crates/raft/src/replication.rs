@@ -106,12 +106,17 @@ pub(crate) fn flush<S: Storage>(core: &mut Core<S>) {
         messages: &mut core.messages,
         shared: None,
         withheld: None,
+        failed: None,
     };
     for progress in &mut leader.progress {
         if is_beat {
             progress.ask_again();
         }
         outgoing.send_news(progress, is_round);
+    }
+    if let Some(failed) = outgoing.failed {
+        core.read_errors += 1;
+        core.read_error = Some(failed);
     }
     let resigns = leader.resigns;
     if is_round {
@@ -143,6 +148,8 @@ struct Outgoing<'a, S> {
     shared: Option<(Index, Entries)>,
     /// The same, of the last message to a witness.
     withheld: Option<(Index, Entries)>,
+    /// What the device said, where it failed: whoever needs that part of the log starves.
+    failed: Option<StorageError>,
 }
 
 impl<S: Storage> Outgoing<'_, S> {
@@ -158,8 +165,9 @@ impl<S: Storage> Outgoing<'_, S> {
                 progress.send_snapshot(self.log.snapshot_last().index);
                 self.send_news(progress, is_asked);
             }
-            // What cannot be read now may be at the next heartbeat.
-            Ok(()) | Err(_) => {
+            done => {
+                // What cannot be read now may be at the next heartbeat.
+                self.note_failure(done.err());
                 let is_sent = self.messages.len() > before;
                 let commit = self.log.commit().min(progress.match_index);
                 if !is_sent && (is_asked || commit > progress.told_commit) {
@@ -169,6 +177,12 @@ impl<S: Storage> Outgoing<'_, S> {
                     progress.told_commit = progress.told_commit.max(commit);
                 }
             }
+        }
+    }
+
+    fn note_failure(&mut self, error: Option<StorageError>) {
+        if let Some(StorageError::Failed { .. }) = error {
+            self.failed = error;
         }
     }
 
@@ -226,7 +240,10 @@ impl<S: Storage> Outgoing<'_, S> {
                 progress.send_snapshot(self.log.snapshot_last().index);
                 Position::default()
             }
-            Ok(_) | Err(_) => Position::default(),
+            found => {
+                self.note_failure(found.err());
+                Position::default()
+            }
         };
         self.send_append(progress, prev, Entries::default());
     }

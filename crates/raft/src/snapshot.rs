@@ -11,6 +11,9 @@
 //! The follower says from where it wants to go on. A part that was lost, a follower that was
 //! restarted, a leader that is another one now: all resume at that place, or at the beginning.
 //!
+//! The leader says how long it is. Where that is more than this server takes, it takes none of it,
+//! and wants it from the beginning: heartbeats ask again, until somebody raises the limit.
+//!
 //! A witness is sent one part, which begins at the end: it learns where the snapshot ends and keeps
 //! nothing of it. Anybody else who gets that part, with another disk than the leader knows of,
 //! still lacks everything before it.
@@ -87,6 +90,12 @@ fn receive<S: Storage>(
         let last = meta.last.index;
         core.log.restore(Snapshot { meta, data });
         return Arrival::Known(last);
+    }
+    let is_too_large = meta.len > core.config.snapshot_bytes_max;
+    core.refused_snapshot = is_too_large.then_some(meta.len);
+    if is_too_large {
+        core.receiving = None;
+        return Arrival::Partly(0);
     }
     let mut receiving = match core.receiving.take() {
         Some(receiving) if receiving.meta == meta => receiving,

@@ -4,6 +4,7 @@ mod cluster;
 mod lab;
 mod mutants;
 mod quiescence;
+mod reads;
 mod scripts;
 mod simulation;
 mod strangers;

@@ -91,6 +91,28 @@ pub(crate) fn tick<S: Storage>(core: &mut Core<S>) {
     }
 }
 
+/// The others that may lead.
+pub(crate) fn heirs<S: Storage>(core: &Core<S>) -> impl Iterator<Item = NodeId> {
+    let configuration = core.configuration();
+    let members = configuration.members.iter().map(|(id, _)| *id);
+    members.filter(|id| {
+        *id != core.id() && configuration.is_voter(*id) && !configuration.is_witness(*id)
+    })
+}
+
+/// The leader follows from now on. Where another voter has all of its log, that one campaigns at
+/// once; else whoever times out first.
+pub(crate) fn step_down<S: Storage>(core: &mut Core<S>) {
+    let last = core.log.last_index();
+    let Role::Leader(leader) = &core.role else { return };
+    let has_all = |id: &NodeId| leader.progress(*id).is_some_and(|it| it.match_index == last);
+    let heir = heirs(core).find(has_all);
+    if let Some(heir) = heir {
+        core.send(heir, Body::TimeoutNow);
+    }
+    core.become_follower(core.term, None);
+}
+
 /// The leader wants this server to lead. One that does not know that it votes cannot.
 pub(crate) fn on_timeout_now<S: Storage>(core: &mut Core<S>) {
     if !core.is_leader() && core.is_promotable() {

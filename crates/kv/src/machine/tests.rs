@@ -79,10 +79,44 @@ fn a_snapshot_replaces_everything() -> Result<(), MachineError> {
     assert_eq!(view.scan(b"key ", 10_000)?.len(), 3_000);
     assert_eq!(view.scan(b"key 29", 10)?.len(), 10);
     assert_eq!(view.servers().get(&id), Some(&address));
-    assert!(!view.is_restoring());
+    assert!(view.whole(|_| ()).is_some());
     assert!(restored.restore(Index(3_001), &data.slice(..data.len() - 1), &[]).is_err());
+    assert!(view.whole(|_| ()).is_none(), "what failed has left a mixture");
     drop((restored, view));
-    let half = Machine::open(other.path())?;
+    let mut half = Machine::open(other.path())?;
     assert_eq!(half.applied(), Index::ZERO, "what was not finished is begun again");
+    assert!(half.view().whole(|_| ()).is_none(), "and is not read before");
+    half.restore(Index(3_001), &data, &[])?;
+    assert_eq!(half.view().whole(|it| it.scan(b"", 10_000)).expect("it is whole")?.len(), 3_000);
+    Ok(())
+}
+
+#[test]
+fn a_look_that_a_restore_overtakes_is_refused() -> Result<(), MachineError> {
+    let folder = folder();
+    let mut machine = Machine::open(folder.path())?;
+    assert!(machine.view().whole(|_| ()).is_some(), "an empty store is whole");
+    machine.apply(Index(1), &put("key", "there"))?;
+    machine.commit(Index(1), &[])?;
+    let (view, data) = (machine.view(), Bytes::from(machine.snapshot()?()?));
+    let found = view.whole(|it| it.get(b"key")).expect("nothing is in between")?;
+    assert_eq!(found, Some(b"there".to_vec()));
+    // The first look began before the restore, and the second one within it.
+    let mut cut = data.slice(..data.len() - 1);
+    let overtaken = view.whole(|it| {
+        assert!(machine.restore(Index(2), &cut, &[]).is_err(), "it is cut");
+        it.get(b"key")
+    });
+    assert!(overtaken.is_none(), "the key reads as absent: {overtaken:?}");
+    assert!(view.whole(|it| it.get(b"key")).is_none());
+    // Begun and ended within one look.
+    cut = data;
+    machine.restore(Index(2), &cut, &[])?;
+    let spanned = view.whole(|it| {
+        machine.restore(Index(3), &cut, &[]).expect("it is whole");
+        it.get(b"key")
+    });
+    assert!(spanned.is_none(), "its parts may be from before and after: {spanned:?}");
+    assert!(view.whole(|it| it.get(b"key")).is_some());
     Ok(())
 }

@@ -16,8 +16,11 @@
 //! | `GET /`                    |                                        | a page                 |
 //!
 //! A write may name a `session` and the number of the write in it, `sequence`; then it may be sent
-//! again. What only the leader can do is answered elsewhere with a redirect to it (307). An error
-//! is `{"error": .., "uncertain": ..}`; where it is uncertain the write may be done all the same.
+//! again. One without the other is refused. A snapshot that takes longer than a request may goes on
+//! all the same, and its end is seen in the status.
+//!
+//! What only the leader can do is answered elsewhere with a redirect to it (307). An error is
+//! `{"error": .., "uncertain": ..}`; where it is uncertain the write may be done all the same.
 //!
 //! # What this module does not do
 //!
@@ -141,8 +144,15 @@ struct Once {
 }
 
 impl Once {
-    fn pair(&self) -> Option<(u64, u64)> {
-        self.session.zip(self.sequence)
+    /// One without the other would be a write that is done again when it is sent again.
+    fn pair(&self) -> Result<Option<(u64, u64)>, Refusal> {
+        let lacking = match (self.session, self.sequence) {
+            (Some(session), Some(sequence)) => return Ok(Some((session, sequence))),
+            (None, None) => return Ok(None),
+            (Some(_), None) => "`sequence` is missing: a write in a session needs its number",
+            (None, Some(_)) => "`session` is missing: `sequence` counts the writes of one",
+        };
+        Err(refused(StatusCode::BAD_REQUEST, &lacking))
     }
 }
 
@@ -157,9 +167,10 @@ async fn read(
     Path(key): Path<String>,
     Query(options): Query<ReadOptions>,
 ) -> Answered {
-    let value = server.get(key.as_bytes(), options.stale.is_some()).await;
+    let key = key_of(key)?;
+    let value = server.get(&key, options.stale.is_some()).await;
     let value = value.map_err(|cause| failed(&server, &uri, &cause))?;
-    Ok(Json(json!({ "key": key, "value": text(value.as_deref()) })))
+    Ok(Json(json!({ "key": text(Some(&key)), "value": text(value.as_deref()) })))
 }
 
 async fn write(
@@ -168,8 +179,17 @@ async fn write(
     command: Command,
     once: &Once,
 ) -> Result<Answer, Refusal> {
-    let answer = server.propose(&command, once.pair()).await;
-    answer.map_err(|cause| failed(server, uri, &cause))
+    let answer = server.propose(&command, once.pair()?).await;
+    answer_of(answer.map_err(|cause| failed(server, uri, &cause))?)
+}
+
+/// The command is applied; what it answered another version may have kept in the session.
+fn answer_of(bytes: Bytes) -> Result<Answer, Refusal> {
+    Answer::decode(bytes).ok_or_else(|| {
+        let reason = "the write is done, and what it answered is not of this server's version";
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Refusal { uncertain: true, ..refused(status, &reason) }
+    })
 }
 
 #[derive(Deserialize)]
@@ -239,8 +259,12 @@ async fn scan(
 ) -> Answered {
     server.require_state().map_err(|cause| failed(&server, &uri, &cause))?;
     let limit = options.limit.unwrap_or(100).min(SCAN_MAX);
-    let found = server.view.scan(options.prefix.as_bytes(), limit);
-    let found = found.map_err(|cause| refused(StatusCode::SERVICE_UNAVAILABLE, &cause))?;
+    let unavailable = |reason: &dyn std::fmt::Display| {
+        refused(StatusCode::SERVICE_UNAVAILABLE, &reason.to_string())
+    };
+    let found = server.view.whole(|view| view.scan(options.prefix.as_bytes(), limit));
+    let found = found.ok_or_else(|| unavailable(&"a snapshot is being brought in: try again"))?;
+    let found = found.map_err(|cause| unavailable(&cause))?;
     let entry = |(key, value): &(Vec<u8>, Vec<u8>)| json!([text(Some(key)), text(Some(value))]);
     Ok(Json(json!({ "entries": found.iter().map(entry).collect::<Vec<_>>() })))
 }
@@ -329,13 +353,53 @@ struct TransferBody {
 
 async fn transfer(State(server): State<Server>, uri: Uri, body: Body) -> Answered {
     let TransferBody { to } = parse(&body)?;
-    let begun = server.node.transfer(GROUP, NodeId(to)).await;
+    let begun = in_time(server.node.transfer(GROUP, NodeId(to)), raft_net::Error::Busy).await;
     begun.map_err(|cause| failed(&server, &uri, &cause))?;
     Ok(Json(json!({})))
 }
 
 async fn snapshot(State(server): State<Server>, uri: Uri) -> Answered {
-    let made = server.node.snapshot(GROUP).await;
+    // One that takes longer goes on, and its end is seen in the status.
+    let made = in_time(server.node.snapshot(GROUP), raft_net::Error::Busy).await;
     let index = made.map_err(|cause| failed(&server, &uri, &cause))?;
     Ok(Json(json!({ "index": index.0 })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn once(body: &'static str) -> Result<Option<(u64, u64)>, String> {
+        let once: Once = parse(&Body::from(body)).map_err(|it| it.reason)?;
+        once.pair().map_err(|it| it.reason)
+    }
+
+    #[test]
+    fn half_a_place_in_a_session_is_refused_and_says_which_half_is_missing() {
+        assert_eq!(once(""), Ok(None));
+        assert_eq!(once(r#"{"session": 3, "sequence": 1}"#), Ok(Some((3, 1))));
+        for (body, lacking) in
+            [(r#"{"session": 3}"#, "`sequence`"), (r#"{"sequence": 1}"#, "`session`")]
+        {
+            let reason = once(body).expect_err("it would be written twice when it is sent twice");
+            assert!(reason.starts_with(lacking), "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_no_answer() {
+        let none = answer_of(Answer(None).encode()).map_err(|it| it.reason);
+        assert_eq!(none, Ok(Answer(None)));
+        for bytes in [&b""[..], &[2], &[0, 0]] {
+            let refusal = answer_of(Bytes::from_static(bytes)).expect_err("it is no answer");
+            assert!(refusal.uncertain, "the write is done: {}", refusal.reason);
+        }
+    }
+
+    #[test]
+    fn keys_have_one_limit() {
+        assert!(key_of("k".repeat(KEY_MAX)).is_ok());
+        let refusal = key_of("k".repeat(KEY_MAX + 1)).expect_err("it is longer");
+        assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
+    }
 }

@@ -56,6 +56,8 @@ impl Server {
             "applied": status.applied.0,
             "snapshot": found.snapshot.0,
             "snapshot_error": found.snapshot_error,
+            "log_error": found.log_error,
+            "log_errors": status.read_errors,
             "incarnation": found.incarnation.to_string(),
             "voters": ids(&configuration.voters),
             "outgoing": ids(&configuration.outgoing),

@@ -422,5 +422,16 @@ async fn requests_that_are_none_do_no_harm() {
     let mut other = Client::new(vec![server], Duration::from_secs(5));
     let body = serde_json::json!({ "value": nested });
     assert!(other.call("PUT", "/kv/deep", Some(&body)).await.is_ok(), "text is text");
+    let long = format!("/kv/{}", "k".repeat(5_000));
+    for (method, body) in [("GET", None), ("PUT", Some(&body))] {
+        let answer = other.call(method, &long, body).await;
+        let is_refused = matches!(&answer, Err(ClientError::Refused { reason })
+            if reason.starts_with("the key has 5000 bytes"));
+        assert!(is_refused, "{method}: {answer:?}");
+    }
+    let half = serde_json::json!({ "value": "1", "session": 1 });
+    let answer = other.call("PUT", "/kv/half", Some(&half)).await;
+    assert!(matches!(answer, Err(ClientError::Refused { .. })), "half a place: {answer:?}");
+    assert_eq!(client.get("half", false).await, Ok(None), "and it is not written");
     assert_eq!(client.get("before", false).await, Ok(Some("it".to_owned())));
 }

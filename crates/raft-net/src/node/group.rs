@@ -143,9 +143,14 @@ impl Group {
                 let proposed = self.raft.change(&changes, way).map_err(Error::from);
                 self.wait(proposed, reply);
             }
+            Call::LeaveJoint { reply } => {
+                let proposed = self.raft.leave_joint().map_err(Error::from);
+                self.wait(proposed, reply);
+            }
             Call::Read { query, reply } => match self.raft.read() {
                 Ok(id) => drop(self.reads.insert(id, WaitingRead { query, reply })),
                 Err(ReadError::Witness) => drop(reply.send(Err(Error::Witness))),
+                Err(ReadError::Full { .. }) => drop(reply.send(Err(Error::Busy))),
                 Err(ReadError::NoLeader) => drop(reply.send(Err(Error::ReadLost))),
             },
             Call::ReadStale { reply, .. } if self.is_witness() => {
@@ -344,16 +349,20 @@ impl Group {
     }
 
     fn status(&self) -> GroupStatus {
-        let storage = self.raft.storage();
+        let (storage, status) = (self.raft.storage(), self.raft.status());
+        let too_large = status.refused_snapshot.map(|len| {
+            format!("the leader's snapshot has {len} bytes: raise snapshot_bytes_max to take it")
+        });
         GroupStatus {
-            status: self.raft.status(),
+            status,
             incarnation: storage.incarnation(),
             configuration: self.raft.configuration().clone(),
             progress: self.raft.progress().to_vec(),
             first: storage.first_index(),
             snapshot: storage.snapshot_meta().last.index,
             is_making_snapshot: self.making.is_under_way,
-            snapshot_error: self.making.error.clone(),
+            snapshot_error: too_large.or_else(|| self.making.error.clone()),
+            log_error: self.raft.read_error().map(ToString::to_string),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft::{Change, Incarnation, NodeId, Way};
+use raft::{Change, ChangeError, Incarnation, NodeId, Way};
 use tokio::time::sleep;
 
 use super::cluster::{Cluster, GROUP};
@@ -49,6 +49,28 @@ async fn a_server_is_added_by_a_snapshot_and_the_leader_removed() {
     assert_eq!(voters, wanted);
     cluster.stop(leader).await;
     cluster.propose("without it").await;
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_joint_configuration_is_stayed_in_until_it_is_left() {
+    let cluster = Cluster::new(4, 3).await;
+    let leader = cluster.leader().await;
+    let gone = NodeId(leader % 3 + 1);
+    let swap = vec![Change::AddVoter(NodeId(4), Incarnation(104)), Change::Remove(gone)];
+    let node = cluster.node(leader);
+    node.change(GROUP, swap, Way::JointUntilLeft).await.expect("it leads");
+    cluster.propose("within").await;
+    let found = cluster.status(leader).await.configuration;
+    assert!(found.is_joint(), "it is stayed in: {found:?}");
+    let refused = cluster.node(gone.0).leave_joint(GROUP).await.expect_err("it only follows");
+    assert_eq!(refused.leader(), Some(NodeId(leader)), "{refused}");
+    let left = cluster.node(leader).leave_joint(GROUP).await.expect("it leads");
+    let found = cluster.status(leader).await;
+    assert!(found.status.commit >= left && !found.configuration.is_joint(), "{found:?}");
+    assert!(found.configuration.is_voter(NodeId(4)) && !found.configuration.is_voter(gone));
+    let again = cluster.node(leader).leave_joint(GROUP).await;
+    assert!(matches!(again, Err(Error::Change(ChangeError::Invalid(_)))), "{again:?}");
     cluster.end().await;
 }
 

@@ -66,6 +66,7 @@ const fn story(bug: Bug) -> Option<&'static str> {
         Bug::DeletesMatchingEntries => "bug-25-old-append-comes-late",
         Bug::UncommittedBytesLeak => "bug-27-uncommitted-limit",
         Bug::LongerLogWins => "bug-28-last-term-before-length",
+        Bug::StalledDiskLeads => "leader-whose-disk-stalls",
         Bug::OldSessionCounts => "member-that-was-added-again",
         Bug::WipedMemberCounts => "member-that-forgot-its-log",
         Bug::LeftOutTooEarly => "leader-that-removes-itself-and-crashes",

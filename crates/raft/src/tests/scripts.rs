@@ -149,6 +149,9 @@ impl Stage {
         if let Some(max) = option(&words, "uncommitted") {
             config.uncommitted_bytes_max = number(max);
         }
+        if let Some(timeouts) = option(&words, "stall") {
+            config.stall_timeouts = u32::try_from(number(timeouts)).expect("it is small");
+        }
         if let Some(max) = option(&words, "message") {
             config.message_bytes_max = number(max);
         }

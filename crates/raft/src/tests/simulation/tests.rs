@@ -91,6 +91,7 @@ fn faults_and_progress_really_happen() {
     for seed in 0..7_000 {
         let outcome =
             observe(seed, &Mix::Five.swarm().draw(seed), Mix::Five.plan(seed), World::new);
+        assert_eq!(outcome.verdict, Ok(()), "SEED={seed} of {:?}", Mix::Five);
         coverage.merge(&outcome.trace.coverage());
         elections += outcome.elections;
         committed += outcome.committed;
