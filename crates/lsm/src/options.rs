@@ -214,8 +214,8 @@ impl Options {
         u32::try_from(len).expect("two gigabytes at most")
     }
 
-    /// The same for the manifest, where an edit that names all tables must fit: some hundred bytes
-    /// for each.
+    /// The same for the manifest. An edit that names all tables takes some hundred bytes for each;
+    /// one that takes more gets a segment of its own.
     pub(crate) fn manifest_segment_len(&self) -> u32 {
         let len = (self.memtable_size * 2).clamp(64 << 10, 16 << 20);
         u32::try_from(len).expect("sixteen megabytes at most")
