@@ -228,6 +228,11 @@ impl Core {
         self.families.read().clone()
     }
 
+    /// Whether the family was not dropped.
+    pub(crate) fn has_family(&self, id: FamilyId) -> bool {
+        self.families.read().iter().any(|it| it.id == id)
+    }
+
     /// Gives back the part of the log that no memtable needs.
     pub(crate) fn release_log(&self) -> Result<()> {
         let end = self.log.end();

@@ -292,9 +292,8 @@ impl Core {
     /// Merges all that a family has into one run on the lowest level that holds anything.
     pub(crate) fn compact_all(&self, family: &FamilyCore) -> Result<()> {
         let _one_at_a_time = self.compacting.lock();
-        let is_there = self.all_families().iter().any(|it| it.id == family.id);
         // An edit would bring one back that was dropped meanwhile.
-        if !is_there || self.is_fifo() {
+        if !self.has_family(family.id) || self.is_fifo() {
             return Ok(());
         }
         let version = Arc::clone(&family.share().version);
