@@ -77,8 +77,14 @@ pub struct Options {
     pub create: bool,
     /// What an acknowledged write survives.
     pub durability: Durability,
-    /// A memtable of this size is written out as a table. Up to [`Options::memtables`] of them are
-    /// in memory at a time; but for one they have their room from the cache. A batch must fit.
+    /// A memtable of this size is written out as a table. Each family has memtables of its own: up
+    /// to [`Options::memtables`] of them are in memory at a time; but for one, which takes writes,
+    /// they have their room from the cache.
+    ///
+    /// A batch, and so a value, must fit into a segment of the log, or it is refused
+    /// ([`Error::TooLarge`]). A segment is as long as a memtable, and where that is less than 4 MiB
+    /// four times as long, up to these 4 MiB; never below 16 KiB. A batch that is larger than a
+    /// memtable gets one that is as large as it is.
     pub memtable_size: usize,
     /// How many memtables there may be: one that takes writes, the rest on their way to the disk.
     pub memtables: NonZeroUsize,

@@ -27,6 +27,7 @@ impl Core {
         if batch.is_empty() {
             return Ok(());
         }
+        self.check(batch)?;
         if self.options.durability == Durability::Sync {
             return Err(Error::WouldWait);
         }

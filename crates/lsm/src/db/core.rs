@@ -10,7 +10,7 @@ use env::fs::{Fs, Lock};
 use wal::{Log, Position};
 
 use super::removals::Fences;
-use crate::batch::FamilyId;
+use crate::batch::{FamilyId, StoreId};
 use crate::cache::Cache;
 use crate::gaps::Gaps;
 use crate::head::Prefix;
@@ -32,6 +32,8 @@ use crate::{Error, Options, Result};
 /// `install`, `work` or `kept`.
 #[derive(Debug)]
 pub(crate) struct Core {
+    /// Tells handles of families from those of other stores.
+    pub(crate) id: StoreId,
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) folder: PathBuf,
     pub(crate) options: Options,

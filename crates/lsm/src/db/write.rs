@@ -19,7 +19,7 @@ use wal::Position;
 
 use super::core::{Core, FamilyCore, State, Writer};
 use super::pace::Debt;
-use crate::batch::{Change, FamilyId};
+use crate::batch::{Change, FamilyId, bounded};
 use crate::gaps::Gaps;
 use crate::memtable::Memtable;
 use crate::options::{Background, Durability};
@@ -78,12 +78,26 @@ impl Core {
         }
     }
 
+    /// Whether this store can keep a batch, and read it again.
+    #[inline]
+    pub(super) fn check(&self, batch: &Batch) -> Result<()> {
+        if batch.store().is_some_and(|it| it != self.id) {
+            return Err(Error::Foreign);
+        }
+        if batch.has_operands() && !self.meaning.has_operator() {
+            return Err(Error::NoMergeOperator);
+        }
+        bounded("a batch", batch.record().len(), self.log.record_len_max())?;
+        Ok(())
+    }
+
     /// Makes all changes of a batch, and tells what its writer owes for them.
     pub(super) fn apply(
         &self,
         writer: &mut MutexGuard<'_, Writer>,
         batch: &mut Batch,
     ) -> Result<Debt> {
+        self.check(batch)?;
         let mut debt = Debt::default();
         let mut seen: Option<FamilyId> = None;
         for change in batch.changes() {
