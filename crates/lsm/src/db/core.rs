@@ -71,6 +71,8 @@ pub(crate) struct Writer {
     pub(crate) last: Sequence,
     /// The segment of the log for which the next one was last asked for.
     pub(crate) segment: u64,
+    /// The segment of the log that was the last when somebody looked who holds up old ones.
+    pub(crate) looked: u64,
     /// The families by number, so that a write need not ask for them elsewhere.
     pub(crate) families: Vec<Arc<FamilyCore>>,
 }
@@ -155,6 +157,12 @@ impl FamilyCore {
     pub(crate) fn share(&self) -> Arc<State> {
         point();
         self.state.share(&epoch::pin()).expect("a family always has a state")
+    }
+
+    /// Whether its memtable takes `bytes` more.
+    #[inline]
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.state(&epoch::pin()).memtable.has_room(bytes)
     }
 
     /// Puts another state in place of the present one.

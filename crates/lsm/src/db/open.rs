@@ -59,7 +59,7 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
     let log = Log::open(Arc::clone(&fs), &folder.join("log"), segment)?;
     let values = Arc::new(open_values(&fs, folder, &facts, &cache)?);
     let families = open_families(&*fs, &tables, &facts, &cache, &values, &options)?;
-    let writer = Writer { last: facts.sequence, segment: 0, families: families.clone() };
+    let writer = Writer { last: facts.sequence, segment: 0, looked: 0, families: families.clone() };
     let core = Arc::new(Core {
         // Relaxed: numbers only have to differ.
         id: OPENED.fetch_add(1, Ordering::Relaxed),
