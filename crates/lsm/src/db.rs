@@ -290,9 +290,13 @@ impl Db {
         self.core().copy_to(folder.as_ref(), By::Bytes)
     }
 
-    /// Reads every table and checks every byte of it.
+    /// Reads everything and checks it: every record of manifest and log, every byte of each table,
+    /// and the values to which it points.
     pub fn verify(&self) -> Result<()> {
-        for family in self.core().all_families() {
+        let core = self.core();
+        core.manifest.lock().verify()?;
+        core.log.verify()?;
+        for family in core.all_families() {
             let version = Arc::clone(&family.share().version);
             version.tables().try_for_each(|(_, table)| table.verify())?;
         }
