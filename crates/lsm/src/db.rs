@@ -123,8 +123,9 @@ impl Drop for Handle {
 impl Db {
     /// Opens the store in a directory, which is made where it is missing.
     ///
-    /// Takes as long as it takes to read the log, which holds two memtables at most, and the
-    /// filters and indexes of all tables.
+    /// Takes as long as it takes to read the log and the filters and indexes of all tables. The log
+    /// holds about what was not in tables yet, [`Options::memtables`] of them for each family at
+    /// most, and some segments more where there are families that are seldom written.
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self> {
         Self::open_on(Arc::new(OsFs), folder.as_ref(), options)
     }

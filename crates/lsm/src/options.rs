@@ -86,11 +86,12 @@ pub struct Options {
     /// four times as long, up to these 4 MiB; never below 16 KiB. A batch that is larger than a
     /// memtable gets one that is as large as it is.
     pub memtable_size: usize,
-    /// How many memtables there may be: one that takes writes, the rest on their way to the disk.
+    /// How many memtables a family may have: one that takes writes, the rest on their way to the
+    /// disk.
     pub memtables: NonZeroUsize,
     /// Memory for cached blocks and values, for filters and indexes, and for memtables on their way
-    /// to the disk. With one memtable that is all that grows, but an allocator that keeps what was
-    /// freed may hold one memtable more.
+    /// to the disk. With one memtable for each family that is all that grows, but an allocator that
+    /// keeps what was freed may hold one memtable more.
     pub cache_size: usize,
     /// About the size of a block before compression: what one read of the disk brings.
     pub block_size: usize,
@@ -147,7 +148,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Options for so many bytes of memory, memtables and cache together.
+    /// Options for so many bytes of memory, memtables and cache together, in a store of one family.
+    /// Each further one that is written adds a memtable: a fifth of this, 64 MiB at most.
     pub fn with_budget(bytes: usize) -> Self {
         let memtable_size = (bytes / 5).clamp(64 << 10, 64 << 20);
         let memtables = NonZeroUsize::new(2).expect("two are not none");
