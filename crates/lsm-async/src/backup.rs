@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::clock::{SystemWallClock, WallClock};
+use env::fs::OsFs;
 use env::random::{OsRandom, Random};
 use futures_core::Stream;
 use object_store::path::Path as Key;
@@ -190,7 +191,7 @@ impl Backups {
         let index = self.index(name).await?;
         let folder = folder.as_ref().to_owned();
         let target = folder.clone();
-        if !blocking(move || files::prepare(&target)).await? {
+        if !blocking(move || files::prepare(&OsFs, &target)).await? {
             return Err(BackupError::Occupied(folder));
         }
         // The manifest last: without it there is no store.

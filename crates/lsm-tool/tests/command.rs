@@ -71,6 +71,32 @@ fn looking_works_beside_the_program_that_has_the_store_open() {
 }
 
 #[test]
+fn damage_of_manifest_and_log_is_found() {
+    use env::fs::{Fs, FsExt, OpenMode, OsFs};
+    let folder = tempfile::tempdir().expect("the temporary directory is writable");
+    let store = text(folder.path());
+    let db = Db::open(folder.path(), Options::default()).expect("the folder is free");
+    db.family("other").expect("there is room");
+    for number in 0..50_u8 {
+        db.put(&[number], b"value").expect("there is room");
+    }
+    drop(db);
+    let sound = "0 tables, manifest and log: nothing is damaged\n";
+    assert_eq!(said(&["verify", store]), sound);
+    for part in ["manifest", "log"] {
+        let path = folder.path().join(part).join("0000000000000001.wal");
+        let whole = OsFs.read(&path).expect("it is there");
+        let file = OsFs.open(&path, OpenMode::WRITE).expect("it is there");
+        // In the bytes of the first record.
+        file.write_all_at(&[whole[50] ^ 1], 50).expect("there is room");
+        let verdict = refused(&["verify", store], 1);
+        assert!(verdict.contains("is damaged at byte 32"), "{part}: {verdict}");
+        file.write_all_at(&whole[50..51], 50).expect("there is room");
+    }
+    assert_eq!(said(&["verify", store]), sound);
+}
+
+#[test]
 fn a_table_is_shown_and_damage_is_found() {
     use env::fs::{Fs, FsExt, OpenMode, OsFs};
     let folder = tempfile::tempdir().expect("the temporary directory is writable");

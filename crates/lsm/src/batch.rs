@@ -21,11 +21,14 @@ use crate::{Error, Family, Result};
 const HEADER: usize = 12;
 /// Longest key in bytes.
 pub const KEY_LEN_MAX: usize = 1 << 16;
-/// Longest value in bytes.
+/// Longest value in bytes, where memtables are that large: a batch must fit into a segment of the
+/// log, see [`Options::memtable_size`](crate::Options::memtable_size).
 pub const VALUE_LEN_MAX: usize = 1 << 30;
 
 /// The number of a family within its store.
 pub(crate) type FamilyId = u32;
+/// The number of an open store within its process.
+pub(crate) type StoreId = u64;
 
 /// Changes that happen together or not at all.
 ///
@@ -43,6 +46,9 @@ pub struct Batch {
     count: u32,
     /// What the changes take in a memtable.
     span: usize,
+    /// The store whose families it names, if it names any but the default one.
+    store: Option<StoreId>,
+    has_operands: bool,
 }
 
 /// One change of a batch.
@@ -64,7 +70,8 @@ impl Default for Batch {
 impl Batch {
     /// A batch without changes.
     pub fn new() -> Self {
-        Self { bytes: vec![0; HEADER], count: 0, span: 0 }
+        let bytes = vec![0; HEADER];
+        Self { bytes, count: 0, span: 0, store: None, has_operands: false }
     }
 
     /// How many changes there are.
@@ -81,6 +88,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.bytes.truncate(HEADER);
         (self.count, self.span) = (0, 0);
+        (self.store, self.has_operands) = (None, false);
     }
 
     /// Sets the value of a key. The last change of a key wins.
@@ -93,14 +101,14 @@ impl Batch {
         self.push(&Change { kind: Kind::Tombstone, family: 0, key, value: &[] })
     }
 
-    /// [`Batch::put`] in a family.
+    /// [`Batch::put`] in a family. All families of a batch are of one store.
     pub fn put_in(&mut self, family: &Family, key: &[u8], value: &[u8]) -> Result<()> {
-        self.push(&Change { kind: Kind::Value, family: family.id(), key, value })
+        self.push_in(family, Kind::Value, key, value)
     }
 
     /// [`Batch::delete`] in a family.
     pub fn delete_in(&mut self, family: &Family, key: &[u8]) -> Result<()> {
-        self.push(&Change { kind: Kind::Tombstone, family: family.id(), key, value: &[] })
+        self.push_in(family, Kind::Tombstone, key, &[])
     }
 
     /// Changes the value of a key by an operand; see [`Db::merge`](crate::Db::merge).
@@ -110,7 +118,7 @@ impl Batch {
 
     /// [`Batch::merge`] in a family.
     pub fn merge_in(&mut self, family: &Family, key: &[u8], operand: &[u8]) -> Result<()> {
-        self.push(&Change { kind: Kind::Operand, family: family.id(), key, value: operand })
+        self.push_in(family, Kind::Operand, key, operand)
     }
 
     /// Sets the value of a key until a date, given as the time since 1970 (UTC): from then on the
@@ -129,7 +137,7 @@ impl Batch {
         until: Duration,
     ) -> Result<()> {
         let value = &*dated(until, value);
-        self.push(&Change { kind: Kind::Dated, family: family.id(), key, value })
+        self.push_in(family, Kind::Dated, key, value)
     }
 
     /// Removes all keys from `start` on and below `end`, at the cost of one change. What a batch
@@ -140,7 +148,17 @@ impl Batch {
 
     /// [`Batch::delete_range`] in a family.
     pub fn delete_range_in(&mut self, family: &Family, start: &[u8], end: &[u8]) -> Result<()> {
-        self.push(&Change { kind: Kind::Removal, family: family.id(), key: start, value: end })
+        self.push_in(family, Kind::Removal, start, end)
+    }
+
+    fn push_in(&mut self, family: &Family, kind: Kind, key: &[u8], value: &[u8]) -> Result<()> {
+        let store = family.shared_core().id;
+        if self.store.is_some_and(|it| it != store) {
+            return Err(Error::Foreign);
+        }
+        self.push(&Change { kind, family: family.id(), key, value })?;
+        self.store = Some(store);
+        Ok(())
     }
 
     #[inline]
@@ -165,12 +183,23 @@ impl Batch {
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(value);
         self.span += Memtable::span(key.len(), value.len());
+        self.has_operands |= *kind == Kind::Operand;
         Ok(())
     }
 
     /// What the changes take in a memtable.
     pub(crate) fn span(&self) -> usize {
         self.span
+    }
+
+    /// The store whose families it names, if it names any but the default one.
+    pub(crate) fn store(&self) -> Option<StoreId> {
+        self.store
+    }
+
+    /// Whether a merge operator has to say what it means.
+    pub(crate) fn has_operands(&self) -> bool {
+        self.has_operands
     }
 
     /// The record for the log, with the number of the first change.

@@ -123,8 +123,9 @@ impl Drop for Handle {
 impl Db {
     /// Opens the store in a directory, which is made where it is missing.
     ///
-    /// Takes as long as it takes to read the log, which holds two memtables at most, and the
-    /// filters and indexes of all tables.
+    /// Takes as long as it takes to read the log and the filters and indexes of all tables. The log
+    /// holds about what was not in tables yet, [`Options::memtables`] of them for each family at
+    /// most, and some segments more where there are families that are seldom written.
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self> {
         Self::open_on(Arc::new(OsFs), folder.as_ref(), options)
     }
@@ -242,7 +243,10 @@ impl Db {
     /// Takes a family away with all that it holds; what is written to it later is refused. The one
     /// that is always there cannot be dropped.
     pub fn drop_family(&self, family: &Family) -> Result<()> {
-        assert_ne!(family.id(), 0, "the default family stays for as long as its store");
+        self.default.require_same_store(family)?;
+        if family.id() == 0 {
+            return Err(Error::DefaultFamily);
+        }
         self.core().drop_family(family.id())
     }
 
@@ -287,9 +291,13 @@ impl Db {
         self.core().copy_to(folder.as_ref(), By::Bytes)
     }
 
-    /// Reads every table and checks every byte of it.
+    /// Reads everything and checks it: every record of manifest and log, every byte of each table,
+    /// and the values to which it points.
     pub fn verify(&self) -> Result<()> {
-        for family in self.core().all_families() {
+        let core = self.core();
+        core.manifest.lock().verify()?;
+        core.log.verify()?;
+        for family in core.all_families() {
             let version = Arc::clone(&family.share().version);
             version.tables().try_for_each(|(_, table)| table.verify())?;
         }
@@ -337,6 +345,12 @@ impl Family {
 
     pub(crate) fn shared_core(&self) -> &Arc<Core> {
         &self.handle.core
+    }
+
+    /// Families of all stores have the same numbers.
+    #[inline]
+    pub(crate) fn require_same_store(&self, other: &Self) -> Result<()> {
+        if Arc::ptr_eq(&self.handle, &other.handle) { Ok(()) } else { Err(Error::Foreign) }
     }
 
     /// Sets the value of a key.
@@ -489,6 +503,7 @@ impl Snapshot {
 
     /// [`Snapshot::get`] in a family.
     pub fn get_in(&self, family: &Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.default.require_same_store(family)?;
         let guard = epoch::pin();
         let core = &family.handle.core;
         Ok(core.value(&family.core, key, Some(self.sequence), &guard)?.map(Cow::into_owned))
@@ -504,9 +519,11 @@ impl Snapshot {
         self.range_in(family, ..)
     }
 
-    /// An iterator over the entries of a family that there were in a range.
+    /// An iterator over the entries of a family that there were in a range. For a family of another
+    /// store it gives [`Error::Foreign`] wherever it is led.
     pub fn range_in<'k>(&self, family: &Family, range: impl RangeBounds<&'k [u8]>) -> Iter {
-        family.handle.core.iter(&family.core, Range::of(&range), Some(self.sequence))
+        let iter = family.handle.core.iter(&family.core, Range::of(&range), Some(self.sequence));
+        if self.default.require_same_store(family).is_ok() { iter } else { iter.refused() }
     }
 }
 

@@ -104,6 +104,14 @@ pub enum Error {
     #[error("this would wait for a disk or another writer; ask again where waiting does no harm")]
     WouldWait,
 
+    /// A handle of a family is of another store, or of this one before it was opened again.
+    #[error("a family of another store was given; open it by its name in the store that is used")]
+    Foreign,
+
+    /// The family that is always there was to be dropped.
+    #[error("the default family stays for as long as its store; remove its keys instead")]
+    DefaultFamily,
+
     /// The family was dropped.
     #[error("family {0} was dropped; open it again by its name")]
     Dropped(u32),

@@ -17,7 +17,6 @@ use std::time::Duration;
 use crossbeam_epoch as epoch;
 
 use self::passed::Passed;
-use crate::Result;
 use crate::db::State;
 use crate::meaning::Meaning;
 use crate::merge::{Merge, Source, To};
@@ -25,6 +24,7 @@ use crate::planted::planted;
 use crate::range::Range;
 use crate::removal::Watch;
 use crate::stamp::{Kind, Sequence, Stamp};
+use crate::{Error, Result};
 
 /// A place in a family, as it was when the iterator was made.
 ///
@@ -65,6 +65,8 @@ pub struct Iter {
     /// The value here, unless it is the merge's.
     value: Vec<u8>,
     passed: Passed,
+    /// Whether the moment is one of another store: then it leads nowhere.
+    is_foreign: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +105,17 @@ impl Iter {
             key: Vec::new(),
             value: Vec::new(),
             passed: Passed::default(),
+            is_foreign: false,
         }
+    }
+
+    /// One that refuses to be led anywhere, for a family that is not of the moment's store.
+    pub(crate) fn refused(self) -> Self {
+        Self { is_foreign: true, ..self }
+    }
+
+    fn require_own(&self) -> Result<()> {
+        if self.is_foreign { Err(Error::Foreign) } else { Ok(()) }
     }
 
     /// The key and the value here, unless the iterator is at an end.
@@ -191,6 +203,7 @@ impl Iter {
 
     fn go_forward(&mut self, key: &[u8]) -> Result<()> {
         self.mode = Mode::Ended;
+        self.require_own()?;
         self.passed.clear();
         match self.end_of_gap(key) {
             None => self.merge.go(To::AtLeast(key))?,
@@ -201,6 +214,7 @@ impl Iter {
 
     fn go_backward(&mut self, to: To<'_>) -> Result<()> {
         self.mode = Mode::Ended;
+        self.require_own()?;
         self.passed.clear();
         let To::Below(key) = to else {
             self.merge.go(to)?;

@@ -6,7 +6,8 @@
 //!
 //! The order of things is what makes it safe: tables are durable, with their names, before the edit
 //! that adds them; the edit is durable before anyone relies on it, and before the files that it
-//! removes are removed.
+//! removes are removed. An edit whose sync failed may be durable or not. Then nothing more is taken
+//! until the next opening finds out, and the tables that it adds stay until then.
 
 mod remains;
 
@@ -55,6 +56,14 @@ pub(crate) enum Edit {
     Identity(u64),
     /// This is a copy of the store with that number.
     CopyOf(u64),
+}
+
+/// The numbers of the tables that edits add.
+pub(crate) fn added(edits: &[Edit]) -> impl Iterator<Item = u64> {
+    edits.iter().filter_map(|it| match it {
+        Edit::Add(_, _, meta) => Some(meta.number),
+        _ => None,
+    })
 }
 
 /// What the manifest says of a family.
@@ -123,18 +132,20 @@ pub(crate) struct Manifest {
     facts: Facts,
     /// Edits since the last that said everything.
     edits: usize,
+    /// The tables of the edit of which nobody knows whether it is durable.
+    in_doubt: Vec<u64>,
 }
 
 impl Manifest {
-    /// Opens the manifest in `folder`, or makes an empty one. An edit that says everything must fit
-    /// into a segment: some hundred bytes for each table.
+    /// Opens the manifest in `folder`, or makes an empty one. An edit that does not fit into a
+    /// segment gets a larger one.
     pub(crate) fn open(fs: &Arc<dyn Fs>, folder: &Path, segment_len: u32) -> Result<Self> {
         let options = wal::Options { segment_len, backend: Backend::Written, spares_max: 0 };
         let log = Log::open(Arc::clone(fs), folder, options)?;
         let mut reading = Reading::default();
         log.replay(|at, record| reading.take(at, record))?;
         let edits = reading.edits;
-        Ok(Self { facts: reading.facts(folder)?, log, edits })
+        Ok(Self { facts: reading.facts(folder)?, log, edits, in_doubt: Vec::new() })
     }
 
     pub(crate) fn facts(&self) -> &Facts {
@@ -143,8 +154,13 @@ impl Manifest {
 
     /// Makes an edit. It is durable when this returns.
     pub(crate) fn edit(&mut self, edits: &[Edit]) -> Result<()> {
-        self.log.append(&encode(edits))?;
-        self.log.sync()?;
+        self.require_going_on()?;
+        if let Err(cause) = self.append(edits) {
+            if self.log.has_failed() {
+                self.in_doubt.extend(added(edits));
+            }
+            return Err(cause);
+        }
         for edit in edits {
             self.facts.apply(edit.clone());
         }
@@ -157,9 +173,29 @@ impl Manifest {
         Ok(())
     }
 
-    fn say_everything(&mut self) -> Result<()> {
-        let at = self.log.append(&encode(&self.facts.edits()))?;
+    /// Whether edits can be made: not after one that failed half-way.
+    pub(crate) fn require_going_on(&self) -> Result<()> {
+        if self.log.has_failed() { Err(wal::Error::Failed.into()) } else { Ok(()) }
+    }
+
+    /// Whether the next opening may find that a table is part of the store.
+    pub(crate) fn may_name(&self, table: u64) -> bool {
+        self.in_doubt.contains(&table) || self.facts.has_table(table)
+    }
+
+    /// Checks what was written.
+    pub(crate) fn verify(&self) -> Result<()> {
+        Ok(self.log.verify()?)
+    }
+
+    fn append(&self, edits: &[Edit]) -> Result<Position> {
+        let at = self.log.append_large(&encode(edits))?;
         self.log.sync()?;
+        Ok(at)
+    }
+
+    fn say_everything(&mut self) -> Result<()> {
+        let at = self.append(&self.facts.edits())?;
         self.log.release(at)?;
         self.edits = 1;
         Ok(())
@@ -454,6 +490,29 @@ mod tests {
             facts.edits().into_iter().for_each(|edit| anew.apply(edit));
             assert_eq!(anew, facts);
         }
+    }
+
+    /// Keys may be longer than is usual, and tables more.
+    #[test]
+    fn an_edit_that_fits_into_no_segment_gets_a_larger_one() {
+        let fs: Arc<dyn Fs> = SimDisk::new(1).mount();
+        let folder = Path::new("/manifest");
+        let open = || Manifest::open(&fs, folder, 32 << 10).expect("the disk is well");
+        let mut manifest = open();
+        let large = |number| TableMeta { largest: vec![b'z'; 1 << 16], ..meta(number) };
+        for number in 1..10 {
+            manifest.edit(&[Edit::Add(0, Place::TOP, large(number))]).expect("the disk is well");
+        }
+        assert_eq!(open().facts(), manifest.facts());
+        manifest.edits = EDITS_MAX;
+        manifest.edit(&[Edit::Sequence(1)]).expect("the disk is well");
+        assert_eq!(manifest.edits, 1, "it says everything, too");
+        let expected = manifest.facts.clone();
+        drop(manifest);
+        let mut manifest = open();
+        assert_eq!((manifest.facts(), manifest.edits), (&expected, 1));
+        manifest.edit(&[Edit::Sequence(2)]).expect("the disk is well");
+        assert_eq!(open().facts().sequence, 2);
     }
 
     /// There is no room to say everything: the edit is made all the same, once, and the rest later.

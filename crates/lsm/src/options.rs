@@ -77,14 +77,21 @@ pub struct Options {
     pub create: bool,
     /// What an acknowledged write survives.
     pub durability: Durability,
-    /// A memtable of this size is written out as a table. Up to [`Options::memtables`] of them are
-    /// in memory at a time; but for one they have their room from the cache. A batch must fit.
+    /// A memtable of this size is written out as a table. Each family has memtables of its own: up
+    /// to [`Options::memtables`] of them are in memory at a time; but for one, which takes writes,
+    /// they have their room from the cache.
+    ///
+    /// A batch, and so a value, must fit into a segment of the log, or it is refused
+    /// ([`Error::TooLarge`]). A segment is as long as a memtable, and where that is less than 4 MiB
+    /// four times as long, up to these 4 MiB; never below 16 KiB. A batch that is larger than a
+    /// memtable gets one that is as large as it is.
     pub memtable_size: usize,
-    /// How many memtables there may be: one that takes writes, the rest on their way to the disk.
+    /// How many memtables a family may have: one that takes writes, the rest on their way to the
+    /// disk.
     pub memtables: NonZeroUsize,
     /// Memory for cached blocks and values, for filters and indexes, and for memtables on their way
-    /// to the disk. With one memtable that is all that grows, but an allocator that keeps what was
-    /// freed may hold one memtable more.
+    /// to the disk. With one memtable for each family that is all that grows, but an allocator that
+    /// keeps what was freed may hold one memtable more.
     pub cache_size: usize,
     /// About the size of a block before compression: what one read of the disk brings.
     pub block_size: usize,
@@ -141,7 +148,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Options for so many bytes of memory, memtables and cache together.
+    /// Options for so many bytes of memory, memtables and cache together, in a store of one family.
+    /// Each further one that is written adds a memtable: a fifth of this, 64 MiB at most.
     pub fn with_budget(bytes: usize) -> Self {
         let memtable_size = (bytes / 5).clamp(64 << 10, 64 << 20);
         let memtables = NonZeroUsize::new(2).expect("two are not none");
@@ -214,8 +222,8 @@ impl Options {
         u32::try_from(len).expect("two gigabytes at most")
     }
 
-    /// The same for the manifest, where an edit that names all tables must fit: some hundred bytes
-    /// for each.
+    /// The same for the manifest. An edit that names all tables takes some hundred bytes for each;
+    /// one that takes more gets a segment of its own.
     pub(crate) fn manifest_segment_len(&self) -> u32 {
         let len = (self.memtable_size * 2).clamp(64 << 10, 16 << 20);
         u32::try_from(len).expect("sixteen megabytes at most")

@@ -79,6 +79,7 @@ impl Transaction {
 
     /// [`Transaction::get`] in a family.
     pub fn get_in(&mut self, family: &Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.require_own(family)?;
         if let Some(own) = self.writes.get(&family.id()).and_then(|it| it.1.get(key)) {
             return Ok(own.clone());
         }
@@ -105,6 +106,7 @@ impl Transaction {
         range: impl RangeBounds<&'k [u8]>,
         mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<()> {
+        self.require_own(family)?;
         let Range { lower, mut upper } = Range::of(&range);
         if upper.as_ref().is_some_and(|upper| *upper <= lower) {
             return Ok(());
@@ -152,6 +154,7 @@ impl Transaction {
 
     /// [`Transaction::put`] in a family.
     pub fn put_in(&mut self, family: &Family, key: &[u8], value: &[u8]) -> Result<()> {
+        self.require_own(family)?;
         // A batch refuses what is too large, and now is a better time than the commit.
         Batch::new().put_in(family, key, value)?;
         self.set(family, key, Some(value.to_vec()));
@@ -165,9 +168,14 @@ impl Transaction {
 
     /// [`Transaction::delete`] in a family.
     pub fn delete_in(&mut self, family: &Family, key: &[u8]) -> Result<()> {
+        self.require_own(family)?;
         Batch::new().delete_in(family, key)?;
         self.set(family, key, None);
         Ok(())
+    }
+
+    fn require_own(&self, family: &Family) -> Result<()> {
+        self.snapshot.default_family().require_same_store(family)
     }
 
     fn set(&mut self, family: &Family, key: &[u8], value: Option<Vec<u8>>) {

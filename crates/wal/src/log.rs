@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use env::clock::{Clock, MonotonicClock};
-use env::fs::{Fs, FsExt, OpenMode};
+use env::fs::{Fs, FsErrorKind, FsExt, OpenMode};
 
 use crate::company::Company;
-use crate::format::{self, HEAD, PREFIX};
+use crate::format::{self, ALIGN, HEAD, Head, PREFIX};
 use crate::segment::{self, Segment, Spare};
 use crate::{Error, Position, Result, recovery};
 
@@ -21,6 +21,12 @@ use crate::{Error, Position, Result, recovery};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
     /// By a store into mapped memory.
+    ///
+    /// A store cannot report that the disk is full: where it is, the system ends the process
+    /// (`SIGBUS`). So each segment has its room before it is mapped. That holds where blocks are
+    /// written in place. A file system that writes each block elsewhere (btrfs, ZFS, and others
+    /// once a file shares its blocks with a copy) or that gives out room which it does not have
+    /// may run full all the same, and there [`Backend::Written`] is the safe one.
     Mapped,
     /// By a system call, for whoever syncs each record, for file systems that do not map, and for
     /// whoever fears stray pointers.
@@ -30,7 +36,7 @@ pub enum Backend {
 /// How a log is laid out.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The length of a segment in bytes; a record must fit into one.
+    /// The length of a segment in bytes; a record must fit into one, but for [`Log::append_large`].
     pub segment_len: u32,
     /// How records are written.
     pub backend: Backend,
@@ -130,7 +136,26 @@ impl Log {
     /// A full disk is met only where a new segment is needed; the log is as it was then, and the
     /// next append tries again.
     pub fn append(&self, bytes: &[u8]) -> Result<Position> {
-        let limit = (self.options.segment_len - HEAD - PREFIX) as usize;
+        self.append_within(bytes, self.record_len_max())
+    }
+
+    /// The same for a record of nearly 4 GiB at most: one that is too large for a segment gets one
+    /// of its own, which is as long as it needs.
+    pub fn append_large(&self, bytes: &[u8]) -> Result<Position> {
+        self.append_within(bytes, (u32::MAX - HEAD - PREFIX - ALIGN) as usize)
+    }
+
+    /// The length of the largest record that [`Log::append`] takes.
+    pub fn record_len_max(&self) -> usize {
+        (self.options.segment_len - HEAD - PREFIX) as usize
+    }
+
+    /// Whether a write or sync failed, and nothing is taken until the log is opened again.
+    pub fn has_failed(&self) -> bool {
+        lock(&self.tail).has_failed
+    }
+
+    fn append_within(&self, bytes: &[u8], limit: usize) -> Result<Position> {
         let span = format::span(bytes.len()).filter(|_| bytes.len() <= limit);
         let span = span.ok_or(Error::TooLarge { len: bytes.len(), limit })?;
         let mut tail = lock(&self.tail);
@@ -138,7 +163,7 @@ impl Log {
             return Err(Error::Failed);
         }
         if span > self.options.segment_len.saturating_sub(tail.end.offset) {
-            self.next_segment(&mut tail)?;
+            self.next_segment(&mut tail, HEAD + span)?;
         }
         let at = tail.end;
         let durable = if tail.durable.segment == at.segment { tail.durable.offset } else { 0 };
@@ -258,6 +283,46 @@ impl Log {
         Ok(())
     }
 
+    /// Reads everything again and checks every record and every head. What is appended meanwhile is
+    /// not looked at, and what is released meanwhile need not be whole any more. Not for beside
+    /// [`Log::truncate`] and [`Log::restart`].
+    pub fn verify(&self) -> Result<()> {
+        let end = self.end();
+        let mut before: Option<(PathBuf, Position)> = None;
+        for segment in recovery::segments(&*self.fs, &self.folder)? {
+            if segment > end.segment {
+                break;
+            }
+            let path = format::path(&self.folder, segment);
+            let bytes = match self.fs.read(&path) {
+                Err(cause) if cause.kind == FsErrorKind::NotFound => continue,
+                outcome => outcome?,
+            };
+            let is_last = segment == end.segment;
+            let len = if is_last { end.offset as usize } else { bytes.len() };
+            let bytes = bytes.get(..len).unwrap_or(&bytes);
+            let last = recovery::records(segment, bytes, HEAD, |_, _, _| ());
+            let damage = match (format::decode_head(segment, bytes), before.take()) {
+                (Head::Whole(said), Some((path, last)))
+                    if last.segment + 1 != segment || last.offset != said =>
+                {
+                    Some((path, last.offset))
+                }
+                (Head::Whole(_), _) if is_last && last != end.offset => Some((path.clone(), last)),
+                (Head::Whole(_), _) => None,
+                (Head::Newer(_) | Head::Broken, _) => Some((path.clone(), 0)),
+            };
+            match damage {
+                // Where it is no part of the log any more, it may have been used again.
+                Some((path, offset)) if self.fs.exists(&path)? => {
+                    return Err(Error::Corrupt { path, offset });
+                }
+                _ => before = Some((path, Position { segment, offset: last })),
+            }
+        }
+        Ok(())
+    }
+
     /// The lock, while nobody syncs.
     fn between_syncs(&self) -> MutexGuard<'_, Tail> {
         let tail = lock(&self.tail);
@@ -310,9 +375,12 @@ impl Log {
             let path = format::path(&self.folder, number);
             // What nobody needs need not become durable, nor stay mapped until then.
             lock(&self.tail).unsynced.retain(|it| it.0.number != number);
+            let size = self.fs.size(&path)?;
+            // Others are of a life with another length, or of one large record.
+            let is_usual = size == u64::from(self.options.segment_len);
             let has_room = lock(&self.spares).len() < self.options.spares_max;
-            match fate(number, self.fs.size(&path)?) {
-                Fate::Recycle if has_room => self.keep(number, &path)?,
+            match fate(number, size) {
+                Fate::Recycle if has_room && is_usual => self.keep(number, &path)?,
                 Fate::Recycle | Fate::Remove => self.fs.remove_file(&path)?,
                 Fate::Move(to) => {
                     self.fs.rename(&path, &to)?;
@@ -332,7 +400,7 @@ impl Log {
             return Ok(());
         }
         let path = format::fresh_path(&self.folder, self.end().segment + 1);
-        let segment = self.new_segment(&path)?;
+        let segment = self.new_segment(&path, self.options.segment_len)?;
         lock(&self.spares).push(Spare { path, segment });
         Ok(())
     }
@@ -349,20 +417,25 @@ impl Log {
         Ok(())
     }
 
-    fn new_segment(&self, path: &Path) -> Result<Segment> {
-        let Options { segment_len, backend, .. } = self.options;
-        Segment::create(&*self.fs, &self.folder, path, segment_len, backend)
+    fn new_segment(&self, path: &Path, len: u32) -> Result<Segment> {
+        Segment::create(&*self.fs, &self.folder, path, len, self.options.backend)
     }
 
-    /// Goes on in a new segment. Nothing is synced here: an append must not wait for a disk.
-    fn next_segment(&self, tail: &mut Tail) -> Result<()> {
+    /// Goes on in a new segment that takes `needed` bytes. Nothing is synced here where there is a
+    /// spare one: an append must not wait for a disk.
+    fn next_segment(&self, tail: &mut Tail, needed: u32) -> Result<()> {
         let Position { segment: number, offset } = tail.end;
         let path = format::path(&self.folder, number + 1);
-        let spare = lock(&self.spares).pop();
+        let len = self.options.segment_len;
+        let spare = if needed > len { None } else { lock(&self.spares).pop() };
         let mut next = match spare {
-            None => self.new_segment(&path)?,
+            None => self.new_segment(&path, len.max(needed))?,
             Some(spare) => {
-                self.fs.rename(&spare.path, &path)?;
+                if let Err(cause) = self.fs.rename(&spare.path, &path) {
+                    // It has its room still, and the next append tries again.
+                    lock(&self.spares).push(spare);
+                    return Err(cause.into());
+                }
                 spare.segment
             }
         };

@@ -85,7 +85,12 @@ impl Found {
 pub(crate) fn check(fs: &dyn Fs, folder: &Path) -> Result<Found> {
     let mut scans = Vec::new();
     for segment in segments(fs, folder)? {
-        scans.push(scan(segment, &fs.read(&format::path(folder, segment))?));
+        let path = format::path(folder, segment);
+        if fs.size(&path)? > u64::from(u32::MAX) {
+            // Nobody writes one that long, and it need not fit into memory.
+            return Err(Error::Corrupt { path, offset: u32::MAX });
+        }
+        scans.push(scan(segment, &fs.read(&path)?));
     }
     let mut last = None;
     for (at, here) in scans.iter().enumerate() {

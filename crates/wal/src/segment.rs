@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use env::fs::{File, Fs, Mapped, OpenMode};
 
 use crate::format::{self, HEAD};
-use crate::{Backend, Position, Result};
+use crate::{Backend, Error, Position, Result};
 
 /// After so many bytes the pages behind are let go: who has written a log does not read it.
 const PIECE: usize = 256 << 10;
@@ -76,7 +76,9 @@ impl Segment {
         filled: u32,
         backend: Backend,
     ) -> Result<Self> {
-        let len = u32::try_from(file.size()?).expect("a segment is shorter than four gigabytes");
+        let len = file.size()?;
+        let too_long = |_| Error::Corrupt { path: file.path().to_owned(), offset: u32::MAX };
+        let len = u32::try_from(len).map_err(too_long)?;
         Self::of(file, number, len, filled, backend)
     }
 

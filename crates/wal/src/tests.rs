@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use env::fs::{FsErrorKind, FsExt};
+use env::fs::{Fs, FsErrorKind, FsExt, OpenMode, OsFs};
 use harness::sim::{DiskFault, Dose, SimDisk, SimFs, crash_at_every_io};
 
-use crate::{Backend, Error, Log, Options, Position, Result, format};
+use crate::{Backend, Error, Log, Options, Position, Result, format, recovery};
 
 const OPTIONS: Options = Options { segment_len: 192, backend: Backend::Mapped, spares_max: 1 };
 const BACKENDS: [Backend; 2] = [Backend::Mapped, Backend::Written];
@@ -39,6 +39,12 @@ fn count(log: &Log) -> usize {
     let found = contents(log);
     assert!(found.iter().enumerate().all(|(at, bytes)| *bytes == record(at)), "{found:?}");
     found.len()
+}
+
+fn append(log: &Log, records: usize) {
+    for number in 0..records {
+        log.append(&record(number)).expect("the disk is well");
+    }
 }
 
 fn filled(fs: &Arc<SimFs>, records: usize) -> Result<(Log, Vec<Position>)> {
@@ -152,6 +158,142 @@ fn too_large_a_record_is_refused_and_harms_nothing() {
     log.append(&[0; 144]).expect("it fits");
     log.append(b"").expect("nothing is a record too");
     assert_eq!(contents(&log), [vec![0; 144], vec![]]);
+}
+
+/// Such a segment is found, read and released like all others, and never used again.
+#[test]
+fn a_record_that_fits_into_no_segment_gets_a_larger_one() {
+    for (seed, backend) in (0..16).zip(BACKENDS.into_iter().cycle()) {
+        let large = vec![7; 1_000];
+        let work = |fs: &Arc<SimFs>| {
+            let mut synced = 0;
+            let mut run = || -> Result<()> {
+                let log = open_with(fs, backend)?;
+                for number in 0..6 {
+                    log.append(b"small")?;
+                    log.append_large(&large)?;
+                    log.sync()?;
+                    synced = 2 * (number + 1);
+                }
+                Ok(())
+            };
+            run().ok();
+            synced
+        };
+        crash_at_every_io(seed * 1_000, work, |io, synced, disk| {
+            let log = open_with(&disk.mount(), backend).expect("a crash damages nothing");
+            let found = contents(&log);
+            assert!(found.len() >= synced, "seed {seed}, I/O {io}: {}", found.len());
+            let is_right = |(at, it): (usize, &Vec<u8>)| {
+                if at % 2 == 0 { *it == b"small" } else { *it == large }
+            };
+            assert!(found.iter().enumerate().all(is_right), "seed {seed}, I/O {io}");
+            log.append_large(&large).expect("the disk is well");
+            let end = log.append(b"small").expect("the disk is well");
+            log.verify().expect("nothing is damaged");
+            log.release(end).expect("the disk is well");
+            append(&log, 9);
+            log.verify().expect("nothing is damaged");
+        });
+    }
+}
+
+/// A store may be opened with larger memtables than before.
+#[test]
+fn segments_of_another_length_are_not_used_again() {
+    for backend in BACKENDS {
+        let fs = SimDisk::new(1).mount();
+        let log = open_with(&fs, backend).expect("the disk is well");
+        append(&log, 9);
+        drop(log);
+        let options = Options { segment_len: 1_024, backend, ..OPTIONS };
+        let open = || Log::open(Arc::<SimFs>::clone(&fs), folder(), options);
+        let log = open().expect("the disk is well");
+        let before = log.end().segment;
+        log.release(log.end()).expect("the disk is well");
+        while log.end().segment < before + 3 {
+            log.append(&[7; 500]).expect("it fits");
+        }
+        log.sync().expect("the disk is well");
+        log.verify().expect("nothing is damaged");
+        drop(log);
+        assert!(contents(&open().expect("nothing is damaged")).len() >= 3);
+    }
+}
+
+/// While a log is open all of it can be told from what is damaged, to the last byte.
+#[test]
+fn every_flipped_bit_under_an_open_log_is_found() {
+    let fs = SimDisk::new(1).mount();
+    let log = open_with(&fs, Backend::Written).expect("the disk is well");
+    append(&log, 12);
+    log.verify().expect("nothing is damaged");
+    let mut found = 0;
+    for segment in recovery::segments(&*fs, folder()).expect("they are there") {
+        let path = format::path(folder(), segment);
+        let file = fs.open(&path, OpenMode::WRITE).expect("it is there");
+        let whole = fs.read(&path).expect("it is there");
+        let len = if segment == log.end().segment {
+            log.end().offset
+        } else {
+            recovery::records(segment, &whole, format::HEAD, |_, _, _| ())
+        };
+        // What stands between two records belongs to none.
+        let mut covered = vec![false; len as usize];
+        covered[..format::HEAD as usize].fill(true);
+        recovery::records(segment, &whole, format::HEAD, |at, _, record| {
+            let from = at.offset as usize;
+            covered[from..from + format::PREFIX as usize + record.len()].fill(true);
+        });
+        for (at, _) in covered.iter().enumerate().filter(|it| *it.1) {
+            for bit in 0..8 {
+                file.write_all_at(&[whole[at] ^ (1 << bit)], at as u64).expect("well");
+                let outcome = log.verify();
+                assert!(matches!(outcome, Err(Error::Corrupt { .. })), "{segment}: {at}, {bit}");
+                found += 1;
+            }
+            file.write_all_at(&whole[at..=at], at as u64).expect("the disk is well");
+        }
+    }
+    log.verify().expect("all was put back");
+    assert!(found > 2_000, "{found} flips");
+}
+
+/// A spare segment has its room; where it cannot be named the next append takes it.
+#[test]
+fn a_spare_segment_is_not_lost_when_its_rename_fails() {
+    let disk = SimDisk::new(1);
+    let fs = disk.mount();
+    let log = open(&fs).expect("the disk is well");
+    log.prepare().expect("the disk is well");
+    // A directory of that name is in the way.
+    let next = format::path(folder(), log.end().segment + 1);
+    fs.create_dir_all(&next.join("in the way")).expect("the disk is well");
+    let cause = loop {
+        match log.append(&record(0)) {
+            Ok(_) => {}
+            Err(cause) => break cause,
+        }
+    };
+    assert!(matches!(cause, Error::Fs(_)), "{cause}");
+    fs.remove_dir(&next.join("in the way")).expect("it is empty");
+    fs.remove_dir(&next).expect("it is empty");
+    disk.inject(&DiskFault::Full { room: 0 });
+    log.append(&record(0)).expect("the spare segment has its room");
+}
+
+/// Its size is looked at first: nobody could read it.
+#[test]
+fn a_segment_that_nobody_could_have_written_is_an_error() {
+    let folder = tempfile::tempdir().expect("the temporary directory is writable");
+    let fs: Arc<dyn Fs> = Arc::new(OsFs);
+    let open = || Log::open(Arc::clone(&fs), folder.path(), OPTIONS);
+    let log = open().expect("the folder is free");
+    append(&log, 9);
+    drop(log);
+    let file = fs.open(&format::path(folder.path(), 1), OpenMode::WRITE).expect("it is there");
+    file.set_len(5 << 30).expect("it takes no room");
+    assert!(matches!(open(), Err(Error::Corrupt { offset: u32::MAX, .. })));
 }
 
 #[test]

@@ -137,19 +137,32 @@ pub(super) fn sum(path: &Path) -> Result<u32> {
     }
 }
 
-/// Makes the directories of a store; false where there is one already.
-pub(super) fn prepare(folder: &Path) -> Result<bool> {
-    if OsFs.exists(&folder.join("log"))? {
+/// Makes the directories of a store, durably; false where there is one already.
+pub(super) fn prepare(fs: &dyn Fs, folder: &Path) -> Result<bool> {
+    if fs.exists(&folder.join("log"))? {
         return Ok(false);
     }
     let manifest = folder.join("manifest");
-    if OsFs.exists(&manifest)? && !OsFs.list(&manifest)?.is_empty() {
+    if fs.exists(&manifest)? && !fs.list(&manifest)?.is_empty() {
         return Ok(false);
     }
-    for part in ["tables", "values"] {
-        OsFs.create_dir_all(&folder.join(part))?;
+    let named = |it: &&Path| !it.as_os_str().is_empty();
+    let mut new = vec![folder];
+    for above in folder.ancestors().skip(1).filter(named) {
+        if fs.exists(above)? {
+            break;
+        }
+        new.push(above);
     }
-    OsFs.sync_dir(folder)?;
+    for part in ["tables", "values"] {
+        fs.create_dir_all(&folder.join(part))?;
+    }
+    fs.sync_dir(folder)?;
+    // A directory is named in the one above it. The store's own may be left over from a restoring
+    // that ended before this.
+    for it in new {
+        fs.sync_dir(it.parent().filter(named).unwrap_or(Path::new(".")))?;
+    }
     Ok(true)
 }
 
@@ -200,7 +213,25 @@ impl Incoming {
 mod tests {
     use std::thread;
 
+    use harness::sim::SimDisk;
+
     use super::*;
+
+    /// Whatever a loss of power takes, it does not take the directory of a store that is restored.
+    #[test]
+    fn directories_of_a_store_outlive_a_loss_of_power() {
+        for seed in 0..20 {
+            let disk = SimDisk::new(seed);
+            let folder = Path::new("/some/where/store");
+            assert!(prepare(&*disk.mount(), folder).expect("the disk is well"));
+            disk.crash();
+            let fs = disk.mount();
+            for part in ["tables", "values"] {
+                assert!(fs.exists(&folder.join(part)).expect("the disk is well"), "seed {seed}");
+            }
+            assert!(prepare(&*fs, folder).expect("the disk is well"), "no store is there yet");
+        }
+    }
 
     #[test]
     fn scratch_folders_that_come_and_go_at_once_do_no_harm() {

@@ -27,6 +27,7 @@ impl Core {
         if batch.is_empty() {
             return Ok(());
         }
+        self.check(batch)?;
         if self.options.durability == Durability::Sync {
             return Err(Error::WouldWait);
         }
@@ -36,7 +37,7 @@ impl Core {
             if seen.replace(change.family) != Some(change.family) {
                 let family = writer.family(change.family);
                 let family = family.ok_or(Error::Dropped(change.family))?;
-                if !self.has_room(family, batch.span()) {
+                if !family.has_room(batch.span()) {
                     return Err(Error::WouldWait);
                 }
             }

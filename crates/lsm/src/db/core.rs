@@ -10,7 +10,7 @@ use env::fs::{Fs, Lock};
 use wal::{Log, Position};
 
 use super::removals::Fences;
-use crate::batch::FamilyId;
+use crate::batch::{FamilyId, StoreId};
 use crate::cache::Cache;
 use crate::gaps::Gaps;
 use crate::head::Prefix;
@@ -32,6 +32,8 @@ use crate::{Error, Options, Result};
 /// `install`, `work` or `kept`.
 #[derive(Debug)]
 pub(crate) struct Core {
+    /// Tells handles of families from those of other stores.
+    pub(crate) id: StoreId,
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) folder: PathBuf,
     pub(crate) options: Options,
@@ -69,6 +71,8 @@ pub(crate) struct Writer {
     pub(crate) last: Sequence,
     /// The segment of the log for which the next one was last asked for.
     pub(crate) segment: u64,
+    /// The segment of the log that was the last when somebody looked who holds up old ones.
+    pub(crate) looked: u64,
     /// The families by number, so that a write need not ask for them elsewhere.
     pub(crate) families: Vec<Arc<FamilyCore>>,
 }
@@ -155,6 +159,12 @@ impl FamilyCore {
         self.state.share(&epoch::pin()).expect("a family always has a state")
     }
 
+    /// Whether its memtable takes `bytes` more.
+    #[inline]
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.state(&epoch::pin()).memtable.has_room(bytes)
+    }
+
     /// Puts another state in place of the present one.
     pub(crate) fn change(&self, change: impl FnOnce(&State) -> State) {
         let guard = epoch::pin();
@@ -226,6 +236,11 @@ impl Core {
     /// The families, as they are now.
     pub(crate) fn all_families(&self) -> Vec<Arc<FamilyCore>> {
         self.families.read().clone()
+    }
+
+    /// Whether the family was not dropped.
+    pub(crate) fn has_family(&self, id: FamilyId) -> bool {
+        self.families.read().iter().any(|it| it.id == id)
     }
 
     /// Gives back the part of the log that no memtable needs.

@@ -198,6 +198,10 @@ impl Core {
 
     /// Writes out the memtables of a family that take no more writes. The lock of flushes is held.
     fn flush_family(&self, family: &Arc<FamilyCore>) -> Result<()> {
+        // An edit would bring one back that was dropped meanwhile.
+        if !self.has_family(family.id) {
+            return Err(Error::Dropped(family.id));
+        }
         while let Some(oldest) = family.share().immutables.last().map(Arc::clone) {
             self.flush(family, &oldest)?;
         }

@@ -30,6 +30,8 @@ use crate::{Error, Options, Result};
 /// The name of the family that is always there.
 pub(crate) const DEFAULT: &str = "default";
 const LOCK: &str = "LOCK";
+/// So many stores were opened in this process.
+static OPENED: AtomicU64 = AtomicU64::new(0);
 
 /// Opens the store in `folder`.
 pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<Arc<Core>> {
@@ -57,7 +59,10 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
     let log = Log::open(Arc::clone(&fs), &folder.join("log"), segment)?;
     let values = Arc::new(open_values(&fs, folder, &facts, &cache)?);
     let families = open_families(&*fs, &tables, &facts, &cache, &values, &options)?;
+    let writer = Writer { last: facts.sequence, segment: 0, looked: 0, families: families.clone() };
     let core = Arc::new(Core {
+        // Relaxed: numbers only have to differ.
+        id: OPENED.fetch_add(1, Ordering::Relaxed),
         fs,
         folder: folder.to_owned(),
         meaning: Arc::new(Meaning::new(&options, values)),
@@ -65,7 +70,7 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
         cache,
         log,
         visible: AtomicU64::new(facts.sequence),
-        writer: Mutex::new(Writer { last: facts.sequence, segment: 0, families: families.clone() }),
+        writer: Mutex::new(writer),
         families: RwLock::new(families),
         snapshots: Snapshots::default(),
         manifest: Mutex::new(manifest),

@@ -210,10 +210,12 @@ impl Output<'_> {
     }
 }
 
-/// Removes tables that the manifest never knew, with the values that were copied for them.
+/// Removes tables with the values that were copied for them, but for those that the manifest may
+/// name when it is opened next: what it does not name then goes then.
 pub(super) fn discard(core: &Core, tables: impl Iterator<Item = u64>) {
     let folder = core.tables_folder();
-    for number in tables {
+    let manifest = core.manifest.lock();
+    for number in tables.filter(|it| !manifest.may_name(*it)) {
         core.fs.remove_file(&table::path(&folder, number)).ok();
         ValueBuilder::discard(&core.meaning.values, number);
     }

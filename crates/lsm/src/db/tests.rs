@@ -11,6 +11,7 @@ mod iterate;
 mod meaning;
 mod planted;
 mod reader;
+mod refused;
 mod removals;
 mod repair;
 #[cfg(not(loom))]

@@ -1,7 +1,9 @@
 //! The work behind the writes: writing memtables out, merging tables.
 //!
 //! Two threads share it, so that a long merge never keeps a full memtable waiting. What fails is
-//! tried again: a full disk ends when somebody makes room, and then writes go on by themselves.
+//! tried again: a full disk ends when somebody makes room, and then writes go on by themselves. A
+//! failed attempt leaves no file, or each would take of that room. Where the log or the manifest
+//! has stopped for good, only who asks has it tried again, to be told why.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use wal::Position;
 use super::core::{Core, FamilyCore, State, Work};
 use super::output;
 use crate::compact::{self, Action, Job};
-use crate::manifest::Edit;
+use crate::manifest::{self, Edit};
 use crate::memtable::{self, Memtable, Versions};
 use crate::merge::{Merge, Source};
 use crate::options::Background;
@@ -78,10 +80,13 @@ impl Core {
                 }
                 Ok(false) => {}
                 Err(cause) => {
+                    let is_for_good = matches!(cause, Error::Stopped(_));
                     work.failure = Some(cause);
                     work.attempts += 1;
                     self.done.notify_all();
-                    if !work.is_ending {
+                    if is_for_good && work.calls == heard && !work.is_ending {
+                        self.wake.wait(&mut work);
+                    } else if !is_for_good && !work.is_ending {
                         self.wake.wait_for(&mut work, PAUSE);
                     }
                 }
@@ -199,6 +204,13 @@ impl Core {
 
     /// Writes out the oldest memtable of a family. The lock of flushes is held.
     pub(super) fn flush(&self, family: &FamilyCore, memtable: &Arc<Memtable>) -> Result<()> {
+        self.manifest.lock().require_going_on()?;
+        let has_pointers = memtable.has_pointers() && !planted!(ValuesNotSynced);
+        if has_pointers || self.all_families().len() > 1 {
+            // What the tables point to must be there. And a batch over several families must not
+            // come back in part after a loss of power.
+            self.log.sync()?;
+        }
         let state = family.share();
         // Nothing lies beneath the first memtable of a range: then it is the bottom already.
         let is_alone = match (memtable.first_key(), memtable.last_key()) {
@@ -228,12 +240,6 @@ impl Core {
         let everything = Range::default();
         let metas = self.write_tables(&mut merge, &everything, &mut retain, options, origin)?;
         let tables = self.open_tables(&metas)?;
-        let has_pointers = memtable.has_pointers() && !planted!(ValuesNotSynced);
-        if has_pointers || self.all_families().len() > 1 {
-            // What the tables point to must be there. And a batch over several families must not
-            // come back in part after a loss of power.
-            self.log.sync()?;
-        }
         let after = Arc::clone(memtable);
         flushed.segment += u64::from(planted!(FlushedTooFar));
         if planted!(LogReleasedEarly) {
@@ -286,9 +292,8 @@ impl Core {
     /// Merges all that a family has into one run on the lowest level that holds anything.
     pub(crate) fn compact_all(&self, family: &FamilyCore) -> Result<()> {
         let _one_at_a_time = self.compacting.lock();
-        let is_there = self.all_families().iter().any(|it| it.id == family.id);
         // An edit would bring one back that was dropped meanwhile.
-        if !is_there || self.is_fifo() {
+        if !self.has_family(family.id) || self.is_fifo() {
             return Ok(());
         }
         let version = Arc::clone(&family.share().version);
@@ -305,6 +310,7 @@ impl Core {
     }
 
     fn compact(&self, family: &FamilyCore, version: Arc<Version>, job: Job) -> Result<()> {
+        self.manifest.lock().require_going_on()?;
         let removed: Vec<u64> = job.tables().map(|it| it.meta.number).collect();
         let tables = match job.action {
             Action::Drop => Vec::new(),
@@ -388,7 +394,8 @@ impl Core {
         Ok(metas)
     }
 
-    /// Makes an edit and shows it to readers, in one order for all.
+    /// Makes an edit and shows it to readers, in one order for all. Where that fails the tables go
+    /// that it would have added.
     pub(crate) fn install(
         &self,
         family: &FamilyCore,
@@ -396,7 +403,11 @@ impl Core {
         change: impl FnOnce(&State) -> State,
     ) -> Result<()> {
         let mut manifest = self.manifest.lock();
-        manifest.edit(edits)?;
+        if let Err(cause) = manifest.edit(edits) {
+            drop(manifest);
+            output::discard(self, manifest::added(edits));
+            return Err(cause);
+        }
         family.change(change);
         Ok(())
     }

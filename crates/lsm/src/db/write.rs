@@ -19,7 +19,7 @@ use wal::Position;
 
 use super::core::{Core, FamilyCore, State, Writer};
 use super::pace::Debt;
-use crate::batch::{Change, FamilyId};
+use crate::batch::{Change, FamilyId, bounded};
 use crate::gaps::Gaps;
 use crate::memtable::Memtable;
 use crate::options::{Background, Durability};
@@ -30,7 +30,8 @@ use crate::sync::{MutexGuard, point};
 use crate::values::Pointer;
 use crate::{Batch, Error, Options, Result};
 
-/// So many segments of log are kept at most before the family that needs the oldest is written out.
+/// So many segments of log are kept at most before the families that need the oldest are written
+/// out.
 const SEGMENTS_MAX: u64 = 4;
 /// Writers wait where the first level has so many times the tables with which it is merged.
 const TOP_MAX: usize = 9;
@@ -78,12 +79,27 @@ impl Core {
         }
     }
 
+    /// Whether this store can keep a batch, and read it again.
+    #[inline]
+    pub(super) fn check(&self, batch: &Batch) -> Result<()> {
+        if batch.store().is_some_and(|it| it != self.id) {
+            return Err(Error::Foreign);
+        }
+        if batch.has_operands() && !self.meaning.has_operator() {
+            return Err(Error::NoMergeOperator);
+        }
+        bounded("a batch", batch.record().len(), self.log.record_len_max())?;
+        Ok(())
+    }
+
     /// Makes all changes of a batch, and tells what its writer owes for them.
     pub(super) fn apply(
         &self,
         writer: &mut MutexGuard<'_, Writer>,
         batch: &mut Batch,
     ) -> Result<Debt> {
+        self.check(batch)?;
+        self.relieve_log(writer)?;
         let mut debt = Debt::default();
         let mut seen: Option<FamilyId> = None;
         for change in batch.changes() {
@@ -140,7 +156,7 @@ impl Core {
 
     /// Sees to it that the family's memtable takes `bytes` more. The writer's lock is held.
     fn make_room(&self, family: &FamilyCore, bytes: usize) -> Result<()> {
-        if self.has_room(family, bytes) {
+        if family.has_room(bytes) {
             return Ok(());
         }
         while self.has_no_place(family) {
@@ -157,23 +173,34 @@ impl Core {
         Ok(())
     }
 
-    /// Whether the family's memtable takes `bytes` more, and should.
-    #[inline]
-    pub(super) fn has_room(&self, family: &FamilyCore, bytes: usize) -> bool {
-        let guard = epoch::pin();
-        let state = family.state(&guard);
-        state.memtable.has_room(bytes) && !self.holds_up_the_log(state)
-    }
-
     /// Whether no other memtable could follow the present one.
     fn has_no_place(&self, family: &FamilyCore) -> bool {
         family.share().immutables.len() + 1 >= self.options.memtables.get()
     }
 
-    /// Whether a family that is seldom written keeps old segments of the log alive.
-    fn holds_up_the_log(&self, state: &State) -> bool {
-        let start = state.memtable.log_start.segment;
-        !state.memtable.is_empty() && start + SEGMENTS_MAX < self.log.end().segment
+    /// Once for each segment of the log, begins new memtables for the families that keep old ones
+    /// alive: each that is seldom written, also where this batch is of others.
+    fn relieve_log(&self, writer: &mut Writer) -> Result<()> {
+        let last = self.log.end().segment;
+        if writer.looked == last {
+            return Ok(());
+        }
+        let mut has_switched = false;
+        for family in &writer.families {
+            let start = family.share().log_start().map_or(last, |it| it.segment);
+            // Where others are on their way already, they are what keeps it.
+            if start + SEGMENTS_MAX < last && family.share().immutables.is_empty() {
+                self.switch(family, 0);
+                has_switched = true;
+            }
+        }
+        match self.options.background {
+            _ if !has_switched => {}
+            Background::Threads => self.wake_workers(),
+            Background::Inline => self.work_off()?,
+        }
+        writer.looked = last;
+        Ok(())
     }
 
     /// Begins a new memtable. The writer's lock is held.

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use env::fs::{Fs, FsExt};
+use env::fs::{Fs, FsExt, OpenMode};
 use harness::sim::SimDisk;
 
 use super::*;
-use crate::Error;
+use crate::{Error, Reader};
 
 fn filled(fs: &Arc<SimFs>) -> Model {
     let batches = batches(3, 120, 60);
@@ -27,7 +27,7 @@ fn files(fs: &dyn Fs, folder: &Path) -> Vec<PathBuf> {
     paths.collect()
 }
 
-/// Every bit of every table, and of manifest and log every bit that is not free room.
+/// A bit of every byte of every table, and of manifest and log of every byte that is not free room.
 #[test]
 fn a_flipped_bit_is_an_error_or_nothing() {
     let fs = SimDisk::new(1).mount();
@@ -61,4 +61,47 @@ fn a_flipped_bit_is_an_error_or_nothing() {
         fs.write_atomic(&path, &whole).expect("the disk is well");
     }
     assert!(errors > 1_000, "{errors} flips were found, {harmless} were not");
+}
+
+/// Manifest and log of a store that is open: to the store each flip shows. Who only looks takes the
+/// last record for one that is being written.
+#[test]
+fn a_flipped_bit_under_an_open_store_is_found() {
+    let fs = SimDisk::new(1).mount();
+    let db = open(&fs, &tiny()).expect("the disk is well");
+    for changes in &batches(3, 60, 60) {
+        write(&db, changes).expect("the disk is well");
+    }
+    let any: Arc<dyn Fs> = Arc::<SimFs>::clone(&fs);
+    let look = || Reader::open_on(&any, folder(), &tiny()).and_then(|it| it.verify());
+    let require_sound = || {
+        db.verify().expect("nothing is damaged");
+        look().expect("nothing is damaged");
+    };
+    require_sound();
+    let mut flips = 0;
+    for part in ["manifest", "log"] {
+        let part = folder().join(part);
+        let mut records = Vec::new();
+        wal::salvage(&*fs, &part, |at, record| records.push((at, record.len()))).expect("well");
+        let last = records.last().expect("there are some").0;
+        for (at, len) in records {
+            let end = at.bytes_at() + u32::try_from(len).expect("it is short");
+            let path = wal::segment_path(&part, at.segment);
+            let file = fs.open(&path, OpenMode::WRITE).expect("it is there");
+            for offset in [at.offset, at.offset + 9, at.bytes_at(), end - 1] {
+                let mut byte = [0];
+                file.read_exact_at(&mut byte, offset.into()).expect("it is there");
+                file.write_all_at(&[byte[0] ^ 4], offset.into()).expect("the disk is well");
+                let place = format!("{}: byte {offset}", path.display());
+                assert!(matches!(db.verify(), Err(Error::Corrupt { .. })), "{place}");
+                let found = matches!(look(), Err(Error::Corrupt { .. }));
+                assert!(found || at == last, "{place}");
+                file.write_all_at(&byte, offset.into()).expect("the disk is well");
+                flips += 1;
+            }
+        }
+        require_sound();
+    }
+    assert!(flips > 100, "{flips} flips");
 }

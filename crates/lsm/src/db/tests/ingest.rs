@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use harness::sim::{DiskFault, SimDisk, crash_at_every_io};
+use harness::sim::{DiskFault, Dose, SimDisk, crash_at_every_io};
 
 use super::*;
 use crate::{Error, Isolation, Shape};
@@ -102,6 +102,44 @@ fn what_is_not_in_order_or_not_finished_is_not_there() {
     load.put(b"a", b"1").expect("it is in order");
     db.drop_family(&users).expect("the disk is well");
     assert!(matches!(load.finish(), Err(Error::Dropped(_))));
+}
+
+/// What it has in memory is not written out any more: that edit would bring the family back, with
+/// no name.
+#[test]
+fn a_load_into_a_dropped_family_does_not_bring_it_back() {
+    let fs = SimDisk::new(1).mount();
+    let db = open(&fs, &tiny()).expect("the disk is well");
+    let users = db.family("users").expect("the disk is well");
+    let mut load = users.ingest();
+    load.put(b"a", b"1").expect("it is in order");
+    users.put(b"a", b"0").expect("the disk is well");
+    db.drop_family(&users).expect("the disk is well");
+    assert!(matches!(load.finish(), Err(Error::Dropped(_))));
+    drop((users, db));
+    let db = open(&fs, &tiny()).expect("the disk is well");
+    assert_eq!(db.families(), ["default"]);
+}
+
+/// The edit may be in the manifest although its sync failed, and then the tables must be there.
+#[test]
+fn a_load_whose_sync_failed_leaves_a_store_that_opens() {
+    let mut outcomes = std::collections::BTreeSet::new();
+    for seed in 0..200 {
+        let disk = SimDisk::new(seed);
+        let db = open(&disk.mount(), &tiny()).expect("the disk is well");
+        db.put(&key(900), b"before").expect("the disk is well");
+        disk.inject(&DiskFault::SyncError(Dose::Chance(150_000)));
+        let outcome = ingest(&db, &entries(0, 30, 1, 7));
+        disk.heal();
+        drop(db);
+        let db = open(&disk.mount(), &tiny()).expect("a failed sync damages nothing");
+        let found = db.iter().count();
+        assert!(found == 31 || found == 1 && outcome.is_err(), "seed {seed}: {found}");
+        db.verify().expect("a failed sync damages nothing");
+        outcomes.insert((outcome.is_ok(), found));
+    }
+    assert_eq!(outcomes.len(), 3, "{outcomes:?}");
 }
 
 #[test]

@@ -299,6 +299,25 @@ fn families_keep_their_keys_apart_and_outlive_a_reopening() {
     assert_eq!(again.iter().count(), 0, "a new family of an old name is empty");
 }
 
+/// A family that is written once and then never keeps no more of the log than one that is busy.
+#[test]
+fn a_family_at_rest_does_not_hold_the_log() {
+    for background in [Background::Inline, Background::Threads] {
+        let fs = SimDisk::new(1).mount();
+        let options = Options { background, ..tiny() };
+        let db = open(&fs, &options).expect("the disk is well");
+        let resting = db.family("resting").expect("the disk is well");
+        resting.put(b"a", b"1").expect("the disk is well");
+        (0..6_000).for_each(|it| db.put(&key(it), &[1; 60]).expect("the disk is well"));
+        // Unlike `settle` this writes out nothing that does not wait for it.
+        db.core().wait_until_idle().expect("the disk is well");
+        let log = env::fs::Fs::list(&*fs, &folder().join("log")).expect("it is there");
+        assert!(db.core().log.end().segment > 20, "{:?}", db.core().log.end());
+        assert!(log.len() < 12, "{background:?}: {log:?}");
+        assert_eq!(resting.get(b"a").expect("the disk is well").as_deref(), Some(&b"1"[..]));
+    }
+}
+
 /// The runs of each level, the newest first.
 fn runs(db: &Db) -> Vec<Vec<Vec<TableInfo>>> {
     let mut levels = vec![Vec::<Vec<TableInfo>>::new(); crate::version::LEVELS];
