@@ -274,8 +274,8 @@ fn made<S: OrderedStore + 'static, W: Work, const VALUE: usize, const SYNC: bool
     };
     let turns: Vec<_> = (0..THREADS).map(turn).collect();
     let (taken, clock) = (LatencyLog::default(), MonotonicClock::new());
-    let _work = std::marker::PhantomData;
-    let loaded = Loaded::<S, W> { store, entries, turns, taken, clock, folder, _work };
+    let work = std::marker::PhantomData;
+    let loaded = Loaded::<S, W> { store, entries, turns, taken, clock, folder, _work: work };
     if W::LOADED {
         loaded.load(VALUE);
     }
