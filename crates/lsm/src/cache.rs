@@ -194,15 +194,32 @@ impl Cache {
 
     /// Lets go what is too much since something was lent.
     pub(crate) fn trim(&self) {
+        self.trim_to(0);
+    }
+
+    /// The same by whoever is about to take so many bytes, twice as many at most: the thread that
+    /// trims may wait for a processor, and what is too much must not grow meanwhile.
+    #[inline]
+    pub(crate) fn give_way(&self, bytes: usize) {
+        if self.is_over() {
+            self.trim_to(self.used().saturating_sub(2 * bytes));
+        }
+    }
+
+    /// Lets go what is too much, until so many bytes are left.
+    fn trim_to(&self, goal: usize) {
+        let is_done = || !self.is_over() || self.used() <= goal;
+        // Whoever trims little at a time does not begin with the same shard each time.
+        let start = self.used() / TRIMMED_AT_ONCE;
         let mut is_any_left = true;
-        while is_any_left && self.is_over() {
+        while is_any_left && !is_done() {
             is_any_left = false;
             // A little of each in turn: who misses meanwhile does not wait long for a lock.
-            for shard in &self.shards {
+            for turn in 0..SHARDS {
                 let guard = epoch::pin();
-                let mut queues = shard.lock();
+                let mut queues = self.shards[(start + turn) % SHARDS].lock();
                 for _ in 0..TRIMMED_AT_ONCE {
-                    is_any_left |= self.is_over() && queues.evict(|it| self.out(it, &guard));
+                    is_any_left |= !is_done() && queues.evict(|it| self.out(it, &guard));
                 }
             }
         }

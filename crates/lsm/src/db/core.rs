@@ -116,7 +116,12 @@ pub(crate) struct FamilyCore {
     /// Held while `state` is replaced.
     pub(crate) install: Mutex<()>,
     pub(crate) fences: Mutex<Fences>,
+    /// The number of the memtable that is written out, until its memory is free; else `NONE`.
+    pub(crate) leaving: AtomicU64,
 }
+
+/// No memtable has this number.
+pub(crate) const NONE: u64 = u64::MAX;
 
 /// What a reader needs, at one moment.
 #[derive(Clone, Debug)]
@@ -141,7 +146,8 @@ impl Default for State {
 impl FamilyCore {
     pub(crate) fn new(id: FamilyId, name: String, state: State) -> Self {
         let state = Slot::new(Some(Arc::new(state)));
-        Self { id, name, state, install: Mutex::default(), fences: Mutex::default() }
+        let (install, fences) = (Mutex::default(), Mutex::default());
+        Self { id, name, state, install, fences, leaving: AtomicU64::new(NONE) }
     }
 
     /// The present state, for as long as the guard pins it.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crossbeam_epoch as epoch;
 use wal::Position;
 
-use super::core::{Core, FamilyCore, State, Work};
+use super::core::{Core, FamilyCore, NONE, State, Work};
 use super::output;
 use crate::compact::{self, Action, Job};
 use crate::manifest::{self, Edit};
@@ -171,9 +171,14 @@ impl Core {
             return Ok(false);
         };
         self.cache.trim();
-        self.flush(&family, &memtable)?;
-        self.free([memtable]);
-        Ok(true)
+        // Release: whoever sees that it is gone sees the state without it.
+        family.leaving.store(memtable.number, Ordering::Release);
+        let flushed = self.flush(&family, &memtable);
+        if flushed.is_ok() {
+            self.free([memtable]);
+        }
+        family.leaving.store(NONE, Ordering::Release); // Release: as above.
+        flushed.map(|()| true)
     }
 
     /// Waits until no reader is left that looks at memtables or tables, but not for iterators. The

@@ -17,7 +17,7 @@ use std::time::Duration;
 use crossbeam_epoch as epoch;
 use wal::Position;
 
-use super::core::{Core, FamilyCore, State, Writer};
+use super::core::{Core, FamilyCore, NONE, State, Writer};
 use super::pace::Debt;
 use crate::batch::{Change, FamilyId, bounded};
 use crate::gaps::Gaps;
@@ -157,6 +157,7 @@ impl Core {
     /// Sees to it that the family's memtable takes `bytes` more. The writer's lock is held.
     fn make_room(&self, family: &FamilyCore, bytes: usize) -> Result<()> {
         if family.has_room(bytes) {
+            self.cache.give_way(bytes);
             return Ok(());
         }
         while self.has_no_place(family) {
@@ -173,9 +174,16 @@ impl Core {
         Ok(())
     }
 
-    /// Whether no other memtable could follow the present one.
+    /// Whether no other memtable could follow the present one. One that was written out takes its
+    /// place until its memory is free: the thread that frees it may wait for a processor while
+    /// the writer goes on, and the process would have one more than its budget has room for.
     fn has_no_place(&self, family: &FamilyCore) -> bool {
-        family.share().immutables.len() + 1 >= self.options.memtables.get()
+        let waiting = &family.share().immutables;
+        // Acquire: pairs with the Release in `flush_one`; looked at after the state, in which it
+        // no longer is.
+        let leaving = family.leaving.load(Ordering::Acquire);
+        let leaves = leaving != NONE && waiting.iter().all(|it| it.number != leaving);
+        waiting.len() + usize::from(leaves) + 1 >= self.options.memtables.get()
     }
 
     /// Once for each segment of the log, begins new memtables for the families that keep old ones
