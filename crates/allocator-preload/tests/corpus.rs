@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "what is skipped is said aloud")]
 #![expect(unsafe_code, reason = "the C library is asked for a block")]
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -183,6 +185,23 @@ fn a_small_program_weighs_little() {
         let peak = peak.expect("it says its peak");
         assert!(peak <= 2560, "{peak} KiB are more than 2.5 MiB");
     });
+}
+
+#[test]
+fn bad_options_are_reported_once_and_ignored() {
+    let output = Command::new("sh")
+        .args(["-c", "echo first; echo second"])
+        .env("LD_PRELOAD", library())
+        .env("STRATA_ALLOC_DECAY_MS", "soon")
+        .env("STRATA_ALLOC_NONE", "1")
+        .env("STRATA_ALLOC_HUGE", OsStr::from_bytes(b"\xff"))
+        .output()
+        .expect("there is a shell");
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    for words in ["DECAY_MS=soon is no value", "NONE is no option", "is no text; it is ignored"] {
+        assert_eq!(said.matches(words).count(), 1, "{words}: {said}");
+    }
 }
 
 /// The allocator of this program itself, so that under the library there are two of them.

@@ -28,10 +28,11 @@ pub(crate) fn overrule(mut options: Options) -> Options {
         // outlives that is copied.
         let text: &'static CStr = unsafe { CStr::from_ptr(text) };
         // Bytes first: what reads text is far from here, and would cost every process its pages.
-        if let Some(text) = text.to_bytes().strip_prefix(PREFIX.as_bytes())
-            && let Some((name, value)) = str::from_utf8(text).ok().and_then(|it| it.split_once('='))
-        {
-            options = set(options, name, value);
+        if let Some(text) = text.to_bytes().strip_prefix(PREFIX.as_bytes()) {
+            match str::from_utf8(text).ok().and_then(|it| it.split_once('=')) {
+                Some((name, value)) => options = set(options, name, value),
+                None => say(format_args!("an option of {PREFIX} is no text; it is ignored")),
+            }
         }
         // SAFETY: as above.
         entry = unsafe { entry.add(1) };
