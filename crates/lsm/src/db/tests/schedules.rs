@@ -55,6 +55,16 @@ fn writes_are_found() {
     assert_eq!(contents(&db).expect("the disk is well"), expected, "in the end");
 }
 
+/// A write beside the one moment at which its memtable is frozen is in that or in the next. Little
+/// else happens, so that few schedules are enough to come between.
+fn a_write_meets_a_freeze() {
+    let db = open();
+    db.put(b"a", b"1").expect("the disk is well");
+    let freeze = |db: &Db| db.settle().expect("the disk is well");
+    beside(&db, freeze, |db| db.put(b"b", b"2").expect("the disk is well"));
+    assert!(db.get(b"b").expect("the disk is well").is_some(), "a write is lost");
+}
+
 /// What was there before is there all the time, for gets and for iterators.
 fn nothing_disappears() {
     let db = open();
@@ -157,6 +167,11 @@ fn writes_are_found_in_all_schedules() {
 }
 
 #[test]
+fn a_write_meets_a_freeze_in_all_schedules() {
+    explore("a_write_meets_a_freeze_in_all_schedules", a_write_meets_a_freeze);
+}
+
+#[test]
 fn nothing_disappears_in_all_schedules() {
     explore("nothing_disappears_in_all_schedules", nothing_disappears);
 }
@@ -194,7 +209,7 @@ fn require_found(bug: Bug, test: fn(), said: &str) {
 #[cfg(shuttle)]
 #[test]
 fn planted_bugs_are_found_by_schedules() {
-    require_found(Bug::FrozenUnlocked, writes_are_found, "");
+    require_found(Bug::FrozenUnlocked, a_write_meets_a_freeze, "a write is lost");
     require_found(Bug::SwappedInTwo, nothing_disappears, "misses it");
     require_found(Bug::VisibleEarly, batches_are_whole, "half a batch");
     require_found(Bug::GapUnwatched, puts_among_removed_keys_are_found, "jumps it");
