@@ -138,7 +138,11 @@ static void handler() { std::puts("asked"); std::set_new_handler(nullptr); }
 int main() {
     std::set_new_handler(handler);
     volatile std::size_t much = std::size_t(1) << 62;
-    try { std::printf("%p\n", ::operator new(much)); } catch (std::bad_alloc &) { std::puts("thrown"); }
+    try {
+        std::printf("%p\n", ::operator new(much));
+    } catch (std::bad_alloc &) {
+        std::puts("thrown");
+    }
     std::printf("%d\n", ::operator new(much, std::nothrow) == nullptr);
 }
 "#;

@@ -62,8 +62,8 @@ impl Strata {
         }
     }
 
-    /// A block of `size` bytes that is aligned to 16, if one lies at hand: what `malloc` begins with.
-    /// `None` says nothing of memory; [`alloc`](GlobalAlloc::alloc) is what comes next.
+    /// A block of `size` bytes that is aligned to 16, if one lies at hand: what `malloc` begins
+    /// with. `None` says nothing of memory; [`alloc`](GlobalAlloc::alloc) is what comes next.
     #[inline(always)]
     pub fn at_hand(&self, size: usize) -> Option<NonNull<u8>> {
         let _hush = valgrind::hush();

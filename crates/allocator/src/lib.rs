@@ -47,9 +47,9 @@
 //!
 //! # Under valgrind
 //!
-//! Built with the feature `valgrind`, the allocator tells memcheck of its blocks (`valgrind`), which
-//! then finds what it finds under any `malloc`. Without valgrind such a program runs as ever, a
-//! little slower.
+//! Built with the feature `valgrind`, the allocator tells memcheck of its blocks (`valgrind`),
+//! which then finds what it finds under any `malloc`. Without valgrind such a program runs as ever,
+//! a little slower.
 //!
 //! # Limits
 //!

@@ -54,8 +54,8 @@ fn start() {
     errno.restore();
 }
 
-/// Makes a detached thread that takes no signal, with a stack of that many bytes, else of as many as
-/// others have.
+/// Makes a detached thread that takes no signal, with a stack of that many bytes, else of as many
+/// as others have.
 fn spawn(stack: Option<usize>) -> bool {
     // SAFETY: zero bytes are a place for attributes and signal sets, which the calls below fill.
     let mut attributes: libc::pthread_attr_t = unsafe { std::mem::zeroed() };

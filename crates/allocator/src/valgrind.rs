@@ -1,8 +1,8 @@
 //! What valgrind is told of blocks, in a build with the feature `valgrind`; else nothing is done.
 //!
-//! Memcheck knows the blocks of a `malloc` that it replaces. Ours it does not replace: so it is told
-//! of each block that is made and freed, and finds what it finds in any program: what is read or
-//! written beyond a block or after its end, read before it was written, freed twice, or lost.
+//! Memcheck knows the blocks of a `malloc` that it replaces. Ours it does not replace: so it is
+//! told of each block that is made and freed, and finds what it finds in any program: what is read
+//! or written beyond a block or after its end, read before it was written, freed twice, or lost.
 //!
 //! ```text
 //!   alloc:  hush ... the block ... made(block)  speak

@@ -48,9 +48,9 @@
 //!
 //! # What is not lock-free
 //!
-//! Operations of a [`HashMap`] wait for nobody, but at two moments: a thread takes a lock, for a few
-//! instructions, when it inserts or removes for the first time in the process, and again when it
-//! ends; and so does who makes or drops a map. What they allocate is up to the allocator. A
+//! Operations of a [`HashMap`] wait for nobody, but at two moments: a thread takes a lock, for a
+//! few instructions, when it inserts or removes for the first time in the process, and again when
+//! it ends; and so does who makes or drops a map. What they allocate is up to the allocator. A
 //! [`WordMap`] has more locks: its writers take those of bins, and one where a table is replaced.
 //!
 //! # What this crate does not do

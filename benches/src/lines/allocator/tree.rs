@@ -1,7 +1,7 @@
 //! An ordered map of texts is built and dropped.
 //!
-//! Keys and values are blocks of the contender, and comparisons read the keys. The nodes of the tree
-//! are of the system's allocator, for all contenders alike: see `json` for why.
+//! Keys and values are blocks of the contender, and comparisons read the keys. The nodes of the
+//! tree are of the system's allocator, for all contenders alike: see `json` for why.
 
 #![expect(clippy::unnecessary_wraps, reason = "every maker of a subject may decline")]
 
