@@ -42,6 +42,16 @@ fn same(name: &str, command: &[&str], folder: &Path) {
     assert_eq!(ours.stderr, plain.stderr, "{name} says something else");
 }
 
+/// Compiles a program that is right; false where the machine has no such compiler.
+fn is_built(command: &[&str], folder: &Path) -> bool {
+    let Some(built) = run(command, folder, false) else {
+        println!("skipped: this machine has no {}", command[0]);
+        return false;
+    };
+    assert!(built.status.success(), "{built:?}");
+    true
+}
+
 fn with_folder(act: impl FnOnce(&Path)) {
     assert!(library().is_file(), "{} is not built", library().display());
     let folder = tempfile::tempdir().expect("there is room");
@@ -151,13 +161,9 @@ int main() {
 fn new_asks_the_handler_of_the_program() {
     with_folder(|folder| {
         write(folder, "handler.cpp", HANDLER);
-        let build = ["c++", "-O1", "-o", "handler", "handler.cpp"];
-        let Some(built) = run(&build, folder, false) else {
-            println!("skipped: this machine has no C++ compiler");
-            return;
-        };
-        assert!(built.status.success(), "{built:?}");
-        same("handler", &["./handler"], folder);
+        if is_built(&["c++", "-O1", "-o", "handler", "handler.cpp"], folder) {
+            same("handler", &["./handler"], folder);
+        }
     });
 }
 
@@ -179,11 +185,9 @@ int main(void) {
 fn a_small_program_weighs_little() {
     with_folder(|folder| {
         write(folder, "small.c", SMALL);
-        let Some(built) = run(&["cc", "-O1", "-o", "small", "small.c"], folder, false) else {
-            println!("skipped: this machine has no C compiler");
+        if !is_built(&["cc", "-O1", "-o", "small", "small.c"], folder) {
             return;
-        };
-        assert!(built.status.success(), "{built:?}");
+        }
         let output = run(&["./small"], folder, true).expect("it was built");
         let peak = String::from_utf8_lossy(&output.stdout).trim().parse::<u32>();
         let peak = peak.expect("it says its peak");
@@ -313,12 +317,9 @@ int main(int argc, char **argv) {
 fn two_thousand_children_of_a_busy_process_end() {
     with_folder(|folder| {
         write(folder, "forks.c", FORKS);
-        let build = ["cc", "-O1", "-pthread", "-o", "forks", "forks.c"];
-        let Some(built) = run(&build, folder, false) else {
-            println!("skipped: this machine has no C compiler");
+        if !is_built(&["cc", "-O1", "-pthread", "-o", "forks", "forks.c"], folder) {
             return;
-        };
-        assert!(built.status.success(), "{built:?}");
+        }
         let output = run(&["./forks", "2000"], folder, true).expect("it was built");
         assert!(output.status.success(), "{output:?}");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "2000 children\n");

@@ -107,6 +107,8 @@ impl Strata {
         unsafe { self.reallocate(block, None, old, align, size) }
     }
 
+    /// Changes the size of a block of `old` bytes, by whichever mode is on, and tells valgrind.
+    ///
     /// # Safety
     ///
     /// The block came from this allocator, with this layout or alignment, and is not free.
