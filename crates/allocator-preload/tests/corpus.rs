@@ -167,20 +167,38 @@ fn new_asks_the_handler_of_the_program() {
     });
 }
 
-/// A program that does next to nothing, and says what it weighed at most, in KiB.
+/// A program that does next to nothing, and says what it weighs: at most, and in pages of no file,
+/// in KiB.
 const SMALL: &str = r#"
 #include <stdio.h>
 #include <stdlib.h>
 int main(void) {
-    void *p[100]; char line[200]; int peak;
+    void *p[100]; char line[200]; int size;
     for (int i = 0; i < 100; i++) p[i] = malloc(1 + i * 10);
     for (int i = 0; i < 100; i++) free(p[i]);
     FILE *status = fopen("/proc/self/status", "r");
     while (fgets(line, sizeof line, status))
-        if (sscanf(line, "VmHWM: %d", &peak) == 1) printf("%d\n", peak);
+        if (sscanf(line, "VmHWM: %d", &size) == 1 || sscanf(line, "RssAnon: %d", &size) == 1)
+            printf("%d\n", size);
 }
 "#;
 
+/// The least that the program weighs in some runs: at its peak, and in pages of no file. How many
+/// pages of a file the system maps around those that a program touches differs from run to run.
+fn weight(folder: &Path, preload: bool) -> [u32; 2] {
+    let weigh = |_| {
+        let output = run(&["./small"], folder, preload).expect("it was built");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let mut sizes = said.lines().map(|line| line.parse::<u32>().expect("a size"));
+        [(); 2].map(|()| sizes.next().expect("two sizes"))
+    };
+    let runs = (0..5).map(weigh);
+    runs.reduce(|least, run| [least[0].min(run[0]), least[1].min(run[1])]).expect("runs")
+}
+
+/// The bar is a process of 2.5 MiB. The program by itself takes 1.2 to 1.7 of them, by the machine,
+/// so that what the library adds is held against the rest. Secure mode has no bar: it spreads its
+/// blocks at random, and keeps those that are freed.
 #[test]
 fn a_small_program_weighs_little() {
     with_folder(|folder| {
@@ -188,10 +206,12 @@ fn a_small_program_weighs_little() {
         if !is_built(&["cc", "-O1", "-o", "small", "small.c"], folder) {
             return;
         }
-        let output = run(&["./small"], folder, true).expect("it was built");
-        let peak = String::from_utf8_lossy(&output.stdout).trim().parse::<u32>();
-        let peak = peak.expect("it says its peak");
-        assert!(peak <= 2560, "{peak} KiB are more than 2.5 MiB");
+        let [plain, ours] = [false, true].map(|preload| weight(folder, preload));
+        let [all, own] = [0, 1].map(|size| ours[size].saturating_sub(plain[size]));
+        println!("{} KiB, {all} more than by itself, {own} of them of no file", ours[0]);
+        let most = if cfg!(feature = "secure") { [1408, 832] } else { [896, 256] };
+        assert!(all <= most[0], "{all} KiB are more than the library may add");
+        assert!(own <= most[1], "{own} KiB of no file are more than the library may add");
     });
 }
 
