@@ -32,6 +32,10 @@ pub mod rusty_alloc;
 pub mod rwlock;
 pub mod scc;
 pub mod sled;
+#[cfg(feature = "snmalloc")]
+pub mod snmalloc;
+#[cfg(feature = "tcmalloc")]
+pub mod tcmalloc;
 pub mod yours_allocator;
 pub mod yours_cluster;
 pub mod yours_limiter;

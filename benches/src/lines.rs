@@ -23,6 +23,14 @@ pub fn all() -> Vec<Line> {
     lines
 }
 
+/// Folder name of the allocator's build.
+pub const ALLOCATOR: &str = "allocator";
+
+/// The lines of the allocator alone, for the small program that serves them.
+pub fn allocator() -> Vec<Line> {
+    allocator::lines()
+}
+
 /// Criterion's settings: enough for a line to be read, not to be published.
 pub fn settings() -> Criterion {
     Criterion::default()

@@ -36,12 +36,16 @@ use self::trace::{
     Aligned, Big64, ChurnLarge, ChurnMid, ChurnSmall, Fifo64, FifoMix, Fragmenting, Large, Lifo64,
     LifoMix, Random64, RandomMix,
 };
+#[cfg(feature = "snmalloc")]
+use crate::adapters::snmalloc;
+#[cfg(feature = "tcmalloc")]
+use crate::adapters::tcmalloc;
 use crate::adapters::{
     allocator, glibc, jemalloc, mimalloc, mimalloc_nothp, rpmalloc, rusty_alloc,
     yours_allocator as yours,
 };
 
-const BUILD: &str = "allocator";
+const BUILD: &str = super::ALLOCATOR;
 const OURS: &str = env!("CARGO_PKG_VERSION");
 
 /// The lines.
@@ -128,6 +132,10 @@ macro_rules! for_each {
             contender::<jemalloc::Heap>("0.7.0", $first::$make::<jemalloc::Heap, $($spec)?>),
             contender::<rusty_alloc::Heap>("2.4.0", $first::$make::<rusty_alloc::Heap, $($spec)?>),
             contender::<rpmalloc::Heap>("0.2.2", $first::$make::<rpmalloc::Heap, $($spec)?>),
+            #[cfg(feature = "snmalloc")]
+            contender::<snmalloc::Heap>("0.7.6", $first::$make::<snmalloc::Heap, $($spec)?>),
+            #[cfg(feature = "tcmalloc")]
+            contender::<tcmalloc::Heap>("0.1.19", $first::$make::<tcmalloc::Heap, $($spec)?>),
             contender::<yours::Heap>(OURS, $first::$make::<yours::Heap, $($spec)?>),
         ]
     };

@@ -54,6 +54,7 @@ mod statistics;
 mod subject;
 
 pub use command::main;
+pub use host::serve;
 pub use machine::{BUSY_LOAD, LoadWatch, inspect};
 pub use pass::{Latency, LatencyLog};
 pub use plan::Plan;

@@ -18,14 +18,13 @@ mod question;
 mod run;
 
 use std::ffi::OsString;
-use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use self::keep::Keeper;
-use super::host::{Children, serve};
+use super::host::{Children, refuse, serve_one};
 use super::subject::Line;
 
 /// Measures ours against the crates that people would otherwise pick, in paired rounds.
@@ -93,7 +92,7 @@ fn answer(words: impl IntoIterator<Item = OsString>, lines: Vec<Line>, root: &Pa
         }
     };
     if let Some(identity) = &arguments.serve {
-        return serve_line(identity, lines);
+        return serve_one(identity, lines);
     }
     let lines = match question::select(&arguments, lines) {
         Ok(lines) => lines,
@@ -116,28 +115,6 @@ fn answer(words: impl IntoIterator<Item = OsString>, lines: Vec<Line>, root: &Pa
 fn target_of(program: &Path) -> Option<PathBuf> {
     let profile = program.parent().filter(|folder| folder.ends_with("deps"))?.parent()?;
     profile.parent().map(Path::to_owned)
-}
-
-/// The child's part: see `host`.
-fn serve_line(identity: &[String], lines: Vec<Line>) -> ExitCode {
-    let named = |line: &Line| {
-        identity[0] == line.build
-            && identity[1] == line.workload
-            && identity[2] == line.threads.to_string()
-    };
-    let Some(line) = lines.into_iter().find(named) else {
-        return refuse(&format!("there is no line {identity:?}"));
-    };
-    match serve(line) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&format!("the parent is gone: {error}")),
-    }
-}
-
-fn refuse(message: &str) -> ExitCode {
-    // Where nobody can read the message, the exit code still says it.
-    let _unread = writeln!(stderr(), "{message}");
-    ExitCode::from(2)
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::process::{ChildStdin, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -202,7 +202,7 @@ fn message(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
-/// Hosts in child processes of this program.
+/// Hosts in child processes: of this program, or of the one that a line names.
 pub(super) struct Children {
     program: PathBuf,
 }
@@ -218,7 +218,8 @@ impl Hosting for Children {
     fn host(&self, line: &Line) -> Result<Box<dyn Host>, Lost> {
         let not_started = |error: io::Error| Lost::NotStarted(error.to_string());
         let scratch = tempfile::tempdir().map_err(not_started)?;
-        let mut process = Command::new(&self.program)
+        let program = line.program.map_or(&*self.program, Path::new);
+        let mut process = Command::new(program)
             .args([SERVE, line.build, line.workload, &line.threads.to_string()])
             .env("TMPDIR", scratch.path())
             .stdin(Stdio::piped())
@@ -282,10 +283,46 @@ impl Drop for Child {
     }
 }
 
+/// The whole of a program that only serves lines: see [`Line::served_by`].
+///
+/// The duel starts it, and says in its arguments which of `lines` it is to serve.
+pub fn serve(lines: Vec<Line>) -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.split_first() {
+        Some((first, identity)) if first == SERVE && identity.len() == 3 => {
+            serve_one(identity, lines)
+        }
+        _ => refuse("this program serves `cargo bench --bench duel`, which starts it"),
+    }
+}
+
+/// Serves the line of this build, workload and number of threads.
+pub(super) fn serve_one(identity: &[String], lines: Vec<Line>) -> ExitCode {
+    let named = |line: &Line| {
+        identity[0] == line.build
+            && identity[1] == line.workload
+            && identity[2] == line.threads.to_string()
+    };
+    let Some(line) = lines.into_iter().find(named) else {
+        return refuse(&format!("there is no line {identity:?}"));
+    };
+    match answer_all(line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&format!("the parent is gone: {error}")),
+    }
+}
+
+/// Says why nothing is done.
+pub(super) fn refuse(message: &str) -> ExitCode {
+    // Where nobody can read the message, the exit code still says it.
+    let _unread = writeln!(io::stderr(), "{message}");
+    ExitCode::from(2)
+}
+
 /// Serves `line` on standard input and output until the input ends.
 ///
 /// What a contender prints goes to standard error, so that it cannot be mistaken for an answer.
-pub(super) fn serve(line: Line) -> io::Result<()> {
+fn answer_all(line: Line) -> io::Result<()> {
     let mut answers = io::PipeWriter::from(dup(stdout())?);
     dup2_stdout(stderr())?;
     let mut host = Local::new(line);

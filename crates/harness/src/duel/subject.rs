@@ -104,6 +104,9 @@ pub struct Line {
     pub exactly: Option<Sizes>,
     /// Whether the line takes so long that only `--full`, or asking for it, measures it.
     pub full_only: bool,
+    /// The program that serves the line where this one is too large for it: see
+    /// [`Line::served_by`].
+    pub program: Option<&'static str>,
     /// Who takes part.
     pub contenders: Vec<Contender>,
 }
@@ -127,6 +130,7 @@ impl Line {
             part_factor: 1,
             exactly: None,
             full_only: false,
+            program: None,
             contenders,
         }
     }
@@ -176,6 +180,14 @@ impl Line {
     #[must_use]
     pub fn full_only(self) -> Self {
         Self { full_only: true, ..self }
+    }
+
+    /// The same line with its subjects in children of another program, which calls
+    /// [`serve`](super::serve) with this line. Where the memory of a process is what is compared, a
+    /// program that holds nothing else weighs little beside a subject.
+    #[must_use]
+    pub fn served_by(self, program: &'static str) -> Self {
+        Self { program: Some(program), ..self }
     }
 
     /// The contender of this name.
