@@ -17,3 +17,18 @@ pub enum CapacityError {
         capacity: usize,
     },
 }
+
+/// Why a thread should not unlink more: too much is unlinked already and cannot be freed, since
+/// some thread holds a pin. Drop or renew old handles, or try again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{garbage} bytes are unlinked and not freed, {garbage_max} are allowed, and a pin holds them \
+     back; drop or renew old handles, or try again later"
+)]
+#[non_exhaustive]
+pub struct GarbageError {
+    /// Bytes that were unlinked and not freed when the thread was not admitted.
+    pub garbage: usize,
+    /// Bytes that may be; see [`HashMap::with_garbage_max`](crate::HashMap::with_garbage_max).
+    pub garbage_max: usize,
+}

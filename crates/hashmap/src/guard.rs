@@ -41,6 +41,7 @@ use std::hash::{BuildHasher, Hash};
 
 pub use atomic::{Computed, ExchangeError, OccupiedError, Operation};
 
+use crate::error::GarbageError;
 use crate::hash;
 use crate::iter::Iter;
 use crate::map::HashMap;
@@ -69,6 +70,30 @@ impl<'m, K, V, S> Pinned<'m, K, V, S> {
     /// Nothing that was unlinked since the oldest pin of the process began is due.
     pub fn flush(&self) {
         self.pin.flush();
+    }
+
+    /// This handle, for one operation that unlinks, if at most [`HashMap::garbage_max`] bytes are
+    /// unlinked and not freed. If there are more, renews the pin and lets the collector work first.
+    ///
+    /// # Errors
+    ///
+    /// If that does not help: another thread, or another handle of this one, is pinned since before
+    /// they were unlinked. A thread that is pinned only for an operation may be in the way as well,
+    /// so one refusal is no proof of a stalled one.
+    #[inline]
+    pub fn admit(&mut self) -> Result<&Self, GarbageError> {
+        let garbage_max = self.map.garbage_max();
+        if self.pin.admit(garbage_max) { Ok(self) } else { Err(self.refusal()) }
+    }
+
+    /// As [`admit`](Self::admit), without renewing the pin, and so without help of the collector.
+    pub(crate) fn admit_at_once(&self) -> Result<(), GarbageError> {
+        if self.pin.garbage() <= self.map.garbage_max() { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    #[cold]
+    fn refusal(&self) -> GarbageError {
+        GarbageError { garbage: self.pin.garbage(), garbage_max: self.map.garbage_max() }
     }
 
     #[inline(always)]

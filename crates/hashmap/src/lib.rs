@@ -56,8 +56,9 @@
 //! # What this crate does not do
 //!
 //! It has no operation on several keys at once that is atomic, no order of keys, and no snapshot.
-//! It does not bound what a stalled thread keeps from being freed; [`HashMap::garbage`] counts it,
-//! and a [`WordMap`] keeps nothing for an overwrite.
+//! It does not free what a stalled thread still looks at. [`HashMap::garbage`] counts that, and it
+//! is bounded for who asks before writing ([`map`](map#garbage)); a [`WordMap`] keeps nothing for
+//! an overwrite.
 
 mod counter;
 pub mod entry;
@@ -84,7 +85,7 @@ mod zeroed;
 
 #[cfg(feature = "rayon")]
 pub use crate::rayon::ParIter;
-pub use error::CapacityError;
+pub use error::{CapacityError, GarbageError};
 pub use guard::Pinned;
 pub use hash::RandomState;
 pub use map::HashMap;

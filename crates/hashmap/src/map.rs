@@ -21,10 +21,38 @@
 //! assert_eq!(map.get_cloned("lock"), Some(8));
 //! ```
 //!
+//! # Garbage
+//!
+//! While a pin is held, what the whole process unlinks after it is not freed. A thread that stalls
+//! under a pin therefore costs an entry for each overwrite and each removal.
+//! [`HashMap::garbage`] counts the bytes, [`HashMap::with_garbage_max`] says how many there may be
+//! (by default, any number), and [`Pinned::admit`] is where a writer asks:
+//!
+//! ```
+//! use hashmap::{GarbageError, HashMap};
+//!
+//! fn overwrite(map: &HashMap<u64, u64>) -> Result<(), GarbageError> {
+//!     map.pin().admit()?.insert(1, 2);
+//!     Ok(())
+//! }
+//!
+//! let map = HashMap::default().with_garbage_max(64 << 20);
+//! assert_eq!(overwrite(&map), Ok(()));
+//! ```
+//!
+//! Where all who unlink ask before each operation, there is never more than the maximum and, for
+//! each handle in use, a bag of 120 entries, or what its last operation unlinked where that is more
+//! ([`Pinned::retain`], [`Pinned::insert_many`], a table that was outgrown). What keys and values
+//! own on the heap comes on top.
+//!
+//! Asking is the one operation that fails; the others neither fail nor wait, whatever the maximum.
+//! They cannot, if they are to be lock-free: a write that waited for room would wait for a reader,
+//! which may be an older handle of the same thread. A writer that is refused still has its key and
+//! its value, and knows best whether to wait, to shed load, or to write nevertheless.
+//!
 //! # What this module does not do
 //!
-//! It bounds nothing that a stalled thread keeps: while a pin is held, what the whole process
-//! unlinks after it is not freed. [`HashMap::garbage`] counts it.
+//! It does not free what a pin holds back, and it does not find out which pin that is.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -42,6 +70,7 @@ use crate::session::Session;
 pub struct HashMap<K, V, S = RandomState> {
     pub(crate) raw: Raw<K, V>,
     pub(crate) hasher: S,
+    garbage_max: usize,
 }
 
 /// What a map is made of at some moment.
@@ -93,7 +122,14 @@ impl<K, V, S> HashMap<K, V, S> {
     /// As [`with_capacity_and_hasher`](Self::with_capacity_and_hasher), with an error instead of
     /// the panic.
     pub fn try_with_capacity_and_hasher(capacity: usize, hasher: S) -> Result<Self, CapacityError> {
-        Ok(Self { raw: Raw::with_capacity(capacity)?, hasher })
+        Ok(Self { raw: Raw::with_capacity(capacity)?, hasher, garbage_max: usize::MAX })
+    }
+
+    /// The same map, of which at most `bytes` may be unlinked and not freed when [`Pinned::admit`]
+    /// is asked. Without this, any number may. See [the module](self#garbage) for what that bounds.
+    #[must_use]
+    pub fn with_garbage_max(self, bytes: usize) -> Self {
+        Self { garbage_max: bytes, ..self }
     }
 
     /// Number of entries. Reads one word for each processor. Exact while nobody writes; else
@@ -111,6 +147,11 @@ impl<K, V, S> HashMap<K, V, S> {
     /// Bytes of entries and tables that were unlinked and handed over, and are not freed yet.
     pub fn garbage(&self) -> usize {
         self.raw.garbage()
+    }
+
+    /// How many bytes of garbage there may be for [`Pinned::admit`] to succeed.
+    pub fn garbage_max(&self) -> usize {
+        self.garbage_max
     }
 
     /// What hashes the keys.
@@ -226,7 +267,8 @@ where
     S: BuildHasher + Clone,
 {
     fn clone(&self) -> Self {
-        let mut copy = Self::with_capacity_and_hasher(self.len(), self.hasher.clone());
+        let mut copy = Self::with_capacity_and_hasher(self.len(), self.hasher.clone())
+            .with_garbage_max(self.garbage_max);
         copy.extend(self.pin().iter().map(|(key, value)| (key.clone(), value.clone())));
         copy
     }

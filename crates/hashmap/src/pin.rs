@@ -11,9 +11,9 @@
 //!
 //! # What this module does not do
 //!
-//! It cannot bound what a stalled thread costs: while one pin is held, nothing that was unlinked
+//! It cannot free what a stalled thread holds back: while one pin is held, nothing that was unlinked
 //! after it is freed, in any structure of the process that uses the default collector. It counts
-//! it.
+//! it, and [`Pin::admit`] says when there is too much of it.
 #![expect(unsafe_code, reason = "freeing is deferred; that it is late enough is argued here")]
 
 use std::cell::Cell;
@@ -36,6 +36,10 @@ const RENEWALS: u32 = 8;
 
 /// Rounds of collection that are then made.
 const HARDER: usize = 4;
+
+/// Rounds of collection that free nothing of the map before a thread is not admitted. What was
+/// unlinked is due after three; but each frees a few bags, and those of others may come first.
+const ADMISSION_ROUNDS: usize = 64;
 
 /// How entries of one map are freed.
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +151,34 @@ impl Pin {
         if renewals.is_multiple_of(RENEWALS) && self.disposal.ledger.bytes() > 0 {
             self.guard.flush();
         }
+    }
+
+    /// Bytes that the map has unlinked and not freed: those handed over, and those in this bag.
+    pub(crate) fn garbage(&self) -> usize {
+        self.disposal.ledger.bytes() + self.count.get() * self.disposal.size
+    }
+
+    /// Whether [`garbage`](Self::garbage) is at most `max`. If it is more, the collector works for
+    /// it first, for which the pin is renewed.
+    #[inline]
+    pub(crate) fn admit(&mut self, max: usize) -> bool {
+        self.garbage() <= max || self.collect_down_to(max)
+    }
+
+    #[cold]
+    fn collect_down_to(&mut self, max: usize) -> bool {
+        let (mut least, mut rounds) = (usize::MAX, 0);
+        while rounds < ADMISSION_ROUNDS {
+            self.flush();
+            self.guard.repin();
+            let garbage = self.garbage();
+            if garbage <= max {
+                return true;
+            }
+            rounds = if garbage < least { 0 } else { rounds + 1 };
+            least = least.min(garbage);
+        }
+        false
     }
 
     /// Hands over what was unlinked and lets the collector free what is due.

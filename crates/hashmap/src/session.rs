@@ -15,6 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
+use crate::error::GarbageError;
 use crate::guard::Pinned;
 use crate::map::HashMap;
 
@@ -81,6 +82,17 @@ where
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         self.turn(|pinned| pinned.update(key, change).cloned())
+    }
+
+    /// As [`Pinned::admit`], for the next operation that unlinks. Within a closure that the session
+    /// itself has called, the pin is in use and cannot be renewed: there the collector does not
+    /// help.
+    #[inline]
+    pub fn admit(&self) -> Result<(), GarbageError> {
+        match self.pinned.try_borrow_mut() {
+            Ok(mut pinned) => pinned.admit().map(drop),
+            Err(_) => self.pinned.borrow().admit_at_once(),
+        }
     }
 
     /// Anything else. What `operation` reads it cannot keep.

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
-use crate::error::CapacityError;
+use crate::error::{CapacityError, GarbageError};
 use crate::guard::Pinned;
 use crate::hash::RandomState;
 use crate::map::HashMap;
@@ -50,6 +50,17 @@ impl<T, S> HashSet<T, S> {
     /// Panics where there is no memory for it.
     pub fn with_capacity_and_hasher(capacity: usize, hasher: S) -> Self {
         Self { map: HashMap::with_capacity_and_hasher(capacity, hasher) }
+    }
+
+    /// The same set with a maximum for [`PinnedSet::admit`]; see [`HashMap::with_garbage_max`].
+    #[must_use]
+    pub fn with_garbage_max(self, bytes: usize) -> Self {
+        Self { map: self.map.with_garbage_max(bytes) }
+    }
+
+    /// Bytes that are unlinked and not freed; see [`HashMap::garbage`].
+    pub fn garbage(&self) -> usize {
+        self.map.garbage()
     }
 
     /// Number of elements; see [`HashMap::len`].
@@ -176,6 +187,13 @@ where
     /// Lets go of everything read so far and pins anew; see [`Pinned::renew`].
     pub fn renew(&mut self) {
         self.0.renew();
+    }
+
+    /// This handle, for one operation that unlinks, if there is room for more garbage; see
+    /// [`Pinned::admit`].
+    pub fn admit(&mut self) -> Result<&Self, GarbageError> {
+        self.0.admit()?;
+        Ok(self)
     }
 }
 
