@@ -65,6 +65,8 @@ pub mod entry;
 mod error;
 pub mod guard;
 mod hash;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod histories;
 pub mod iter;
 mod ledger;
 pub mod map;

@@ -270,4 +270,4 @@ impl<K: Word, V: Word, S: BuildHasher> WordMap<K, V, S> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -298,4 +298,4 @@ impl<K, V> Drop for Raw<K, V> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,7 +2,8 @@
 //!
 //! A *point* is a moment between two steps of the protocol: a test suspends a thread there and
 //! requires the others to go on. A *bug* is a step done wrong: a test plants it and requires that
-//! somebody notices. Both belong to the calling thread, so that tests do not meet.
+//! somebody notices. A *stride* is how much of a resize one operation does. All belong to the
+//! calling thread, so that tests do not meet.
 //!
 //! # What this module does not do
 //!
@@ -37,7 +38,7 @@ pub(in crate::raw) enum Point {
 
 /// A step done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::raw) enum Bug {
+pub(crate) enum Bug {
     /// The newest commit is not promoted before the search.
     SkipsPromotion,
     /// A commit succeeds whatever the header is.
@@ -86,9 +87,23 @@ pub(in crate::raw) fn planted(_bug: Bug) -> bool {
     false
 }
 
+/// What one operation moves of a table that is being resized, in units of its kernel, where `usual`
+/// is what it moves in any other build.
+#[cfg(not(test))]
+#[inline(always)]
+pub(in crate::raw) fn stride(usual: usize) -> usize {
+    usual
+}
+
+#[cfg(test)]
+pub(crate) use interfere::{plant, with_stride};
 #[cfg(test)]
 #[cfg_attr(any(loom, shuttle), expect(unused_imports, reason = "as at `suspend_at`"))]
-pub(in crate::raw) use interfere::{plant, planted, reach, suspend_at};
+pub(in crate::raw) use interfere::{planted, reach, stride, suspend_at};
+
+/// Strides under which a map must be right: a unit, several, and all of a table at once.
+#[cfg(test)]
+pub(crate) const STRIDES: [usize; 3] = [1, 32, usize::MAX];
 
 #[cfg(test)]
 mod interfere {
@@ -106,6 +121,25 @@ mod interfere {
     thread_local! {
         static SUSPENSION: RefCell<Option<Suspension>> = const { RefCell::new(None) };
         static BUG: Cell<Option<Bug>> = const { Cell::new(None) };
+        static STRIDE: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    pub(in crate::raw) fn stride(usual: usize) -> usize {
+        STRIDE.get().unwrap_or(usual)
+    }
+
+    /// Runs `test`, in which an operation of the calling thread moves so much.
+    pub(crate) fn with_stride<R>(stride: usize, test: impl FnOnce() -> R) -> R {
+        /// Makes it the usual one again, though the test may panic.
+        struct Usual;
+        impl Drop for Usual {
+            fn drop(&mut self) {
+                STRIDE.set(None);
+            }
+        }
+        let _usual = Usual;
+        STRIDE.set(Some(stride));
+        test()
     }
 
     pub(in crate::raw) fn reach(point: Point) {
@@ -134,7 +168,7 @@ mod interfere {
     }
 
     /// The calling thread makes this mistake from now on.
-    pub(in crate::raw) fn plant(bug: Option<Bug>) {
+    pub(crate) fn plant(bug: Option<Bug>) {
         BUG.set(bug);
     }
 }

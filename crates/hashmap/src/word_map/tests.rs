@@ -1,6 +1,6 @@
 //! Tests of the map of words.
 
-mod model;
+pub(crate) mod model;
 #[cfg(not(any(loom, shuttle)))]
 mod panics;
 #[cfg(shuttle)]

@@ -6,7 +6,7 @@ use super::transfer::{self, BITS_STEP_MAX};
 use super::{LOAD, Raw, capacity_error, next};
 use crate::error::CapacityError;
 use crate::pin::Pin;
-use crate::raw::hook::{Point, reach};
+use crate::raw::hook::{Point, reach, stride};
 use crate::sync::Ordering;
 
 /// Tables of fewer bits than this grow by four at a time: they are cheap, and it saves moves.
@@ -42,7 +42,7 @@ impl<K, V> Raw<K, V> {
         }
     }
 
-    /// Moves one unit of the oldest table, if entries are moving.
+    /// Moves a unit of the oldest table, if entries are moving.
     #[inline]
     pub(super) fn help(&self, pin: &Pin) {
         let root = self.root(pin);
@@ -54,13 +54,15 @@ impl<K, V> Raw<K, V> {
     #[cold]
     fn help_to(&self, root: &Table, next: &Table, pin: &Pin) {
         let units = transfer::units(root, next);
-        for _ in 0..LOOK_AHEAD {
-            // Relaxed: it only spreads helpers. It runs past the end and starts again, since a
-            // helper may have stopped half-way: no unit is left to one thread.
-            let unit = root.cursor.fetch_add(1, Ordering::Relaxed) & (units - 1);
-            if !transfer::is_moved(root, next, unit) {
+        for _ in 0..stride(1).min(units) {
+            let unmoved = (0..LOOK_AHEAD).find_map(|_| {
+                // Relaxed: it only spreads helpers. It runs past the end and starts again, since a
+                // helper may have stopped half-way: no unit is left to one thread.
+                let unit = root.cursor.fetch_add(1, Ordering::Relaxed) & (units - 1);
+                (!transfer::is_moved(root, next, unit)).then_some(unit)
+            });
+            if let Some(unit) = unmoved {
                 self.move_unit(root, next, unit, pin);
-                return;
             }
         }
     }

@@ -1,17 +1,15 @@
-//! Tests of the kernel: against a model, against histories, under suspension, with planted bugs.
+//! Tests of the kernel: against a model, under suspension, with planted bugs. (Histories are recorded
+//! of all fronts together, in `crate::histories`.)
 //!
 //! | module      | asks                                                                  |
 //! |-------------|-----------------------------------------------------------------------|
 //! | `model`     | does one thread get the answers of a plain map, whatever the hasher?  |
-//! | `histories` | is there one order of all calls that explains every answer?           |
 //! | `lifetimes` | is each key and value dropped once, whoever panics or stalls?         |
 //! | `progress`  | do the others go on when a thread stops, wherever it stops?           |
 //! | `kernels`   | do the orderings of one bin suffice? (under loom: all executions)     |
 //! | `schedules` | does every schedule of a few operations keep the promises?            |
 //! Mistakes are planted in `model` and, where they need a schedule, in `schedules`.
 
-#[cfg(not(any(loom, shuttle)))]
-mod histories;
 mod kernels;
 #[cfg(not(any(loom, shuttle)))]
 mod lifetimes;
@@ -29,7 +27,7 @@ use crate::HashMap;
 /// A hasher that keeps some bits of a `u64` key: all of them mixed, none, the low or the high ones.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(any(loom, shuttle), expect(dead_code, reason = "the schedules need two of them"))]
-pub(super) enum Keeps {
+pub(crate) enum Keeps {
     All,
     None,
     LowBits,
@@ -37,9 +35,9 @@ pub(super) enum Keeps {
 }
 
 #[cfg(not(any(loom, shuttle)))]
-pub(super) const HASHERS: [Keeps; 4] = [Keeps::All, Keeps::None, Keeps::LowBits, Keeps::HighBits];
+pub(crate) const HASHERS: [Keeps; 4] = [Keeps::All, Keeps::None, Keeps::LowBits, Keeps::HighBits];
 
-pub(super) struct KeepingHasher(Keeps, u64);
+pub(crate) struct KeepingHasher(Keeps, u64);
 
 impl BuildHasher for Keeps {
     type Hasher = KeepingHasher;

@@ -6,12 +6,13 @@
 
 use std::ops::Range;
 
+use crate::raw::hook::stride;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 
 /// Units (see [`Migration::new`]) of a chunk: what one operation moves at most. So many that few
 /// operations have to help at all, fewer than one in two hundred; so few that it takes some
 /// microseconds.
-pub(super) const CHUNK_UNITS: usize = 32;
+const CHUNK_UNITS: usize = 32;
 
 /// Neighbouring chunks whose memory is given back together: 112 KiB of slots that become twice as
 /// many, some ten microseconds for the system.
@@ -33,6 +34,8 @@ pub(super) struct Finish {
 #[derive(Debug)]
 pub(super) struct Migration {
     units: usize,
+    /// Units of each chunk but the last.
+    chunk_units: usize,
     /// Chunks claimed.
     claimed: AtomicUsize,
     /// Chunks that are not finished.
@@ -45,9 +48,11 @@ impl Migration {
     /// A migration of so many units. A unit is what must move as one: a bin of the smaller table,
     /// and all those of the larger one that have its hashes.
     pub(super) fn new(units: usize) -> Self {
-        let chunks = units.div_ceil(CHUNK_UNITS);
+        let chunk_units = stride(CHUNK_UNITS).clamp(1, units.max(1));
+        let chunks = units.div_ceil(chunk_units);
         Self {
             units,
+            chunk_units,
             claimed: AtomicUsize::new(0),
             left: AtomicUsize::new(chunks),
             finished: (0..chunks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
@@ -56,7 +61,7 @@ impl Migration {
 
     /// A chunk to work on; `None` where none is left.
     pub(super) fn claim(&self) -> Option<usize> {
-        let chunks = self.units.div_ceil(CHUNK_UNITS);
+        let chunks = self.units.div_ceil(self.chunk_units);
         // Relaxed: a claim only spreads the helpers.
         let claim = self.claimed.fetch_add(1, Ordering::Relaxed);
         if claim < chunks {
@@ -77,8 +82,8 @@ impl Migration {
 
     /// The units of a chunk.
     pub(super) fn units(&self, chunk: usize) -> Range<usize> {
-        let start = chunk * CHUNK_UNITS;
-        start..(start + CHUNK_UNITS).min(self.units)
+        let start = chunk * self.chunk_units;
+        start..(start + self.chunk_units).min(self.units)
     }
 
     /// Notes that every unit of a chunk has moved.
@@ -92,8 +97,9 @@ impl Migration {
         let first = chunk - chunk % STRETCH_CHUNKS;
         let stretch = ((1 << STRETCH_CHUNKS) - 1) << (first % 64);
         let is_whole = (before | bit) & stretch == stretch;
+        let stretch = first * self.chunk_units..(first + STRETCH_CHUNKS) * self.chunk_units;
         Finish {
-            stretch: is_whole.then(|| first * CHUNK_UNITS..(first + STRETCH_CHUNKS) * CHUNK_UNITS),
+            stretch: is_whole.then_some(stretch),
             // AcqRel: who ends the migration has seen all that was moved.
             is_last: self.left.fetch_sub(1, Ordering::AcqRel) == 1,
         }

@@ -1,4 +1,5 @@
-//! One thread: every operation against a plain map, with good hashers and terrible ones.
+//! One thread: every operation against a plain map, with good hashers and terrible ones, and bins
+//! moved one at a time, some or all at once.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
@@ -6,13 +7,14 @@ use std::hash::{BuildHasher, Hasher};
 use proptest::prelude::*;
 
 use crate::WordMap;
+use crate::raw::hook::{STRIDES, with_stride};
 
 /// What a terrible hasher does to a word.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Terrible(pub(super) Kind);
+pub(crate) struct Terrible(pub(crate) Kind);
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Every key has the same hash.
     Constant,
     /// Only the lowest bits differ.
@@ -22,7 +24,7 @@ pub(super) enum Kind {
     HighBits,
 }
 
-pub(super) struct TerribleHasher(Kind, u64);
+pub(crate) struct TerribleHasher(Kind, u64);
 
 impl BuildHasher for Terrible {
     type Hasher = TerribleHasher;
@@ -224,13 +226,17 @@ proptest! {
 
     #[test]
     fn good_hasher(requests in requests(), capacity in 0_usize..300) {
-        check(&WordMap::with_capacity(capacity), &requests);
+        for stride in STRIDES {
+            with_stride(stride, || check(&WordMap::with_capacity(capacity), &requests));
+        }
     }
 
     #[test]
     fn terrible_hashers(requests in requests()) {
         for kind in [Kind::Constant, Kind::LowBits, Kind::HighBits] {
-            check(&WordMap::with_hasher(Terrible(kind)), &requests);
+            for stride in STRIDES {
+                with_stride(stride, || check(&WordMap::with_hasher(Terrible(kind)), &requests));
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! One thread against `std::collections::HashMap`, with every hasher, the table resized at random.
+//! One thread against `std::collections::HashMap`, with every hasher, the table resized at random,
+//! a bin at a time, several or all of them.
 
 use std::collections::HashMap as Model;
 
@@ -6,6 +7,7 @@ use proptest::prelude::*;
 
 use super::{HASHERS, Keeps, TestMap};
 use crate::guard::{Computed, Operation};
+use crate::raw::hook::{Bug, STRIDES, plant, with_stride};
 
 #[derive(Clone, Copy, Debug)]
 enum Request {
@@ -62,20 +64,26 @@ proptest! {
     #[test]
     fn answers_are_those_of_a_plain_map(requests in requests()) {
         for hasher in HASHERS {
-            let map = TestMap::with_hasher(hasher);
-            let mut model = Model::new();
-            for &request in &requests {
-                step(&map, &mut model, request);
-                prop_assert_eq!(map.len(), model.len());
+            for stride in STRIDES {
+                with_stride(stride, || check(hasher, &requests));
             }
-            compare(&map, &model);
-            let mut left: Vec<_> = map.into_iter().collect();
-            left.sort_unstable();
-            let mut expected: Vec<_> = model.into_iter().collect();
-            expected.sort_unstable();
-            prop_assert_eq!(left, expected);
         }
     }
+}
+
+fn check(hasher: Keeps, requests: &[Request]) {
+    let map = TestMap::with_hasher(hasher);
+    let mut model = Model::new();
+    for &request in requests {
+        step(&map, &mut model, request);
+        assert_eq!(map.len(), model.len());
+    }
+    compare(&map, &model);
+    let mut left: Vec<_> = map.into_iter().collect();
+    left.sort_unstable();
+    let mut expected: Vec<_> = model.into_iter().collect();
+    expected.sort_unstable();
+    assert_eq!(left, expected);
 }
 
 fn step(map: &TestMap, model: &mut Model<u64, u64>, request: Request) {
@@ -201,11 +209,26 @@ fn compare(map: &TestMap, model: &Model<u64, u64>) {
     assert_eq!(pinned.contains_many(&keys), present);
 }
 
+/// Operations that find a table on its way to another, of the many that make a map grow.
+#[test]
+fn strides_are_what_an_operation_moves() {
+    let resizing = STRIDES.map(|stride| {
+        with_stride(stride, || {
+            let map = TestMap::with_hasher(Keeps::All);
+            let is_resizing = |key: &u64| {
+                map.insert(*key, 0);
+                map.stats().tables > 1
+            };
+            (0..20_000).filter(is_resizing).count()
+        })
+    });
+    let [one, several, all] = resizing;
+    assert!(one > 10 * several && several > 0 && all == 0, "{resizing:?} of 20,000");
+}
+
 /// Mistakes that one thread notices.
 #[test]
 fn planted_mistakes_are_found() {
-    use crate::raw::hook::{Bug, plant};
-
     let goes_wrong = |bug| {
         let outcome = std::panic::catch_unwind(|| {
             plant(bug);
@@ -221,8 +244,13 @@ fn planted_mistakes_are_found() {
         plant(None);
         outcome.is_err()
     };
-    assert!(!goes_wrong(None));
-    assert!(goes_wrong(Some(Bug::SkipsCopy)));
+    for stride in STRIDES {
+        with_stride(stride, || {
+            assert!(!goes_wrong(None), "with a stride of {stride}");
+            assert!(goes_wrong(Some(Bug::SkipsCopy)), "with a stride of {stride}");
+        });
+    }
+    // With all bins moved at once, the old table is not met again.
     assert!(goes_wrong(Some(Bug::IgnoresMoved)));
 }
 

@@ -1,6 +1,8 @@
 //! Mistakes, each of which somebody must notice.
 
 use crate::raw::hook::{Bug, plant};
+#[cfg(not(any(loom, shuttle)))]
+use crate::raw::hook::{STRIDES, with_stride};
 
 /// Those that one thread notices.
 #[cfg(not(any(loom, shuttle)))]
@@ -18,8 +20,12 @@ fn mistakes_of_one_thread_are_found() {
         plant(None);
         outcome.is_err()
     };
-    assert!(!goes_wrong(None));
-    assert!(goes_wrong(Some(Bug::ForgetsAnnex)));
+    for stride in STRIDES {
+        with_stride(stride, || {
+            assert!(!goes_wrong(None), "with a stride of {stride}");
+            assert!(goes_wrong(Some(Bug::ForgetsAnnex)), "with a stride of {stride}");
+        });
+    }
 }
 
 /// Those that take a schedule, or a weak ordering.
