@@ -20,12 +20,12 @@
 //!
 //! # Tests
 //!
-//! They run against a server of their own, which keeps its buckets with this crate. One more asks a
-//! redis-server with the module redis-cell, where the environment variable `REDIS_CELL` names one:
+//! They run against a server of their own, which keeps its buckets with this crate, and against the
+//! redis-server of the machine, where there is one: without the module it refuses, and with the one
+//! that the environment variable `REDIS_CELL` names it decides as this crate does.
 //!
 //! ```text
-//! redis-server --port 6379 --loadmodule ./libredis_cell.so
-//! REDIS_CELL=127.0.0.1:6379 cargo test -p rate-limiter a_real_server
+//! REDIS_CELL=/usr/lib/libredis_cell.so cargo test -p rate-limiter a_real_server
 //! ```
 
 use std::io::{self, Read, Write};

@@ -1,11 +1,14 @@
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use super::{RedisError, RedisLimiter, Throttled};
-use crate::{Decision, KeyedLimiter, ManualClock, Quota, Timestamp};
+use crate::{Clock, Decision, KeyedLimiter, ManualClock, MonotonicClock, Quota, Timestamp};
 
 /// Answers whatever it was made with.
 struct Canned {
@@ -130,20 +133,91 @@ fn a_server_over_a_socket_keeps_a_bucket_for_each_key() {
     });
 }
 
-/// A real server with the module, at the address in `REDIS_CELL`; skipped, and said so, where there
-/// is none.
+/// A redis-server of this machine, until it is dropped.
+struct Server {
+    process: Child,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts one with this module, or with none; `None`, and said so, where there is no program.
+    fn start(module: Option<&str>) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--unixsocket", "socket", "--save", ""]);
+        command.args(module.into_iter().flat_map(|module| ["--loadmodule", module]));
+        match command.current_dir(folder.path()).stdout(Stdio::null()).spawn() {
+            Ok(process) => Some(Self { process, folder }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                println!("skipped: this machine has no redis-server");
+                None
+            }
+            Err(error) => panic!("redis-server does not start: {error}"),
+        }
+    }
+
+    /// A connection, when it listens.
+    fn connect(&mut self) -> UnixStream {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        const PAUSE: Duration = Duration::from_millis(10);
+        let clock = MonotonicClock::new();
+        let began = clock.now();
+        while clock.now().saturating_since(began) < PATIENCE {
+            if let Ok(stream) = UnixStream::connect(self.folder.path().join("socket")) {
+                return stream;
+            }
+            let ended = self.process.try_wait().unwrap();
+            assert!(ended.is_none(), "redis-server has ended: {ended:?}");
+            clock.sleep(PAUSE);
+        }
+        panic!("redis-server does not listen within {PATIENCE:?}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Failure: it has ended already.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// A real server that lacks the module says so each time, and the connection stays good.
 #[test]
-fn a_real_server_says_the_same() {
-    let Ok(address) = std::env::var("REDIS_CELL") else {
-        println!("skipped: set REDIS_CELL=host:port to a redis-server with the module redis-cell");
+fn a_real_server_without_the_module_refuses() {
+    let Some(mut server) = Server::start(None) else { return };
+    let quota = Quota::per_minute(30).unwrap().with_burst(3).unwrap();
+    let mut limiter = RedisLimiter::new(server.connect(), &quota).unwrap();
+    for key in ["ada", "a key\r\nof two lines"] {
+        let refused = limiter.check_n(key.as_bytes(), 1).unwrap_err();
+        let RedisError::Refused(text) = &refused else { panic!("{refused}") };
+        assert!(text.to_lowercase().contains("unknown command"), "{text}");
+    }
+}
+
+/// A real server with the module that the environment names decides as our own limiter does.
+#[test]
+fn a_real_server_with_the_module_says_the_same() {
+    let Ok(module) = std::env::var("REDIS_CELL") else {
+        println!("skipped: set REDIS_CELL to the path of the module redis-cell");
         return;
     };
-    let stream = TcpStream::connect(&address).expect("REDIS_CELL names a server that listens");
-    let quota = Quota::per_minute(30).unwrap().with_burst(3).unwrap();
-    let mut limiter = RedisLimiter::new(stream, &quota).unwrap();
-    let key = format!("rate-limiter-test-{}", std::process::id());
-    let first = limiter.check_n(key.as_bytes(), 2).expect("the module is loaded");
-    assert_eq!((first.admitted, first.burst, first.remaining), (true, 3, 1));
-    let second = limiter.check_n(key.as_bytes(), 2).unwrap();
-    assert!(!second.admitted && second.retry_after.is_some_and(|wait| wait.as_secs() <= 2));
+    let Some(mut server) = Server::start(Some(&module)) else { return };
+    // So slow that no cell comes back during the test.
+    let quota = Quota::new(5, Duration::from_hours(24)).unwrap().with_burst(4).unwrap();
+    let mut theirs = RedisLimiter::new(server.connect(), &quota).unwrap();
+    let ours = KeyedLimiter::builder(quota, 100).clock(ManualClock::default()).build().unwrap();
+    for key in ["ada", "grace"] {
+        for cells in [1, 2, 2, 1, 1] {
+            let said = theirs.check_n(key.as_bytes(), cells).unwrap();
+            let decision = ours.check_n(key, cells);
+            assert_eq!(said.admitted, decision.is_admitted(), "{cells} of {key}: {said:?}");
+            let left = ours.standing_at(Timestamp::ZERO, key).remaining();
+            assert_eq!((said.burst, said.remaining), (4, left), "{cells} of {key}: {said:?}");
+            if let Decision::Denied(denial) = decision {
+                let sooner = denial.retry_after().saturating_sub(said.retry_after.unwrap());
+                assert!(sooner <= Duration::from_mins(1), "{said:?} for {denial:?}");
+            }
+        }
+    }
 }
