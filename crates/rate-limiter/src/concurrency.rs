@@ -5,6 +5,7 @@
 //! | [`ConcurrencyLimit`]| a number, which may be changed                        | in flight <= limit, always |
 //! | [`AdaptiveLimit`]   | what a [`LimitRule`] makes of round trips and drops   | the same                   |
 //! | [`Partitions`]      | a number, with a guaranteed share for each class      | the same, for all together |
+//! | [`AdaptivePartitions`] | what a rule makes of the round trips of all classes, with their shares | the same |
 //!
 //! All give out permits, which count until they are dropped. "Always" is at the moment of an
 //! admission: a limit that is lowered waits for permits to come back.
@@ -19,7 +20,7 @@ mod rules;
 
 use crate::sync::{Arc, AtomicU64, Ordering};
 
-pub use adaptive::{AdaptiveLimit, AdaptivePermit};
+pub use adaptive::{AdaptiveLimit, AdaptivePartitionPermit, AdaptivePartitions, AdaptivePermit};
 pub use partition::{Partition, PartitionPermit, Partitions, PartitionsError};
 pub use rules::{Aimd, Gradient, LimitRule, Sample, Vegas};
 

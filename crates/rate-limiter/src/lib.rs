@@ -42,7 +42,8 @@
 //! | [`SeveralQuotas`]                                 | ten a second and a thousand a day                |
 //! | [`QuotaTree`]                                     | tenants that lend to each other                  |
 //! | [`WarmUp`]                                        | what is slow after a pause                       |
-//! | [`ConcurrencyLimit`], [`AdaptiveLimit`], [`Partitions`] | what is in flight at once                  |
+//! | [`ConcurrencyLimit`], [`AdaptiveLimit`], [`Partitions`], [`AdaptivePartitions`] | what is in flight at once |
+//! | [`CircuitBreaker`], [`RetryBudget`]               | what fails, to be left alone and not asked again |
 //!
 //! Many processes: [`cluster`], a protocol of leases, or [`redis`]. With feature `tower`: `http`.
 //!
@@ -70,6 +71,7 @@
 //! its [`FairLimiter`], which grows with the waiters. It never trusts a clock to be monotonic: a
 //! reading that jumps back only denies for as long as it jumped.
 
+mod breaker;
 mod bucket;
 pub mod cluster;
 mod concurrency;
@@ -87,6 +89,7 @@ mod queue;
 mod quota;
 mod ratio;
 pub mod redis;
+mod retry;
 mod setting;
 mod several;
 mod single;
@@ -95,9 +98,11 @@ mod tree;
 mod warm_up;
 mod window;
 
+pub use breaker::{BreakerOpen, BreakerState, Call, CircuitBreaker};
 pub use concurrency::{
-    AdaptiveLimit, AdaptivePermit, Aimd, ConcurrencyLimit, Gradient, LimitRule, Partition,
-    PartitionPermit, Partitions, PartitionsError, Permit, Sample, Vegas,
+    AdaptiveLimit, AdaptivePartitionPermit, AdaptivePartitions, AdaptivePermit, Aimd,
+    ConcurrencyLimit, Gradient, LimitRule, Partition, PartitionPermit, Partitions, PartitionsError,
+    Permit, Sample, Vegas,
 };
 pub use decision::{Decision, Denial, Standing};
 pub use direct::DirectLimiter;
@@ -114,6 +119,7 @@ pub use leased::{Lease, LeaseError, LeasedLimiter};
 pub use live::Carry;
 pub use queue::LeakyQueue;
 pub use quota::{Quota, QuotaError};
+pub use retry::RetryBudget;
 pub use several::SeveralQuotas;
 pub use tree::{NodeId, QuotaTree, Share, TreeError};
 pub use warm_up::WarmUp;

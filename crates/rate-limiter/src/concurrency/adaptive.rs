@@ -1,6 +1,10 @@
 //! A concurrency limit that finds its own height.
 
+mod partitions;
+
 use env::clock::{Clock, FastClock, Timestamp};
+
+pub use partitions::{AdaptivePartitionPermit, AdaptivePartitions};
 
 use super::rules::{LimitRule, Sample};
 use super::{ConcurrencyLimit, Permit};
@@ -19,13 +23,25 @@ use crate::sync::{Arc, Mutex};
 #[derive(Debug)]
 pub struct AdaptiveLimit<R, C = FastClock> {
     limit: ConcurrencyLimit,
-    shared: Arc<Shared<R, C>>,
+    steering: Arc<Steering<R, C>>,
 }
 
+/// What moves a limit.
 #[derive(Debug)]
-struct Shared<R, C> {
+struct Steering<R, C> {
     rule: Mutex<R>,
     clock: C,
+}
+
+impl<R: LimitRule, C: Clock> Steering<R, C> {
+    /// Shows the rule a request that ends now, and sets the limit that it makes of that.
+    fn learn(&self, began: Timestamp, in_flight: u64, dropped: bool, set: impl FnOnce(u64)) {
+        let round_trip = self.clock.now().saturating_since(began);
+        let mut rule = self.rule.lock().expect("a rule does not panic");
+        rule.update(&Sample { round_trip, in_flight, dropped });
+        // Under the lock: of two limits the later one stays.
+        set(rule.limit());
+    }
 }
 
 /// The right to be in flight, with the moment at which it began.
@@ -45,7 +61,7 @@ pub struct AdaptivePermit<R: LimitRule, C: Clock = FastClock> {
 // Not derived: a clone shares rule and clock and need not clone them.
 impl<R, C> Clone for AdaptiveLimit<R, C> {
     fn clone(&self) -> Self {
-        Self { limit: self.limit.clone(), shared: Arc::clone(&self.shared) }
+        Self { limit: self.limit.clone(), steering: Arc::clone(&self.steering) }
     }
 }
 
@@ -60,14 +76,14 @@ impl<R: LimitRule, C: Clock> AdaptiveLimit<R, C> {
     /// A limit that measures round trips on `clock`.
     pub fn with_clock(rule: R, clock: C) -> Self {
         let limit = ConcurrencyLimit::new(rule.limit());
-        Self { limit, shared: Arc::new(Shared { rule: Mutex::new(rule), clock }) }
+        Self { limit, steering: Arc::new(Steering { rule: Mutex::new(rule), clock }) }
     }
 
     /// A permit, if one more fits.
     pub fn try_acquire(&self) -> Option<AdaptivePermit<R, C>> {
         let permit = self.limit.try_acquire(1)?;
         let in_flight = self.limit.in_flight();
-        let began = self.shared.clock.now();
+        let began = self.steering.clock.now();
         Some(AdaptivePermit { permit, of: self.clone(), began, in_flight })
     }
 
@@ -95,12 +111,8 @@ impl<R: LimitRule, C: Clock> AdaptivePermit<R, C> {
     }
 
     fn end(self, dropped: bool) {
-        let round_trip = self.of.shared.clock.now().saturating_since(self.began);
-        let sample = Sample { round_trip, in_flight: self.in_flight, dropped };
-        let mut rule = self.of.shared.rule.lock().expect("a rule does not panic");
-        rule.update(&sample);
-        self.of.limit.set_limit(rule.limit());
-        drop(rule);
+        let set = |limit| self.of.limit.set_limit(limit);
+        self.of.steering.learn(self.began, self.in_flight, dropped, set);
         drop(self.permit);
     }
 }

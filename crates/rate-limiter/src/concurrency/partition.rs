@@ -87,6 +87,14 @@ impl Partitions {
     ///
     /// Panics when there is no such class.
     pub fn try_acquire(&self, partition: Partition) -> Option<PartitionPermit> {
+        self.try_acquire_counted(partition).map(|(permit, _)| permit)
+    }
+
+    /// The same, with how many are in flight of all classes then.
+    pub(super) fn try_acquire_counted(
+        &self,
+        partition: Partition,
+    ) -> Option<(PartitionPermit, u64)> {
         let shared = &self.shared;
         let mut state = shared.state.lock().expect("no holder of this lock panics");
         let limit = state.limit;
@@ -100,12 +108,19 @@ impl Partitions {
             return None;
         }
         state.used[partition] += 1;
-        Some(PartitionPermit { shared: Arc::clone(shared), partition })
+        let permit = PartitionPermit { shared: Arc::clone(shared), partition };
+        Some((permit, state.used.iter().sum()))
     }
 
-    /// Another limit from now on: for a rule that adapts it.
+    /// Another limit from now on; see [`AdaptivePartitions`](crate::AdaptivePartitions) for a rule
+    /// that sets it.
     pub fn set_limit(&self, limit: u64) {
         self.shared.state.lock().expect("no holder of this lock panics").limit = limit;
+    }
+
+    /// The limit.
+    pub fn limit(&self) -> u64 {
+        self.shared.state.lock().expect("no holder of this lock panics").limit
     }
 
     /// Permits of a class that are out. Panics when there is no such class.
