@@ -288,4 +288,4 @@ pub(crate) fn carried(carry: Carry, old: &Quota, new: &Quota, debt: u128) -> u12
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

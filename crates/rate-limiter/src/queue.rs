@@ -72,6 +72,11 @@ impl<C: Clock> LeakyQueue<C> {
         self.bucket.queue(now, cells)
     }
 
+    /// When `cells` cells that joined at `now` would depart, or why they would not. Takes nothing.
+    pub fn peek_at(&self, now: Timestamp, cells: u64) -> Result<Timestamp, Decision> {
+        self.bucket.peek_queue(now, cells)
+    }
+
     /// The clock that the queue reads.
     pub const fn clock(&self) -> &C {
         &self.clock

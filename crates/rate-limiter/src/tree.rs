@@ -45,6 +45,7 @@ use env::clock::{Clock, FastClock, Timestamp};
 
 use crate::decision::{Decision, Denial};
 use crate::quota::{Quota, QuotaError};
+use crate::single::settled_by_size;
 use crate::sync::Mutex;
 
 /// A node of a [`QuotaTree`]; from the tree that made it.
@@ -210,24 +211,15 @@ impl<C: Clock> QuotaTree<C> {
     /// As many steps as the tree is deep, and, where the node has too few of its own, as its
     /// ancestors have children. Panics when `node` is of another, larger tree.
     pub fn check_at(&self, now: Timestamp, node: NodeId, cells: u64) -> Decision {
-        if cells == 0 {
-            return Decision::Admitted;
+        if let Some(decision) = settled_by_size(self.largest(node.0), cells) {
+            return decision;
         }
-        let largest = self.largest(node.0);
-        if cells > largest {
-            return Decision::Impossible { burst: largest };
-        }
-        let nanos = now.as_nanos().saturating_sub(self.origin.as_nanos());
-        let cost = u128::from(cells) * u128::from(self.period_ns);
         let mut stores = self.stores.lock().expect("no holder of this lock panics");
-        let below_ceilings = self
-            .path(node.0)
-            .all(|id| stores[id].ceiling.is_none_or(|ceiling| ceiling.stored_at(nanos) >= cost));
-        let lender = self.lender(&stores, node.0, nanos, cost).filter(|_| below_ceilings);
-        let Some(lender) = lender else {
-            let wait = self.certain_after(&stores, node.0, nanos, cost);
-            return Decision::Denied(Denial::new(now, now + Duration::from_nanos(wait)));
+        let lender = match self.lender_at(&stores, now, node, cells) {
+            Ok(lender) => lender,
+            Err(denial) => return Decision::Denied(denial),
         };
+        let (nanos, cost) = (self.nanos_at(now), self.cost(cells));
         for id in self.path(node.0) {
             if let Some(ceiling) = &mut stores[id].ceiling {
                 ceiling.take(nanos, cost);
@@ -237,6 +229,45 @@ impl<C: Clock> QuotaTree<C> {
             stores[id].own.take(nanos, cost);
         }
         Decision::Admitted
+    }
+
+    /// What a request for `cells` cells at `node` would be answered at `now`. Takes nothing.
+    ///
+    /// Steps and panics as [`check_at`](Self::check_at).
+    pub fn peek_at(&self, now: Timestamp, node: NodeId, cells: u64) -> Decision {
+        if let Some(decision) = settled_by_size(self.largest(node.0), cells) {
+            return decision;
+        }
+        let stores = self.stores.lock().expect("no holder of this lock panics");
+        self.lender_at(&stores, now, node, cells)
+            .map_or_else(Decision::Denied, |_| Decision::Admitted)
+    }
+
+    /// The node from which `cells` are taken at `now`, or when one is certain to have them.
+    fn lender_at(
+        &self,
+        stores: &[Stores],
+        now: Timestamp,
+        node: NodeId,
+        cells: u64,
+    ) -> Result<usize, Denial> {
+        let (nanos, cost) = (self.nanos_at(now), self.cost(cells));
+        let below_ceilings = self
+            .path(node.0)
+            .all(|id| stores[id].ceiling.is_none_or(|ceiling| ceiling.stored_at(nanos) >= cost));
+        let lender = self.lender(stores, node.0, nanos, cost).filter(|_| below_ceilings);
+        lender.ok_or_else(|| {
+            let wait = self.certain_after(stores, node.0, nanos, cost);
+            Denial::new(now, now + Duration::from_nanos(wait))
+        })
+    }
+
+    fn nanos_at(&self, now: Timestamp) -> u64 {
+        now.as_nanos().saturating_sub(self.origin.as_nanos())
+    }
+
+    fn cost(&self, cells: u64) -> u128 {
+        u128::from(cells) * u128::from(self.period_ns)
     }
 
     /// The clock that the tree reads.

@@ -88,14 +88,10 @@ impl<C: Clock> WarmUp<C> {
 
     /// Takes one cell at `now`, a reading of this limiter's clock.
     pub fn check_at(&self, now: Timestamp) -> Decision {
-        let elapsed = now.as_nanos().saturating_sub(self.origin.as_nanos());
-        let parts = u128::from(elapsed) * self.parts_per_ns;
         let mut state = self.state.lock().expect("no holder of this lock panics");
+        let parts = self.parts_at(now);
         let Some(idle) = parts.checked_sub(state.free) else {
-            let nanos = state.free.div_ceil(self.parts_per_ns);
-            let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-            let retry_at = self.origin.as_nanos().saturating_add(nanos);
-            return Decision::Denied(Denial::new(now, Timestamp::from_nanos(retry_at)));
+            return self.denied(&state, now);
         };
         let cooled = u64::try_from(idle / self.interval).unwrap_or(u64::MAX);
         let heat = state.heat.saturating_sub(cooled);
@@ -105,6 +101,22 @@ impl<C: Clock> WarmUp<C> {
         state.free = parts + self.interval + extra;
         state.heat = (heat + 1).min(self.cells);
         Decision::Admitted
+    }
+
+    /// What a request for a cell would be answered at `now`. Takes nothing.
+    pub fn peek_at(&self, now: Timestamp) -> Decision {
+        let state = self.state.lock().expect("no holder of this lock panics");
+        if self.parts_at(now) < state.free { self.denied(&state, now) } else { Decision::Admitted }
+    }
+
+    fn parts_at(&self, now: Timestamp) -> u128 {
+        u128::from(now.as_nanos().saturating_sub(self.origin.as_nanos())) * self.parts_per_ns
+    }
+
+    fn denied(&self, state: &State, now: Timestamp) -> Decision {
+        let nanos = u64::try_from(state.free.div_ceil(self.parts_per_ns)).unwrap_or(u64::MAX);
+        let retry_at = self.origin.as_nanos().saturating_add(nanos);
+        Decision::Denied(Denial::new(now, Timestamp::from_nanos(retry_at)))
     }
 
     /// The clock that the limiter reads.

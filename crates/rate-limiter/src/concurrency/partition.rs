@@ -96,6 +96,8 @@ impl Partitions {
         partition: Partition,
     ) -> Option<(PartitionPermit, u64)> {
         let shared = &self.shared;
+        // Before the lock, which a panic would poison for all who hold permits.
+        self.require(partition);
         let mut state = shared.state.lock().expect("no holder of this lock panics");
         let limit = state.limit;
         let guarantee = |class: usize| {
@@ -112,6 +114,11 @@ impl Partitions {
         Some((permit, state.used.iter().sum()))
     }
 
+    fn require(&self, partition: Partition) {
+        let count = self.shared.percents.len();
+        assert!(partition < count, "there is no class {partition}, only {count}");
+    }
+
     /// Another limit from now on; see [`AdaptivePartitions`](crate::AdaptivePartitions) for a rule
     /// that sets it.
     pub fn set_limit(&self, limit: u64) {
@@ -125,6 +132,7 @@ impl Partitions {
 
     /// Permits of a class that are out. Panics when there is no such class.
     pub fn in_flight(&self, partition: Partition) -> u64 {
+        self.require(partition);
         self.shared.state.lock().expect("no holder of this lock panics").used[partition]
     }
 }

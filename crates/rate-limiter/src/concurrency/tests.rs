@@ -73,6 +73,21 @@ fn permits_beyond_all_numbers_are_refused() {
     );
 }
 
+/// The panic for a class that there is not leaves the limit to those who hold permits.
+#[test]
+fn classes_that_there_are_not_do_no_harm() {
+    let limit = Partitions::new(2, &[50]).unwrap();
+    let permit = limit.try_acquire(0).unwrap();
+    let asks: [&dyn Fn(); 2] =
+        [&|| drop(limit.try_acquire(1)), &|| assert_eq!(limit.in_flight(7), 0)];
+    for ask in asks {
+        let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(ask));
+        assert!(asked.is_err(), "there is one class");
+    }
+    drop(permit);
+    assert_eq!(limit.in_flight(0), 0);
+}
+
 #[test]
 fn threads_never_see_more_in_flight_than_the_limit() {
     use std::sync::atomic::{AtomicU64, Ordering};

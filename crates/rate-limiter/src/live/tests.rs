@@ -8,7 +8,7 @@ use crate::{Carry, Clock, Decision, DirectLimiter, ManualClock, Quota};
 /// The bucket as a fraction: `debt / unit` nanoseconds of refilling are missing, where the unit is
 /// the product of everything that was ever divided by.
 #[derive(Debug)]
-struct Oracle {
+pub(crate) struct Oracle {
     cells: u128,
     period: u128,
     burst: u128,
@@ -25,22 +25,40 @@ fn reduced(cells: u128, period: u128) -> (u128, u128) {
 }
 
 impl Oracle {
-    fn advance(&mut self, nanos: u64) {
+    /// A full bucket.
+    pub(crate) fn new((cells, period, burst): Parts) -> Self {
+        Self { cells: cells.into(), period: period.into(), burst: burst.into(), debt: 0 }
+    }
+
+    pub(crate) fn advance(&mut self, nanos: u64) {
         let (ticks_per_ns, _) = reduced(self.cells, self.period);
         self.debt = self.debt.saturating_sub(u128::from(nanos) * ticks_per_ns);
     }
 
-    fn check(&mut self, cells: u64) -> bool {
+    pub(crate) fn admits(&self, cells: u64) -> bool {
         let (_, interval) = reduced(self.cells, self.period);
-        let wanted = self.debt + u128::from(cells) * interval;
-        let admitted = wanted <= self.burst * interval;
-        if admitted {
-            self.debt = wanted;
-        }
-        admitted
+        self.debt + u128::from(cells) * interval <= self.burst * interval
     }
 
-    fn change(&mut self, (cells, period, burst): (u128, u128, u128), carry: Carry) {
+    pub(crate) fn take(&mut self, cells: u64) {
+        self.debt += u128::from(cells) * reduced(self.cells, self.period).1;
+    }
+
+    pub(crate) fn refund(&mut self, cells: u64) {
+        let (_, interval) = reduced(self.cells, self.period);
+        let cells = u128::from(cells).min(self.burst);
+        self.debt = self.debt.saturating_sub(cells * interval);
+    }
+
+    /// Nanoseconds until so many cells, which fit the burst, are there.
+    pub(crate) fn wait(&self, cells: u64) -> u128 {
+        let (ticks_per_ns, interval) = reduced(self.cells, self.period);
+        let wanted = self.debt + u128::from(cells) * interval;
+        wanted.saturating_sub(self.burst * interval).div_ceil(ticks_per_ns)
+    }
+
+    pub(crate) fn change(&mut self, parts: Parts, carry: Carry) {
+        let Self { cells, period, burst, .. } = Self::new(parts);
         let (old, new) = (reduced(self.cells, self.period).1, reduced(cells, period).1);
         let (old_full, new_full) = (self.burst * old, burst * new);
         let debt = match carry {
@@ -53,18 +71,21 @@ impl Oracle {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Advance(u64),
     Check(u64),
     Refund(u64),
-    Change((u64, u64, u64), Carry),
+    Change(Parts, Carry),
 }
 
-fn parts() -> impl Strategy<Value = (u64, u64, u64)> {
+/// Cells, period and burst of a quota.
+pub(crate) type Parts = (u64, u64, u64);
+
+pub(crate) fn parts() -> impl Strategy<Value = Parts> {
     (1..12_u64, 1..40_u64, 1..9_u64)
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let carry = prop_oneof![Just(Carry::Fraction), Just(Carry::Cells), Just(Carry::Full)];
     let step = prop_oneof![
         3 => (0..20_u64).prop_map(Step::Advance),
@@ -75,7 +96,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..60)
 }
 
-fn quota((cells, period, burst): (u64, u64, u64)) -> Quota {
+pub(crate) fn quota((cells, period, burst): Parts) -> Quota {
     Quota::new(cells, Duration::from_nanos(period)).unwrap().with_burst(burst).unwrap()
 }
 
@@ -83,10 +104,7 @@ proptest! {
     #[test]
     fn changes_carry_exactly_what_they_say(first in parts(), steps in steps()) {
         let limiter = DirectLimiter::with_clock(quota(first), ManualClock::default());
-        let (cells, period, burst) = first;
-        let wide = |n: u64| u128::from(n);
-        let mut oracle =
-            Oracle { cells: wide(cells), period: wide(period), burst: wide(burst), debt: 0 };
+        let mut oracle = Oracle::new(first);
         for step in steps {
             match step {
                 Step::Advance(nanos) => {
@@ -97,17 +115,18 @@ proptest! {
                     let peeked = limiter.peek_at(limiter.clock().now(), cells);
                     let decision = limiter.check_n(cells);
                     prop_assert_eq!(peeked, decision);
-                    prop_assert_eq!(decision.is_admitted(), oracle.check(cells), "{:?}", oracle);
+                    prop_assert_eq!(decision.is_admitted(), oracle.admits(cells), "{:?}", oracle);
+                    if decision.is_admitted() {
+                        oracle.take(cells);
+                    }
                 }
                 Step::Refund(cells) => {
-                    let (_, interval) = reduced(oracle.cells, oracle.period);
-                    let cells = cells.min(limiter.quota().burst());
                     limiter.refund(cells);
-                    oracle.debt = oracle.debt.saturating_sub(u128::from(cells) * interval);
+                    oracle.refund(cells);
                 }
                 Step::Change(parts, carry) => {
                     limiter.set_quota(quota(parts), carry);
-                    oracle.change((wide(parts.0), wide(parts.1), wide(parts.2)), carry);
+                    oracle.change(parts, carry);
                 }
             }
             let standing = limiter.standing_at(limiter.clock().now());

@@ -80,7 +80,10 @@ proptest! {
             now += step;
             let at = Duration::from_nanos(now);
             let verdict = bucket.check(at, cost);
-            match queue.join_at(Timestamp::from_nanos(now), cost.into()) {
+            let peeked = queue.peek_at(Timestamp::from_nanos(now), cost.into());
+            let joined = queue.join_at(Timestamp::from_nanos(now), cost.into());
+            prop_assert_eq!(peeked, joined);
+            match joined {
                 Ok(departs) => {
                     prop_assert!(verdict.is_admit());
                     full = full.max(u128::from(now) * cells);
@@ -111,7 +114,9 @@ proptest! {
         for step in steps {
             now += step;
             let at = u128::from(now) * unit;
+            let peeked = limiter.peek_at(Timestamp::from_nanos(now));
             let decision = limiter.check_at(Timestamp::from_nanos(now));
+            prop_assert_eq!(peeked, decision);
             if at < free {
                 let Decision::Denied(denial) = decision else {
                     return Err(TestCaseError::fail(format!("admitted at {now}")));

@@ -117,7 +117,10 @@ proptest! {
                 && oracle.own[node].stored >= i128::from(cells * PERIOD)
                 && (!Oracle::up(node).contains(&2)
                     || oracle.ceiling.stored >= i128::from(cells * PERIOD));
-            match tree.check_at(tree.clock().now(), nodes[node], cells) {
+            let peeked = tree.peek_at(tree.clock().now(), nodes[node], cells);
+            let decision = tree.check_at(tree.clock().now(), nodes[node], cells);
+            prop_assert_eq!(peeked, decision);
+            match decision {
                 Decision::Admitted => prop_assert!(oracle.check(node, cells)),
                 Decision::Denied(denial) => {
                     prop_assert!(!guaranteed, "node {} has {} cells of its own", node, cells);

@@ -23,6 +23,7 @@ use env::clock::{Clock, FastClock, Timestamp};
 use super::fixed::nanos;
 use crate::decision::{Decision, Denial};
 use crate::quota::{Quota, QuotaError};
+use crate::single::settled_by_size;
 use crate::sync::{AtomicU128, Ordering};
 
 /// A limiter of one bucket that remembers two windows.
@@ -73,28 +74,57 @@ impl<C: Clock> SlidingCounter<C> {
 
     /// Takes `cells` cells, all or none, at `now`, a reading of this limiter's clock. Lock-free.
     pub fn check_at(&self, now: Timestamp, cells: u64) -> Decision {
-        match cells {
-            0 => return Decision::Admitted,
-            _ if cells > self.limit => return Decision::Impossible { burst: self.limit },
-            _ => {}
-        }
         // Relaxed, here and below: the word publishes nothing but itself.
         let mut seen = self.state.load(Ordering::Relaxed);
         loop {
-            let window = now.as_nanos() / self.window_ns;
-            let counts = Counts::unpack(seen).seen_from(window);
-            let gone = now.as_nanos() % self.window_ns;
-            let offset = self.offset(counts.last, counts.this, cells);
-            if counts.window > window || offset.is_none_or(|offset| offset > gone) {
-                let retry_at = self.earliest(counts, cells);
-                return Decision::Denied(Denial::new(now, retry_at));
+            let (decision, new) = self.decide(seen, now, cells);
+            if new == seen {
+                return decision;
             }
-            let new = Counts { this: counts.this + cells, ..counts }.pack();
             match self.state.compare_exchange(seen, new, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Decision::Admitted,
+                Ok(_) => return decision,
                 Err(found) => seen = found,
             }
         }
+    }
+
+    /// What a request for `cells` cells would be answered at `now`. Takes nothing.
+    pub fn peek_at(&self, now: Timestamp, cells: u64) -> Decision {
+        // Relaxed: as above.
+        self.decide(self.state.load(Ordering::Relaxed), now, cells).0
+    }
+
+    /// Gives back cells that were taken in the window of `now` and not used, at most what it has
+    /// counted; says how many. What was taken in the last window stays counted, since its share
+    /// falls by itself. Lock-free.
+    pub fn refund_at(&self, now: Timestamp, cells: u64) -> u64 {
+        let window = now.as_nanos() / self.window_ns;
+        // Relaxed, here and below: as above.
+        let mut seen = self.state.load(Ordering::Relaxed);
+        loop {
+            let counts = Counts::unpack(seen);
+            let returned = if window == counts.window { cells.min(counts.this) } else { 0 };
+            let new = Counts { this: counts.this - returned, ..counts }.pack();
+            match self.state.compare_exchange(seen, new, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return returned,
+                Err(found) => seen = found,
+            }
+        }
+    }
+
+    /// The answer to a request, and the state after it.
+    fn decide(&self, state: u128, now: Timestamp, cells: u64) -> (Decision, u128) {
+        if let Some(decision) = settled_by_size(self.limit, cells) {
+            return (decision, state);
+        }
+        let window = now.as_nanos() / self.window_ns;
+        let counts = Counts::unpack(state).seen_from(window);
+        let gone = now.as_nanos() % self.window_ns;
+        let offset = self.offset(counts.last, counts.this, cells);
+        if counts.window > window || offset.is_none_or(|offset| offset > gone) {
+            return (Decision::Denied(Denial::new(now, self.earliest(counts, cells))), state);
+        }
+        (Decision::Admitted, Counts { this: counts.this + cells, ..counts }.pack())
     }
 
     /// The clock that the limiter reads.

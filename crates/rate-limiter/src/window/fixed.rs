@@ -20,6 +20,7 @@ use env::clock::{Clock, FastClock, Timestamp};
 
 use crate::decision::{Decision, Denial};
 use crate::quota::Quota;
+use crate::single::settled_by_size;
 use crate::sync::{AtomicU128, Ordering};
 
 /// A limiter of one bucket that is filled at the start of each window.
@@ -56,29 +57,58 @@ impl<C: Clock> FixedWindow<C> {
 
     /// Takes `cells` cells, all or none, at `now`, a reading of this limiter's clock. Lock-free.
     pub fn check_at(&self, now: Timestamp, cells: u64) -> Decision {
-        match cells {
-            0 => return Decision::Admitted,
-            _ if cells > self.limit => return Decision::Impossible { burst: self.limit },
-            _ => {}
-        }
-        let window = now.as_nanos() / self.window_ns;
         // Relaxed, here and below: the word publishes nothing but itself.
         let mut seen = self.state.load(Ordering::Relaxed);
         loop {
-            let (counted, count) = unpack(seen);
-            let used = if window > counted { 0 } else { count };
-            let fits = used <= self.limit - cells;
-            if window < counted || !fits {
-                // The window that is counted may have room, and lies ahead; or the one after it.
-                let first = counted.max(window).saturating_add(u64::from(!fits));
-                return Decision::Denied(Denial::new(now, self.start(first)));
+            let (decision, new) = self.decide(seen, now, cells);
+            if new == seen {
+                return decision;
             }
-            let new = pack(window, used + cells);
             match self.state.compare_exchange(seen, new, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Decision::Admitted,
+                Ok(_) => return decision,
                 Err(found) => seen = found,
             }
         }
+    }
+
+    /// What a request for `cells` cells would be answered at `now`. Takes nothing.
+    pub fn peek_at(&self, now: Timestamp, cells: u64) -> Decision {
+        // Relaxed: as above.
+        self.decide(self.state.load(Ordering::Relaxed), now, cells).0
+    }
+
+    /// Gives back cells that were taken in the window of `now` and not used, at most what it has
+    /// counted; says how many. What was taken in an earlier window is over. Lock-free.
+    pub fn refund_at(&self, now: Timestamp, cells: u64) -> u64 {
+        let window = now.as_nanos() / self.window_ns;
+        // Relaxed, here and below: as above.
+        let mut seen = self.state.load(Ordering::Relaxed);
+        loop {
+            let (counted, count) = unpack(seen);
+            let returned = if window == counted { cells.min(count) } else { 0 };
+            let new = pack(counted, count - returned);
+            match self.state.compare_exchange(seen, new, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return returned,
+                Err(found) => seen = found,
+            }
+        }
+    }
+
+    /// The answer to a request, and the state after it.
+    fn decide(&self, state: u128, now: Timestamp, cells: u64) -> (Decision, u128) {
+        if let Some(decision) = settled_by_size(self.limit, cells) {
+            return (decision, state);
+        }
+        let window = now.as_nanos() / self.window_ns;
+        let (counted, count) = unpack(state);
+        let used = if window > counted { 0 } else { count };
+        let fits = used <= self.limit - cells;
+        if window < counted || !fits {
+            // The window that is counted may have room, and lies ahead; or the one after it.
+            let first = counted.max(window).saturating_add(u64::from(!fits));
+            return (Decision::Denied(Denial::new(now, self.start(first))), state);
+        }
+        (Decision::Admitted, pack(window, used + cells))
     }
 
     /// Cells that could be taken at `now`.

@@ -23,6 +23,7 @@ use env::clock::{Clock, FastClock, Timestamp};
 use super::fixed::nanos;
 use crate::decision::{Decision, Denial};
 use crate::quota::{Quota, QuotaError};
+use crate::single::settled_by_size;
 use crate::sync::{Mutex, MutexGuard};
 
 /// A limiter of one bucket that remembers every admission of the last period.
@@ -81,6 +82,17 @@ impl<C: Clock> SlidingLog<C> {
         self.decide(self.lock(), now, cells)
     }
 
+    /// What a request for `cells` cells would be answered at `now`. Takes nothing.
+    pub fn peek_at(&self, now: Timestamp, cells: u64) -> Decision {
+        self.answer(&self.lock(), now, cells).0
+    }
+
+    /// Gives back cells that were taken and not used, the newest first, of those that still count
+    /// at `now`; says how many. As many steps as admissions that are given back.
+    pub fn refund_at(&self, now: Timestamp, cells: u64) -> u64 {
+        self.lock().give_back(now.as_nanos(), self.window_ns, cells)
+    }
+
     /// The clock that the limiter reads.
     pub const fn clock(&self) -> &C {
         &self.clock
@@ -91,22 +103,28 @@ impl<C: Clock> SlidingLog<C> {
     }
 
     fn decide(&self, mut log: MutexGuard<'_, Log>, now: Timestamp, cells: u64) -> Decision {
-        match cells {
-            0 => return Decision::Admitted,
-            _ if cells > self.limit => return Decision::Impossible { burst: self.limit },
-            _ => {}
+        let (decision, expired) = self.answer(&log, now, cells);
+        if let Some((entries, expired)) = expired {
+            log.forget(entries, expired);
+            log.enter(now.as_nanos(), cells);
+        }
+        decision
+    }
+
+    /// The answer to a request; where it takes cells, also the entries that have expired.
+    fn answer(&self, log: &Log, now: Timestamp, cells: u64) -> (Decision, Option<(usize, u64)>) {
+        if let Some(decision) = settled_by_size(self.limit, cells) {
+            return (decision, None);
         }
         let asked = now.as_nanos();
         let judged = asked.max(log.newest);
         let (entries, expired) = log.expired(judged, self.window_ns);
         let fits = log.total - expired <= self.limit - cells;
         if fits && judged == asked {
-            log.forget(entries, expired);
-            log.enter(asked, cells);
-            return Decision::Admitted;
+            return (Decision::Admitted, Some((entries, expired)));
         }
-        let ready = if fits { judged } else { self.ready(&log, cells) };
-        Decision::Denied(Denial::new(now, Timestamp::from_nanos(ready)))
+        let ready = if fits { judged } else { self.ready(log, cells) };
+        (Decision::Denied(Denial::new(now, Timestamp::from_nanos(ready))), None)
     }
 
     /// When enough of the log will have expired for `cells` to fit.
@@ -135,6 +153,24 @@ impl Log {
     fn forget(&mut self, entries: usize, cells: u64) {
         self.entries.drain(..entries);
         self.total -= cells;
+    }
+
+    /// Takes cells out of the newest entries that have not expired; says how many.
+    fn give_back(&mut self, now: u64, window: u64, cells: u64) -> u64 {
+        let edge = now.max(self.newest).checked_sub(window);
+        let mut left = cells;
+        while let Some((moment, count)) = self.entries.back_mut()
+            && edge.is_none_or(|edge| *moment > edge)
+            && left > 0
+        {
+            let part = left.min(*count);
+            (left, *count) = (left - part, *count - part);
+            if *count == 0 {
+                self.entries.pop_back();
+            }
+        }
+        self.total -= cells - left;
+        cells - left
     }
 
     fn enter(&mut self, moment: u64, cells: u64) {

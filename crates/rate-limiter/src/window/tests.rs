@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::{FixedWindow, SlidingCounter, SlidingLog};
 use crate::{Decision, ManualClock, Quota, QuotaError, Timestamp};
 
-/// What is asked: how far the clock moves first, and for how many cells.
-type Request = (i64, u64);
+/// What is asked: how far the clock moves first, and for how many cells; or how many are given back.
+type Request = (i64, u64, bool);
 
 /// All that was admitted, oldest first, and the definitions on it.
 struct Ledger {
@@ -33,8 +33,33 @@ impl Ledger {
         within.map(|&(_, cells)| cells).sum()
     }
 
+    /// Takes cells out of those admitted in `from .. to`, the newest first; says how many. What is
+    /// left of the moments stays, so that the newest one is the same.
+    fn give_back(&mut self, from: u64, to: u64, cells: u64) -> u64 {
+        let mut left = cells;
+        for (moment, count) in self.admitted.iter_mut().rev() {
+            if from <= *moment && *moment < to {
+                let part = left.min(*count);
+                (left, *count) = (left - part, *count - part);
+            }
+        }
+        cells - left
+    }
+
     fn in_window(&self, window: u64) -> u64 {
         self.between(window * self.window, (window + 1) * self.window)
+    }
+
+    /// The window of a moment; nothing where a later one is counted already.
+    fn aligned(&self, now: u64) -> std::ops::Range<u64> {
+        let window = now / self.window;
+        let end = if window < self.newest() / self.window { window } else { window + 1 };
+        window * self.window..end * self.window
+    }
+
+    /// What has not expired.
+    fn counting(&self, now: u64) -> std::ops::Range<u64> {
+        (now.max(self.newest()) + 1).saturating_sub(self.window)..u64::MAX
     }
 
     fn fixed(&self, now: u64, cells: u64) -> bool {
@@ -58,20 +83,64 @@ impl Ledger {
     }
 }
 
+/// A limiter under test, and the moments whose cells it may give back at one.
+trait Subject {
+    fn check(&self, now: Timestamp, cells: u64) -> Decision;
+    fn peek(&self, now: Timestamp, cells: u64) -> Decision;
+    fn refund(&self, now: Timestamp, cells: u64) -> u64;
+    fn returnable(ledger: &Ledger, now: u64) -> std::ops::Range<u64>;
+}
+
+macro_rules! subject {
+    ($limiter:ident, |$ledger:ident, $now:ident| $returnable:expr) => {
+        impl Subject for $limiter<ManualClock> {
+            fn check(&self, now: Timestamp, cells: u64) -> Decision {
+                self.check_at(now, cells)
+            }
+
+            fn peek(&self, now: Timestamp, cells: u64) -> Decision {
+                self.peek_at(now, cells)
+            }
+
+            fn refund(&self, now: Timestamp, cells: u64) -> u64 {
+                self.refund_at(now, cells)
+            }
+
+            fn returnable($ledger: &Ledger, $now: u64) -> std::ops::Range<u64> {
+                $returnable
+            }
+        }
+    };
+}
+
+subject!(FixedWindow, |ledger, now| ledger.aligned(now));
+subject!(SlidingCounter, |ledger, now| ledger.aligned(now));
+subject!(SlidingLog, |ledger, now| ledger.counting(now));
+
 /// Walks a limiter through requests beside its definition; a denial must name the first moment.
-fn walk(
+fn walk<S: Subject>(
     limit: u64,
     window: u64,
     requests: &[Request],
     define: fn(&Ledger, u64, u64) -> bool,
-    ask: impl Fn(Timestamp, u64) -> Decision,
+    limiter: &S,
 ) -> Result<(), TestCaseError> {
     let mut ledger = Ledger::new(limit, window);
     let mut now = 0_u64;
-    for &(step, cells) in requests {
+    for &(step, cells, is_refund) in requests {
         now = now.saturating_add_signed(step);
+        let at = Timestamp::from_nanos(now);
+        if is_refund {
+            let moments = S::returnable(&ledger, now);
+            let expected = ledger.give_back(moments.start, moments.end, cells);
+            prop_assert_eq!(limiter.refund(at, cells), expected, "at {}", now);
+            continue;
+        }
         let expected = define(&ledger, now, cells);
-        match ask(Timestamp::from_nanos(now), cells) {
+        let peeked = limiter.peek(at, cells);
+        let decision = limiter.check(at, cells);
+        prop_assert_eq!(peeked, decision);
+        match decision {
             Decision::Impossible { burst } => {
                 prop_assert_eq!(burst, limit);
                 prop_assert!(cells > limit);
@@ -95,7 +164,8 @@ fn walk(
 }
 
 fn requests() -> impl Strategy<Value = Vec<Request>> {
-    vec((prop_oneof![4 => 0..12_i64, 1 => 0..60_i64, 1 => -8..0_i64], 1..7_u64), 1..60)
+    let step = prop_oneof![4 => 0..12_i64, 1 => 0..60_i64, 1 => -8..0_i64];
+    vec((step, 1..7_u64, prop::bool::weighted(0.2)), 1..60)
 }
 
 fn quota(limit: u64, window: u64) -> Quota {
@@ -108,7 +178,7 @@ proptest! {
         limit in 1..6_u64, window in 1..20_u64, requests in requests()
     ) {
         let limiter = FixedWindow::with_clock(quota(limit, window), ManualClock::default());
-        walk(limit, window, &requests, Ledger::fixed, |now, cells| limiter.check_at(now, cells))?;
+        walk(limit, window, &requests, Ledger::fixed, &limiter)?;
     }
 
     #[test]
@@ -116,7 +186,7 @@ proptest! {
         limit in 1..6_u64, window in 1..20_u64, requests in requests()
     ) {
         let limiter = SlidingLog::with_clock(quota(limit, window), ManualClock::default()).unwrap();
-        walk(limit, window, &requests, Ledger::log, |now, cells| limiter.check_at(now, cells))?;
+        walk(limit, window, &requests, Ledger::log, &limiter)?;
     }
 
     #[test]
@@ -125,8 +195,7 @@ proptest! {
     ) {
         let clock = ManualClock::default();
         let limiter = SlidingCounter::with_clock(quota(limit, window), clock).unwrap();
-        let ask = |now, cells| limiter.check_at(now, cells);
-        walk(limit, window, &requests, Ledger::counter, ask)?;
+        walk(limit, window, &requests, Ledger::counter, &limiter)?;
     }
 }
 
