@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::hint::black_box;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -81,19 +82,33 @@ fn a_known_factor_is_found() {
     assert!(undisturbed, "the factor is three");
 }
 
+/// The interval of the processor time that one of two takes for each of the other's.
+fn processor_time(line: &Line, part_ns: u64) -> RangeInclusive<f64> {
+    let plan = Plan { episodes: 6, rounds: 4, part_ns, ..Plan::SMOKE };
+    let outcome = measured(line, &plan);
+    let ratio = outcome.ratios.iter().find(|ratio| ratio.metric == "cpu_per_op");
+    let ratio = ratio.expect("both stood to the end");
+    ratio.lo..=ratio.hi
+}
+
 /// On the real machine: of 100 duels of two copies of one program, at least 90 hold one.
 #[test]
 fn two_identical_contenders_are_told_to_be_equal() {
-    const PLAN: Plan = Plan { episodes: 6, rounds: 4, part_ns: 20_000, ..Plan::SMOKE };
     let line = spinning(|_| Ok(Box::new(Spin(10))), |_| Ok(Box::new(Spin(10))));
-    let holds = |_: &u32| {
-        let outcome = measured(&line, &PLAN);
-        let ratio = outcome.ratios.iter().find(|ratio| ratio.metric == "cpu_per_op");
-        let ratio = ratio.expect("both stood to the end");
-        (ratio.lo..=ratio.hi).contains(&1.0)
-    };
-    let held = (0..100).filter(holds).count();
+    let held = (0..100).filter(|_| processor_time(&line, 20_000).contains(&1.0)).count();
     assert!(held >= 90, "only {held} of 100 intervals hold one");
+}
+
+/// On the real machine: of 30 duels of a program and one that does three times as much, at least 27
+/// hold three, and are of some use. The parts are so long that what the clock costs, the same for
+/// both, is no part of the factor.
+#[test]
+fn a_contender_slowed_by_a_known_factor_is_told_to_be() {
+    let line = spinning(|_| Ok(Box::new(Spin(10))), |_| Ok(Box::new(Spin(30))));
+    let intervals: Vec<_> = (0..30).map(|_| processor_time(&line, 1_000_000)).collect();
+    let of_use = |it: &&RangeInclusive<f64>| *it.start() > 2.5 && *it.end() < 3.5;
+    let held = intervals.iter().filter(of_use).filter(|it| it.contains(&3.0)).count();
+    assert!(held >= 27, "only {held} of 30 intervals hold three: {intervals:?}");
 }
 
 #[test]
