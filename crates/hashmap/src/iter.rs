@@ -50,7 +50,7 @@ pub struct Batches<'m, K, V, S> {
 
 impl<'m, K, V, S> Batches<'m, K, V, S> {
     pub(crate) fn new(map: &'m HashMap<K, V, S>, size: usize) -> Self {
-        Self { map, size, position: Some(0) }
+        Self { map, size: size.max(1), position: Some(0) }
     }
 }
 

@@ -134,10 +134,8 @@ impl Pin {
         // them; the closure owns what it frees and may run on any thread, since keys and values are
         // `Send` and `'static` (demanded where a map is made).
         unsafe { self.guard.defer_unchecked(move || dispose(&bag, free, size, ledger)) };
-        self.guard.flush();
-        if ledger.bytes() > GARBAGE_GOAL {
-            (0..HARDER).for_each(|_| self.guard.flush());
-        }
+        let is_much = ledger.bytes() > GARBAGE_GOAL;
+        flush(&self.guard, if is_much { 1 + HARDER } else { 1 });
     }
 
     /// Lets go of everything read so far and pins anew.
@@ -149,7 +147,7 @@ impl Pin {
         // A thread that unlinks nothing lets the collector work now and then as well: a map that
         // only grows has old tables to free.
         if renewals.is_multiple_of(RENEWALS) && self.disposal.ledger.bytes() > 0 {
-            self.guard.flush();
+            flush(&self.guard, 1);
         }
     }
 
@@ -186,15 +184,34 @@ impl Pin {
         if self.count.get() > 0 {
             self.hand_over();
         } else {
-            self.guard.flush();
+            flush(&self.guard, 1);
         }
     }
 }
 
 thread_local! {
-    /// Whether `defer_parts` is having the collector work. What that frees may come back here, and
-    /// must not begin again: each round would stand on the stack of the one before.
+    /// Whether this thread is having the collector work.
     static IS_FLUSHING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has the collector work for so many rounds, unless it is working for this thread already: what it
+/// frees, a table or a value whose destructor writes to a map, may come back here, and each round
+/// would stand on the stack of the one before.
+pub(crate) fn flush(guard: &Guard, rounds: usize) {
+    /// Says that the work is over, though a destructor may have panicked.
+    struct Flushing;
+    impl Drop for Flushing {
+        fn drop(&mut self) {
+            // Failure: the thread is ending; nobody will ask.
+            let _ = IS_FLUSHING.try_with(|it| it.set(false));
+        }
+    }
+    // Failure: the thread is ending, and hands over what it has.
+    let is_first = IS_FLUSHING.try_with(|it| !it.replace(true)).unwrap_or(false);
+    if is_first {
+        let _flushing = Flushing;
+        (0..rounds).for_each(|_| guard.flush());
+    }
 }
 
 /// Frees a part when the time has come, and defers the rest.
@@ -211,13 +228,7 @@ fn defer_parts(
             ledger.settle(bytes);
         }
     });
-    // Failure: the thread is ending, and hands over what it has.
-    let is_first = IS_FLUSHING.try_with(|it| !it.replace(true)).unwrap_or(false);
-    if is_first {
-        guard.flush();
-        // Failure: as above.
-        let _ = IS_FLUSHING.try_with(|it| it.set(false));
-    }
+    flush(guard, 1);
 }
 
 /// Frees the entries of a bag. Each is freed even if the destructor of another panics; the panic
@@ -257,7 +268,7 @@ impl Pin {
 
 /// Lets the collector free what is due: one round.
 pub(crate) fn collect() {
-    epoch::pin().flush();
+    flush(&epoch::pin(), 1);
 }
 
 impl std::fmt::Debug for Pin {

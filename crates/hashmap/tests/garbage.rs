@@ -2,10 +2,10 @@
 //! is shared.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use hashmap::{GarbageError, HashMap, HashSet};
+use hashmap::{GarbageError, HashMap, HashSet, WordMap};
 
 /// Each test holds pins, or must meet none, nor what the one before has left to be freed.
 fn alone() -> MutexGuard<'static, ()> {
@@ -177,4 +177,50 @@ fn maps_do_not_inherit_garbage() {
         assert_eq!(map.garbage(), 24);
     }
     drop(stalled);
+}
+
+static BOXED: LazyLock<HashMap<u64, u64>> = LazyLock::new(HashMap::new);
+static WORDS: LazyLock<WordMap<u64, u64>> = LazyLock::new(WordMap::new);
+
+/// A value whose destructor writes to a map, more than a handle hands over without a round of
+/// collection.
+struct Busy<const IN_WORDS: bool>(u64);
+
+impl<const IN_WORDS: bool> Drop for Busy<IN_WORDS> {
+    fn drop(&mut self) {
+        if IN_WORDS {
+            WORDS.insert(self.0, 1);
+            WORDS.shrink_to_fit();
+        } else {
+            let pinned = BOXED.pin();
+            (0..3).for_each(|value| {
+                pinned.insert(self.0, value);
+            });
+        }
+    }
+}
+
+/// Overwrites under a stalled reader, and then frees all that on a small stack.
+fn free_busy_values<const IN_WORDS: bool>() {
+    let map: HashMap<u64, Busy<IN_WORDS>> = HashMap::new();
+    let stalled = map.pin();
+    thread::scope(|scope| {
+        scope.spawn(|| (0..50_000).for_each(|turn| drop(map.insert(turn % 8, Busy(turn % 8)))));
+    });
+    drop(stalled);
+    thread::scope(|scope| {
+        let collector = thread::Builder::new().stack_size(64 << 10);
+        let collects = || (0..10_000).for_each(|_| map.collect());
+        collector.spawn_scoped(scope, collects).expect("a thread can be had");
+    });
+    assert_eq!(map.garbage(), 0);
+}
+
+/// What a destructor unlinks once had the collector work on the stack of the round that ran the
+/// destructor, as deep as there were values to free.
+#[test]
+fn destructors_that_write_need_no_deep_stack() {
+    let _alone = alone();
+    free_busy_values::<false>();
+    free_busy_values::<true>();
 }

@@ -12,6 +12,7 @@ use crossbeam_epoch as epoch;
 
 use super::annex::free_block;
 use super::table::Table;
+use crate::pin;
 use crate::sync::{AtomicUsize, Ordering};
 
 /// Retired tables of a map.
@@ -51,7 +52,7 @@ impl Yard {
         // SAFETY: the closure owns all it uses, and nobody who pins from now on can reach the
         // table.
         unsafe { guard.defer_unchecked(bury) };
-        guard.flush();
+        pin::flush(&guard, 1);
     }
 
     fn bury(&self, table: Table) {
@@ -72,7 +73,7 @@ impl Yard {
     /// Frees a little of what nobody can look at any more.
     #[cold]
     pub(super) fn sweep(&self) {
-        epoch::pin().flush();
+        pin::collect();
         let Ok(mut buried) = self.buried.try_lock() else { return };
         let Some(table) = buried.last_mut() else { return };
         if table.dismantle() {
