@@ -23,6 +23,15 @@ fn batches_survive_resizing() {
     assert!(seen.into_iter().collect::<BTreeSet<_>>().into_iter().eq(0..1_000));
 }
 
+/// A batch of none would be the end of the walk.
+#[test]
+fn batches_of_none_have_one() {
+    let map: HashMap<u64, u64> = (0..100).map(|key| (key, key)).collect();
+    let mut keys: Vec<_> = map.batches(0).flatten().map(|(key, _)| key).collect();
+    keys.sort_unstable();
+    assert!(keys.into_iter().eq(0..100));
+}
+
 #[test]
 fn owned_entries_come_out() {
     let map: HashMap<String, Box<u64>> =
