@@ -149,12 +149,13 @@ impl<W: Word> Scale<W> {
     #[inline]
     pub(crate) fn nanos_at(&self, tick: W) -> u64 {
         // Most quotas have whole nanoseconds, and a division is the dearest part of a denial.
-        let nanos = if self.ticks_per_ns == W::ONE {
-            tick
-        } else {
-            (tick + (self.ticks_per_ns - W::ONE)) / self.ticks_per_ns
-        };
-        nanos.try_into().unwrap_or(u64::MAX)
+        if self.ticks_per_ns == W::ONE {
+            return tick.try_into().unwrap_or(u64::MAX);
+        }
+        let nanos = tick / self.ticks_per_ns;
+        // Rounded up afterwards: before, the last ticks of a word would not fit it.
+        let begun = u64::from(nanos * self.ticks_per_ns < tick);
+        nanos.try_into().map_or(u64::MAX, |nanos: u64| nanos.saturating_add(begun))
     }
 
     /// As [`nanos_at`](Self::nanos_at); the end of time where the clock never comes there: a narrow

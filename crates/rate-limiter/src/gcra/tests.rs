@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::{Step, step};
 use crate::quota::{Quota, Scale};
+use crate::{LeakyQueue, ManualClock, Timestamp};
 
 /// Three cells a second and two at once: an interval of 10^9 / 3 ns, which is 10^9 ticks.
 fn thirds() -> Scale<u64> {
@@ -68,4 +69,18 @@ fn both_widths_decide_alike() {
             different => panic!("request {request}: {different:?}"),
         }
     }
+}
+
+/// A sum on the way to the nanosecond once did not fit the word, at the end of a narrow clock.
+#[test]
+fn the_last_ticks_have_their_nanosecond() {
+    let quota = Quota::new(7, Duration::from_nanos(3)).unwrap();
+    let scale = Scale::narrow(&quota).expect("seven ticks a nanosecond fit");
+    for tick in [0, 1, 6, 7, 8, u64::MAX - 8, u64::MAX - 1, u64::MAX] {
+        assert_eq!(scale.nanos_at(tick), tick.div_ceil(7), "of tick {tick}");
+    }
+    let queue = LeakyQueue::with_clock(quota, ManualClock::default());
+    let end = Timestamp::from_nanos(u64::MAX);
+    let departs: Vec<_> = (0..3).map(|_| queue.join_at(end, 1)).collect();
+    assert!(departs.iter().flatten().all(|departs| *departs == end), "{departs:?}");
 }
