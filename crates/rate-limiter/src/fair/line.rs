@@ -100,6 +100,7 @@ impl Line {
             Decision::Impossible { burst } => return Entered::TooLarge { burst },
             Decision::Denied(_) => {}
         }
+        let waker = waker.clone();
         let mut queue = self.queue.lock().expect("no holder of this lock panics");
         match self.bucket.reserve(now, cells, patience) {
             Reserved::Now => Entered::Served,
@@ -107,7 +108,6 @@ impl Line {
             Reserved::Due { due, cost } => {
                 let place = queue.next;
                 queue.next += 1;
-                let waker = waker.clone();
                 queue.waiters.push_back(Waiter { place, due, armed: due, cost, waker });
                 Entered::Waits(Place(place), self.bucket.moment(due))
             }
@@ -120,20 +120,20 @@ impl Line {
         let index = queue.index(place);
         let waiter = &mut queue.waiters[index];
         if self.bucket.is_due(waiter.due, now) {
-            let next = queue.remove(index).1;
+            let (served, next) = queue.remove(index);
             drop(queue);
-            wake(next);
+            wake(served, next);
             return Turn::Served;
         }
-        if !waiter.waker.will_wake(waker) {
-            waiter.waker.clone_from(waker);
-        }
+        // Dropped outside of the lock, as in `wake`.
+        let is_stale = !waiter.waker.will_wake(waker);
+        let stale = is_stale.then(|| std::mem::replace(&mut waiter.waker, waker.clone()));
         let moment = self.bucket.moment(waiter.due);
-        if waiter.due < waiter.armed {
-            waiter.armed = waiter.due;
-            return Turn::MovedUp(moment);
-        }
-        Turn::Waits(moment)
+        let moved_up = waiter.due < waiter.armed;
+        waiter.armed = waiter.due;
+        drop(queue);
+        drop(stale);
+        if moved_up { Turn::MovedUp(moment) } else { Turn::Waits(moment) }
     }
 
     /// Takes a waiter out of the line and gives its cells back, as far as that is sound.
@@ -147,9 +147,9 @@ impl Line {
                 behind.due = behind.due.saturating_sub(cost);
             }
         }
-        let next = queue.remove(index).1;
+        let (left, next) = queue.remove(index);
         drop(queue);
-        wake(next);
+        wake(left, next);
     }
 }
 
@@ -167,9 +167,11 @@ impl Queue {
     }
 }
 
-/// Outside of the lock, since a waker is the runtime's code.
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
+/// Lets a waiter go that was in the line, and wakes the next. Outside of the lock, since a waker is
+/// the runtime's code: with the last one of a task goes its future, which may be in the line too.
+fn wake(gone: Waiter, next: Option<Waker>) {
+    drop(gone);
+    if let Some(waker) = next {
         waker.wake();
     }
 }

@@ -332,3 +332,43 @@ fn the_end_of_the_clock_refuses_instead_of_wrapping() {
     assert!(matches!(refused, Some(AcquireError::TooLate { .. })), "{refused:?}");
     assert!((1..=3).contains(&waiting.len()), "584 years have no room for {}", waiting.len());
 }
+
+/// A waker whose destructor comes back to the limiter, as that of the last reference to a task does
+/// whose future waits there.
+struct Returns(Arc<Limiter>);
+
+impl Wake for Returns {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Returns {
+    fn drop(&mut self) {
+        assert!(self.0.waiting() <= 2);
+    }
+}
+
+/// A waker is the runtime's code: none is dropped under the lock of the line, or the runtime waits
+/// for itself.
+#[test]
+fn wakers_may_come_back_when_they_are_dropped() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (world, limiter) = limiter(Quota::per_second(1).unwrap());
+        let limiter = Arc::new(limiter);
+        assert!(limiter.check_n(1).is_admitted());
+        let waker = || Waker::from(Arc::new(Returns(Arc::clone(&limiter))));
+        let poll = |future: &mut Acquire<'_, _, _>| {
+            Pin::new(future).poll(&mut Context::from_waker(&waker()))
+        };
+        let mut served = limiter.acquire(1);
+        let mut leaving = limiter.acquire(1);
+        // Each poll brings another waker, which takes the place of the one before.
+        assert!((0..2).all(|_| poll(&mut served).is_pending() && poll(&mut leaving).is_pending()));
+        drop(leaving);
+        world.step(Timestamp::from_nanos(1_000_000_000));
+        assert!(poll(&mut served).is_ready());
+        done.send(()).unwrap();
+    });
+    let patience = Duration::from_secs(20);
+    assert_eq!(is_done.recv_timeout(patience), Ok(()), "the limiter waits for itself");
+}
