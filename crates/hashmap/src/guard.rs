@@ -107,8 +107,8 @@ impl<'m, K, V, S> Pinned<'m, K, V, S> {
 
 impl<K: Eq, V, S> Pinned<'_, K, V, S> {
     /// All entries, in no order. Weakly consistent: of each key the walk says what a
-    /// [`get`](Self::get) at some moment of it would have said. So a key comes once at most, and one
-    /// that has a value from before the call until the iterator ends comes once.
+    /// [`get`](Self::get) at some moment of it would have said. So a key comes once at most, and
+    /// one that has a value from before the call until the iterator ends comes once.
     pub fn iter(&self) -> Iter<'_, K, V> {
         Iter::new(self.map.raw.sweep(&self.pin))
     }

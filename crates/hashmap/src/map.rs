@@ -242,9 +242,9 @@ where
         self.pin().remove(key).is_some()
     }
 
-    /// Copies of all entries, `size` (or one) at a time or a few more, each batch under its own pin:
-    /// the iterator may be kept across an `.await`. What [`Pinned::iter`] promises holds for the
-    /// whole walk.
+    /// Copies of all entries, `size` (or one) at a time or a few more, each batch under a pin of
+    /// its own: the iterator may be kept across an `.await`. What [`Pinned::iter`] promises holds
+    /// for the whole walk.
     pub fn batches(&self, size: usize) -> Batches<'_, K, V, S>
     where
         K: Clone,

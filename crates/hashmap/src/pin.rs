@@ -11,9 +11,9 @@
 //!
 //! # What this module does not do
 //!
-//! It cannot free what a stalled thread holds back: while one pin is held, nothing that was unlinked
-//! after it is freed, in any structure of the process that uses the default collector. It counts
-//! it, and [`Pin::admit`] says when there is too much of it.
+//! It cannot free what a stalled thread holds back: while one pin is held, nothing that was
+//! unlinked after it is freed, in any structure of the process that uses the default collector. It
+//! counts it, and [`Pin::admit`] says when there is too much of it.
 #![expect(unsafe_code, reason = "freeing is deferred; that it is late enough is argued here")]
 
 use std::cell::Cell;

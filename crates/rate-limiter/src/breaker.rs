@@ -10,16 +10,17 @@
 //!                                            admits iff out + good < p
 //! ```
 //!
-//! *Out* are the probes that have not ended, *good* are those that have succeeded. A call is closed,
-//! open or half-open by the state in which it was admitted; what it says after that state has ended
-//! says nothing about the present one and is ignored. A call that ends without an outcome, as that
-//! of a cancelled future or of a request that never left, gives its place back and changes nothing
-//! else: a probe that was forgotten does not keep the breaker open.
+//! *Out* are the probes that have not ended, *good* are those that have succeeded. A call belongs to
+//! the state in which it was admitted; what it says after that state has ended says nothing about
+//! the present one and is ignored. A call that ends without an outcome, as that of a cancelled
+//! future or of a request that never left, gives its place back and changes nothing else: a probe
+//! that was forgotten does not keep the breaker open.
 //!
 //! # Error bound
 //!
-//! Zero: while the breaker is half-open, never more than `p` probes are out, and it closes after `p`
-//! successes of that time and none but these. Failures are in a row in the order in which they end.
+//! Zero: while the breaker is half-open, never more than `p` probes are out, and it closes after
+//! `p` successes of that time and none but these. Failures are in a row in the order in which they
+//! end.
 //!
 //! # State
 //!

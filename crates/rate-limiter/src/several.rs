@@ -10,9 +10,9 @@
 //! giving back at a denial would need no lock, but a concurrent request could be denied for cells
 //! that are about to be given back, and none of its denials would be exact.
 //!
-//! A change of quota converts what the bucket misses to be full, as [`Carry`] says, and rounds it up
-//! to a tick of the new quota: it never gives a cell away. It believes the clock: if that has jumped
-//! back at the moment, the bucket forgets by how far.
+//! A change of quota converts what the bucket misses to be full, as [`Carry`] says, and rounds it
+//! up to a tick of the new quota: it never gives a cell away. It believes the clock: if that has
+//! jumped back at the moment, the bucket forgets by how far.
 //!
 //! # What this module does not do
 //!

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{FixedWindow, SlidingCounter, SlidingLog};
 use crate::{Decision, ManualClock, Quota, QuotaError, Timestamp};
 
-/// What is asked: how far the clock moves first, and for how many cells; or how many are given back.
+/// What is asked: how far the clock moves first, and for how many cells, or how many go back.
 type Request = (i64, u64, bool);
 
 /// All that was admitted, oldest first, and the definitions on it.

@@ -1,5 +1,5 @@
-//! Tests of the kernel: against a model, under suspension, with planted bugs. (Histories are recorded
-//! of all fronts together, in `crate::histories`.)
+//! Tests of the kernel: against a model, under suspension, with planted bugs. (Histories are
+//! recorded of all fronts together, in `crate::histories`.)
 //!
 //! | module      | asks                                                                  |
 //! |-------------|-----------------------------------------------------------------------|

@@ -92,7 +92,7 @@ impl<R: LimitRule, C: Clock> AdaptivePartitionPermit<R, C> {
         self.end(false);
     }
 
-    /// Ends with a sign of overload; see [`AdaptivePermit::dropped`](crate::AdaptivePermit::dropped).
+    /// Ends with a sign of overload, as [`AdaptivePermit`](crate::AdaptivePermit::dropped) does.
     pub fn dropped(self) {
         self.end(true);
     }
