@@ -10,8 +10,8 @@
 //!                                            admits iff out + good < p
 //! ```
 //!
-//! *Out* are the probes that have not ended, *good* are those that have succeeded. A call belongs to
-//! the state in which it was admitted; what it says after that state has ended says nothing about
+//! *Out* are the probes that have not ended, *good* are those that have succeeded. A call is of the
+//! state in which it was admitted; what it says after that state has ended says nothing about
 //! the present one and is ignored. A call that ends without an outcome, as that of a cancelled
 //! future or of a request that never left, gives its place back and changes nothing else: a probe
 //! that was forgotten does not keep the breaker open.
