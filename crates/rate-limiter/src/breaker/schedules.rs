@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use harness::check::schedule::explore;
-use harness::sync::{Arc, thread};
+use harness::sync::thread;
 
 use super::{BreakerState, CircuitBreaker};
 use crate::ManualClock;
 
 /// Open, and at the end of its pause.
-fn ready(probes: u16) -> CircuitBreaker<Arc<ManualClock>> {
-    let clock = Arc::new(ManualClock::default());
+fn ready(probes: u16) -> CircuitBreaker<ManualClock> {
     let pause = Duration::from_secs(1);
-    let breaker = CircuitBreaker::with_clock(1, pause, probes, Arc::clone(&clock));
+    let breaker = CircuitBreaker::with_clock(1, pause, probes, ManualClock::default());
     breaker.try_call().expect("it is closed").failed();
-    clock.advance(pause);
+    breaker.clock().advance(pause);
     breaker
 }
 
