@@ -13,6 +13,8 @@
 //! | `batch`      | reads in batches of 64: ours has a call for that, the peers have a loop   |
 //! | `memory`     | what an entry weighs, in a process of its own, inserted one by one        |
 //! | `grow/worst` | the worst single insert on the way to four million, in processor time     |
+//! | `grow/reads` | the same of reads, one after each insert, of a key that came a while ago  |
+//! | `drop`       | a map is dropped; an entry of it counts as an operation                   |
 //! | `one-hash`   | inserts of keys that all have one hash: 4,096 of them, or 100,000         |
 //!
 //! Maps of the first four mixes and of `batch` are asked for room for their entries before they are
@@ -143,6 +145,10 @@ pub(super) fn lines() -> Vec<Line> {
     growing.push(whole::floor());
     let worst = line("grow/worst", 1, growing).exactly(entries(4 * M));
     lines.push(worst.separate().costly().full_only());
+    let reads = line("grow/reads", 1, words(whole::reading_makers)).exactly(entries(M));
+    lines.push(reads.separate().costly());
+    let dropping = line("drop/u64/1M", 1, words(whole::dropping_makers)).exactly(entries(M));
+    lines.push(dropping.separate().costly());
     for line in &mut lines {
         line.full_only |= line.threads == 4;
     }

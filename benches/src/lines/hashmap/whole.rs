@@ -1,7 +1,7 @@
-//! What happens as a whole: growth to a size, of which the worst insert counts, and keys that all
-//! have one hash.
+//! What happens as a whole: growth to a size, of which the worst insert or read counts, the end of a
+//! map, and keys that all have one hash.
 //!
-//! Each insert of `grow/worst` is timed by the processor time of its own thread, not by the wall: a
+//! Each insert of `grow/worst`, and each read of `grow/reads`, is timed by the processor time of its own thread, not by the wall: a
 //! thread that is preempted, or a virtual machine that is paused for milliseconds, does not show.
 //! What does show is work that is done in one call, by the map or by the system for it. The floor
 //! is no map: it writes entries one behind the other into memory that it asked for once, and pays
@@ -23,6 +23,7 @@ use ::hashmap::WordMap;
 use harness::contract::{ConcurrentMap, MapHandle, Unsupported};
 use harness::duel::{Contender, LatencyLog, Make, OwnFigures, Subject};
 use harness::workload::Size;
+use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{OURS, WordMakers, contender, for_each_map};
@@ -30,6 +31,14 @@ use crate::adapters::{dashmap, flurry, hashmap, papaya, rwlock, scc};
 
 pub(super) fn worst_makers() -> WordMakers {
     for_each_map!(worst)
+}
+
+pub(super) fn reading_makers() -> WordMakers {
+    for_each_map!(reading)
+}
+
+pub(super) fn dropping_makers() -> WordMakers {
+    for_each_map!(dropping)
 }
 
 /// What the system takes for memory that is touched for the first time.
@@ -55,6 +64,24 @@ impl<M: ConcurrentMap<u64, u64>> Grows for Inserts<M> {
             measured(&mut || {
                 let former = handle.insert(key, key);
                 assert!(former.is_none(), "{}: {key} is there already", M::NAME);
+            });
+        }
+    }
+}
+
+/// A map that is read while it grows.
+struct Reads<M>(PhantomData<fn() -> M>);
+
+impl<M: ConcurrentMap<u64, u64>> Grows for Reads<M> {
+    fn grow(count: u64, mut measured: impl FnMut(&mut dyn FnMut())) {
+        let map = M::with_capacity(0);
+        let handle = map.handle();
+        for key in 0..count {
+            handle.insert(key, key);
+            let earlier = key / 2;
+            measured(&mut || {
+                let found = handle.get(&earlier);
+                assert_eq!(found, Some(earlier), "{}: {earlier} was inserted", M::NAME);
             });
         }
     }
@@ -91,6 +118,10 @@ fn worst<M: ConcurrentMap<u64, u64> + 'static>(_: Size) -> Result<Box<dyn Subjec
     Ok(Box::new(Worst::<Inserts<M>>::default()))
 }
 
+fn reading<M: ConcurrentMap<u64, u64> + 'static>(_: Size) -> Result<Box<dyn Subject>, Unsupported> {
+    Ok(Box::new(Worst::<Reads<M>>::default()))
+}
+
 impl<G: Grows> Subject for Worst<G> {
     fn run(&self, _: usize, _: u64, operations: u64) -> u64 {
         let mut worst = 0;
@@ -116,6 +147,41 @@ impl<G: Grows> Subject for Worst<G> {
             worst_cpu: Some(self.worst.swap(0, Ordering::Relaxed) as f64),
             ..OwnFigures::default()
         }
+    }
+}
+
+/// Maps that wait for their end: for each number of entries that a pass may ask for, as many as it
+/// asks in an episode.
+struct Dropping<M>(Mutex<Vec<(u64, M)>>);
+
+/// An episode is one round: two passes, each after a warm-up with a part of its operations.
+const PASSES: usize = 2;
+const WARM_UP: u64 = 32;
+
+fn dropping<M: ConcurrentMap<u64, u64> + 'static>(
+    size: Size,
+) -> Result<Box<dyn Subject>, Unsupported> {
+    let all = super::entries(super::M).at(size);
+    let sizes = [all, all / WARM_UP].into_iter().flat_map(|count| [count; PASSES]);
+    let maps = sizes.map(|count| {
+        let map = M::with_capacity(0);
+        let handle = map.handle();
+        for key in 0..count {
+            handle.insert(key, key);
+        }
+        drop(handle);
+        (count, map)
+    });
+    Ok(Box::new(Dropping(Mutex::new(maps.collect()))))
+}
+
+impl<M: ConcurrentMap<u64, u64>> Subject for Dropping<M> {
+    fn run(&self, _: usize, _: u64, operations: u64) -> u64 {
+        let mut maps = self.0.lock();
+        let at = maps.iter().position(|(count, _)| *count == operations);
+        let (count, map) = maps.swap_remove(at.expect("there is one for each pass"));
+        drop(map);
+        count
     }
 }
 
