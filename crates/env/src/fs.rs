@@ -54,7 +54,7 @@ use std::ops::Range;
 use std::path::Path;
 
 pub use error::{FsError, FsErrorKind};
-pub use ext::FsExt;
+pub use ext::{Draft, FsExt};
 pub use mode::{Intent, OpenMode};
 pub use os::OsFs;
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
 use crate::Address;
-use crate::http_client::{Reply, escape, request};
+use crate::http_client::{Content, Reply, escape, request};
 
 /// How long one server is given.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -95,8 +95,18 @@ impl Client {
         Ok(text(&answer["previous"]))
     }
 
+    /// Where it asks.
+    pub(crate) fn servers(&self) -> &[String] {
+        &self.servers
+    }
+
+    /// After how long it gives up.
+    pub(crate) const fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// A write that is done once.
-    async fn write(
+    pub(crate) async fn write(
         &mut self,
         method: &str,
         path: &str,
@@ -127,12 +137,22 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, ClientError> {
+        self.send(method, path, body.into()).await
+    }
+
+    /// As [`Client::call`], with content of any kind.
+    pub(crate) async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        content: Content<'_>,
+    ) -> Result<Value, ClientError> {
         let (mut last, patience) = (String::new(), self.patience);
         let tried = async {
             loop {
                 for at in 0..self.servers.len() {
                     let server = self.servers[at].clone();
-                    match self.ask(&server, method, path, body).await {
+                    match self.ask(&server, method, path, content).await {
                         Asked::Done(answer) => {
                             // Whoever answered is asked first next time.
                             self.servers.swap(0, at);
@@ -151,10 +171,10 @@ impl Client {
     }
 
     /// Asks one server, and whom it names.
-    async fn ask(&self, server: &str, method: &str, path: &str, body: Option<&Value>) -> Asked {
+    async fn ask(&self, server: &str, method: &str, path: &str, content: Content<'_>) -> Asked {
         let mut server = server.to_owned();
         for _ in 0..3 {
-            match request(&server, method, path, body, PATIENCE).await {
+            match request(&server, method, path, content, PATIENCE).await {
                 Err(cause) => return Asked::Elsewhere(format!("{server}: {cause}")),
                 Ok(Reply { status: 200, body, .. }) => return Asked::Done(Ok(body)),
                 Ok(Reply { status: 307, location: Some(location), .. }) => {

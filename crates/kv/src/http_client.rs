@@ -2,19 +2,24 @@
 //!
 //! # What this module does not do
 //!
-//! It keeps no connection, follows no redirect, and reads no body but JSON of limited length.
+//! It keeps no connection, follows no redirect, and reads no body but JSON of limited length, or
+//! bytes as they come.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::io;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Most bytes of an answer.
 const ANSWER_MAX: u64 = 64 << 20;
+
+/// Most bytes of the head of a download.
+const HEAD_MAX: usize = 16 << 10;
 
 /// What a server answered.
 #[derive(Clone, Debug)]
@@ -26,37 +31,117 @@ pub(crate) struct Reply {
     pub(crate) location: Option<String>,
 }
 
+/// What a request sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content<'a> {
+    Nothing,
+    Json(&'a Value),
+    Bytes(&'a [u8]),
+}
+
+impl<'a> From<Option<&'a Value>> for Content<'a> {
+    fn from(body: Option<&'a Value>) -> Self {
+        body.map_or(Self::Nothing, Self::Json)
+    }
+}
+
 /// Sends a request to `address` (`host:port`) and reads the answer, all within `patience`.
 pub(crate) async fn request(
     address: &str,
     method: &str,
     path: &str,
-    body: Option<&Value>,
+    content: Content<'_>,
     patience: Duration,
 ) -> io::Result<Reply> {
-    let exchange = async {
+    in_time(patience, async {
         let mut stream = TcpStream::connect(address).await?;
-        let body = body.map(Value::to_string).unwrap_or_default();
+        let (kind, body) = match content {
+            Content::Nothing => ("application/json", Cow::default()),
+            Content::Json(body) => ("application/json", Cow::from(body.to_string().into_bytes())),
+            Content::Bytes(body) => ("application/octet-stream", Cow::from(body)),
+        };
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+             Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).await?;
-        stream.write_all(body.as_bytes()).await?;
+        stream.write_all(&body).await?;
         let mut answer = Vec::new();
         stream.take(ANSWER_MAX).read_to_end(&mut answer).await?;
-        parse(&answer).ok_or_else(|| io::Error::other("the answer is not one of HTTP/1.1"))
-    };
+        parse(&answer).ok_or_else(no_answer)
+    })
+    .await
+}
+
+fn no_answer() -> io::Error {
+    io::Error::other("the answer is not one of HTTP/1.1")
+}
+
+async fn in_time<T>(
+    patience: Duration,
+    work: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, "there was no answer in time");
-    timeout(patience, exchange).await.map_err(late)?
+    timeout(patience, work).await.map_err(late)?
+}
+
+/// Bytes that a server sends, up to the end of the connection.
+#[derive(Debug)]
+pub(crate) struct Download {
+    stream: BufReader<TcpStream>,
+    patience: Duration,
+}
+
+/// Asks for bytes of any length. What is no 200 is an error with the server's words.
+pub(crate) async fn download(
+    address: &str,
+    path: &str,
+    patience: Duration,
+) -> io::Result<Download> {
+    in_time(patience, async {
+        let mut stream = TcpStream::connect(address).await?;
+        // One of HTTP/1.0 is answered without chunks.
+        let head = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await?;
+        let (mut stream, mut head) = (BufReader::new(stream), Vec::new());
+        while !head.ends_with(END) {
+            // Byte by byte, so that what follows is left.
+            head.push(stream.read_u8().await?);
+            if head.len() > HEAD_MAX {
+                return Err(no_answer());
+            }
+        }
+        if status_of(&head) == Some(200) {
+            return Ok(Download { stream, patience });
+        }
+        stream.take(ANSWER_MAX).read_to_end(&mut head).await?;
+        let reply = parse(&head).ok_or_else(no_answer)?;
+        Err(io::Error::other(reply.body["error"].as_str().unwrap_or("no reason given")))
+    })
+    .await
+}
+
+impl Download {
+    /// The bytes that come next; 0 of them at the end, wherever that is.
+    pub(crate) async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        in_time(self.patience, self.stream.read(into)).await
+    }
+}
+
+/// What a head ends with.
+const END: &[u8] = b"\r\n\r\n";
+
+fn status_of(answer: &[u8]) -> Option<u16> {
+    let line = answer.get(..12)?;
+    let code = line.strip_prefix(b"HTTP/1.1 ").or_else(|| line.strip_prefix(b"HTTP/1.0 "))?;
+    std::str::from_utf8(code).ok()?.parse().ok()
 }
 
 fn parse(answer: &[u8]) -> Option<Reply> {
-    let end = answer.windows(4).position(|it| it == b"\r\n\r\n")?;
+    let status = status_of(answer)?;
+    let end = answer.windows(END.len()).position(|it| it == END)?;
     let head = std::str::from_utf8(&answer[..end]).ok()?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
     let field = |wanted: &str| {
         let named = head.split("\r\n").filter_map(|line| line.split_once(": "));
         let mut of_name = named.filter(|(name, _)| name.eq_ignore_ascii_case(wanted));

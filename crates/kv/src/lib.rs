@@ -25,6 +25,7 @@
 //! all writes. It asks nobody who they are: keep it on a network that is trusted.
 
 mod address;
+pub mod backup;
 mod client;
 mod command;
 mod http_client;
@@ -35,7 +36,7 @@ mod server;
 
 pub use address::{Address, AddressError};
 pub use client::{Client, ClientError};
-pub use command::{Answer, Command};
+pub use command::{Answer, Command, Refused};
 pub use machine::{Machine, View};
 pub use recover::{Lost, RecoverError, recover};
 pub use server::{ServeError, Server, Settings};

@@ -4,6 +4,7 @@
 //!   family   key                 value
 //!   data     a client's          a client's
 //!   meta     "applied"           the last entry that is in the store, u64
+//!            "restore"           the number of the one under way, u64; 0 or none: there is none
 //!            "session" number    a row of the driver's
 //!            "server" id         where the server is
 //! ```
@@ -16,20 +17,23 @@
 //!
 //! It reads nothing for clients but through a [`View`], which any thread may hold.
 
+mod load;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::{Buf, Bytes};
-use lsm::{Batch, Db, Family};
+use lsm::{Batch, Db, Family, Iter};
 use parking_lot::RwLock;
 use raft::{Index, NodeId};
 use raft_net::{MachineError, Make, Row, StateMachine};
 
-use crate::{Address, Answer, Command};
+use crate::{Address, Answer, Command, Refused};
 
 const APPLIED: &[u8] = b"applied";
+const RESTORE: &[u8] = b"restore";
 const SESSION: &[u8] = b"session";
 const SERVER: &[u8] = b"server";
 
@@ -43,7 +47,7 @@ fn numbered(name: &[u8], number: u64) -> Vec<u8> {
     [name, &number.to_be_bytes()].concat()
 }
 
-/// Whether a snapshot is being brought in, by the count of beginnings and ends.
+/// Whether a snapshot or a backup is being brought in, by the count of beginnings and ends.
 const fn is_within(restores: u64) -> bool {
     restores % 2 == 1
 }
@@ -54,8 +58,10 @@ pub struct View {
     db: Arc<Db>,
     data: Family,
     meta: Family,
-    /// Odd from when a snapshot begins to be brought in until all of it is there.
+    /// Odd from when a snapshot or a backup begins to be brought in until all of it is there.
     restores: Arc<AtomicU64>,
+    /// Whether it is a backup.
+    is_loading: Arc<AtomicBool>,
     servers: Arc<RwLock<BTreeMap<NodeId, Address>>>,
 }
 
@@ -79,8 +85,19 @@ impl View {
         Ok(found)
     }
 
-    /// What `look` sees of one state; `None` where a snapshot was being brought in before it was
-    /// done, so that it may have seen a mixture.
+    /// All entries as they are now, and the last command that is in them; `None` where a snapshot or
+    /// a backup is being brought in.
+    pub(crate) fn entries(&self) -> Option<lsm::Result<(Index, Iter)>> {
+        self.whole(|view| {
+            let moment = view.db.snapshot();
+            let applied = moment.get_in(&view.meta, APPLIED)?;
+            let applied = applied.and_then(|bytes| (&bytes[..]).try_get_u64_le().ok());
+            Ok((Index(applied.unwrap_or_default()), moment.iter_in(&view.data)))
+        })
+    }
+
+    /// What `look` sees of one state; `None` where a snapshot or a backup was being brought in
+    /// before it was done, so that it may have seen a mixture.
     pub fn whole<T>(&self, look: impl FnOnce(&Self) -> T) -> Option<T> {
         // Acquire: with the Release of `end_restore`, so that all that was brought in is seen.
         let before = self.restores.load(Ordering::Acquire);
@@ -104,8 +121,23 @@ impl View {
     }
 
     fn end_restore(&self) {
-        // Release: for the Acquire of `whole`, which then sees the whole snapshot.
-        self.restores.fetch_add(1, Ordering::Release);
+        // Relaxed: as in `begin_restore`.
+        let count = self.restores.load(Ordering::Relaxed);
+        if is_within(count) {
+            // Release: for the Acquire of `whole`, which then sees all that was brought in.
+            self.restores.store(count + 1, Ordering::Release);
+        }
+    }
+
+    /// Whether a backup is being restored.
+    pub(crate) fn is_loading(&self) -> bool {
+        // Relaxed: it says why there is nothing to read, and decides nothing.
+        self.is_loading.load(Ordering::Relaxed)
+    }
+
+    fn set_loading(&self, is_loading: bool) {
+        // Relaxed: as in `is_loading`.
+        self.is_loading.store(is_loading, Ordering::Relaxed);
     }
 
     /// Where the servers are that have said so.
@@ -122,7 +154,11 @@ pub struct Machine {
     /// What the entries of this step have done so far, and the store does not have.
     step: Batch,
     overlay: BTreeMap<Bytes, Option<Bytes>>,
+    /// Whether this step has taken away all that the store has.
+    is_emptied: bool,
     moved: bool,
+    /// The restore that is under way, by its number; 0 where none is.
+    restore: u64,
 }
 
 impl Machine {
@@ -130,18 +166,21 @@ impl Machine {
     pub fn open(folder: &Path) -> Result<Self, MachineError> {
         let db = Arc::new(Db::open(folder, lsm::Options::with_budget(BUDGET))?);
         let (data, meta) = (db.family("data")?, db.family("meta")?);
-        let applied = match meta.get(APPLIED)? {
-            None => Index::ZERO,
-            Some(bytes) => Index((&bytes[..]).try_get_u64_le()?),
+        let number = |name| -> Result<u64, MachineError> {
+            Ok(meta.get(name)?.map_or(Ok(0), |bytes| (&bytes[..]).try_get_u64_le())?)
         };
-        let (restores, servers) = (Arc::default(), Arc::default());
-        let view = View { db, data, meta, restores, servers };
+        let (applied, restore) = (Index(number(APPLIED)?), number(RESTORE)?);
+        let (restores, is_loading, servers) = Default::default();
+        let view = View { db, data, meta, restores, is_loading, servers };
         // Killed within a restore: what is there is half of it until it is done again.
-        if applied == Index::ZERO && view.data.range(..).next().is_some() {
+        let is_half = applied == Index::ZERO && view.data.range(..).next().is_some();
+        if is_half || restore != 0 {
             view.begin_restore();
         }
+        view.set_loading(restore != 0);
         let (step, overlay) = (Batch::new(), BTreeMap::new());
-        let machine = Self { view, applied, step, overlay, moved: false };
+        let (is_emptied, moved) = (false, false);
+        let machine = Self { view, applied, step, overlay, is_emptied, moved, restore };
         machine.note_servers()?;
         Ok(machine)
     }
@@ -174,6 +213,7 @@ impl Machine {
     fn value(&self, key: &Bytes) -> Result<Option<Bytes>, MachineError> {
         match self.overlay.get(key) {
             Some(value) => Ok(value.clone()),
+            None if self.is_emptied => Ok(None),
             None => Ok(self.view.data.get(key)?.map(Bytes::from)),
         }
     }
@@ -189,9 +229,42 @@ impl Machine {
 
     fn write_step(&mut self) -> Result<(), MachineError> {
         self.view.db.write(&mut self.step)?;
+        self.forget_step();
+        Ok(())
+    }
+
+    fn forget_step(&mut self) {
         self.step.clear();
         self.overlay.clear();
-        Ok(())
+        self.is_emptied = false;
+    }
+
+    /// Changes one key.
+    fn write(&mut self, command: Command) -> Result<Answer, MachineError> {
+        if self.restore != 0 {
+            return Ok(Answer::Refused(Refused::Restoring));
+        }
+        let (key, value, expected) = match command {
+            Command::Put { key, value } => (key, Some(value), None),
+            Command::Delete { key } => (key, None, None),
+            Command::Swap { key, expected, value } => (key, value, Some(expected)),
+            other => return Err(format!("{other:?} changes no key").into()),
+        };
+        let former = self.value(&key)?;
+        if expected.is_none_or(|expected| expected == former) {
+            self.set(key, value)?;
+        }
+        Ok(Answer::Former(former))
+    }
+
+    fn announce(&mut self, id: NodeId, address: Option<&Address>) -> Result<Answer, MachineError> {
+        let key = numbered(SERVER, id.0);
+        match address {
+            Some(it) => self.step.put_in(&self.view.meta, &key, it.to_string().as_bytes())?,
+            None => self.step.delete_in(&self.view.meta, &key)?,
+        }
+        self.moved = true;
+        Ok(Answer::Former(None))
     }
 
     /// Takes away all entries of a family, in batches.
@@ -219,40 +292,19 @@ impl StateMachine for Machine {
         self.of_meta(SESSION)
     }
 
-    fn apply(&mut self, _index: Index, command: &[u8]) -> Result<Bytes, MachineError> {
+    fn apply(&mut self, index: Index, command: &[u8]) -> Result<Bytes, MachineError> {
         let command = Command::decode(Bytes::copy_from_slice(command))
             .ok_or("a command is not of this version")?;
-        let former = match command {
-            Command::Put { key, value } => {
-                let former = self.value(&key)?;
-                self.set(key, Some(value))?;
-                former
+        let answer = match command {
+            Command::Put { .. } | Command::Delete { .. } | Command::Swap { .. } => {
+                self.write(command)?
             }
-            Command::Delete { key } => {
-                let former = self.value(&key)?;
-                self.set(key, None)?;
-                former
-            }
-            Command::Swap { key, expected, value } => {
-                let former = self.value(&key)?;
-                if former == expected {
-                    self.set(key, value)?;
-                }
-                former
-            }
-            Command::Announce { id, address } => {
-                let key = numbered(SERVER, id.0);
-                match address {
-                    Some(it) => {
-                        self.step.put_in(&self.view.meta, &key, it.to_string().as_bytes())?;
-                    }
-                    None => self.step.delete_in(&self.view.meta, &key)?,
-                }
-                self.moved = true;
-                None
-            }
+            Command::Announce { id, address } => self.announce(id, address.as_ref())?,
+            Command::Begin { replace } => self.begin_load(index, replace)?,
+            Command::Load { restore, entries } => self.load(restore, &entries)?,
+            Command::End { restore } => self.end_load(restore)?,
         };
-        Ok(Answer(former).encode())
+        Ok(answer.encode())
     }
 
     fn commit(&mut self, index: Index, rows: &[Row]) -> Result<(), MachineError> {
@@ -265,7 +317,14 @@ impl StateMachine for Machine {
             }
         }
         self.step.put_in(&meta, APPLIED, &index.0.to_le_bytes())?;
+        if self.restore != 0 {
+            self.view.begin_restore();
+        }
+        self.view.set_loading(self.restore != 0);
         self.write_step()?;
+        if self.restore == 0 {
+            self.view.end_restore();
+        }
         self.applied = index;
         if std::mem::take(&mut self.moved) {
             self.note_servers()?;
@@ -274,14 +333,14 @@ impl StateMachine for Machine {
     }
 
     fn query(&self, key: &Bytes) -> Result<Bytes, MachineError> {
-        Ok(Answer(self.view.get(key)?.map(Bytes::from)).encode())
+        Ok(Answer::Former(self.view.get(key)?.map(Bytes::from)).encode())
     }
 
     fn snapshot(&self) -> Result<Make, MachineError> {
         let (snapshot, data) = (self.view.db.snapshot(), self.view.data.clone());
-        let servers = self.of_meta(SERVER)?;
+        let (servers, restore) = (self.of_meta(SERVER)?, self.restore);
         Ok(Box::new(move || {
-            let mut bytes = Vec::new();
+            let mut bytes = restore.to_le_bytes().to_vec();
             let put = |bytes: &mut Vec<u8>, field: &[u8]| -> Result<(), MachineError> {
                 bytes.extend_from_slice(&u32::try_from(field.len())?.to_le_bytes());
                 bytes.extend_from_slice(field);
@@ -313,13 +372,14 @@ impl StateMachine for Machine {
     ) -> Result<(), MachineError> {
         self.view.begin_restore();
         let (of_data, of_meta) = (self.view.data.clone(), self.view.meta.clone());
-        self.step.clear();
-        self.overlay.clear();
+        self.forget_step();
         self.step.delete_in(&of_meta, APPLIED)?;
         self.write_step()?;
         self.clear(&of_meta)?;
         self.clear(&of_data)?;
         let mut from = data.clone();
+        self.restore = from.try_get_u64_le()?;
+        self.step.put_in(&of_meta, RESTORE, &self.restore.to_le_bytes())?;
         let field = |from: &mut Bytes| -> Result<Bytes, MachineError> {
             let len = from.try_get_u32_le()? as usize;
             if len > from.len() {
@@ -343,9 +403,7 @@ impl StateMachine for Machine {
         let rows: Vec<Row> =
             rows.iter().map(|(number, row)| (*number, Some(row.clone()))).collect();
         self.moved = true;
-        self.commit(index, &rows)?;
-        self.view.end_restore();
-        Ok(())
+        self.commit(index, &rows)
     }
 }
 

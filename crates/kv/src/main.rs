@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use kv::{Address, Client, ClientError, Lost, Server, Settings};
+use kv::{Address, Client, ClientError, Lost, Server, Settings, backup};
 use raft::NodeId;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -90,6 +90,21 @@ enum Action {
     Snapshot {
         #[command(flatten)]
         at: At,
+    },
+    /// Write all keys, as they are at one moment, to a file
+    Backup {
+        #[command(flatten)]
+        at: At,
+        file: PathBuf,
+    },
+    /// Bring the keys of a backup into a cluster that has none
+    Restore {
+        #[command(flatten)]
+        at: At,
+        /// In the place of all keys that there are
+        #[arg(long)]
+        replace: bool,
+        file: PathBuf,
     },
 }
 
@@ -241,6 +256,15 @@ async fn run(action: Action) -> Result<ExitCode, String> {
         Action::Snapshot { at } => {
             let made = at.client().call("POST", "/snapshot", None).await.map_err(words)?;
             say(format!("up to entry {}", made["index"]))?;
+        }
+        Action::Backup { at, file } => {
+            let taken = backup::file::take(&at.client(), &file).await;
+            let taken = taken.map_err(|cause| cause.to_string())?;
+            say(format!("{} keys, up to entry {}", taken.entries, taken.applied))?;
+        }
+        Action::Restore { at, replace, file } => {
+            let done = backup::file::restore(&mut at.client(), &file, replace).await;
+            say(format!("{} keys", done.map_err(|cause| cause.to_string())?.entries))?;
         }
     }
     Ok(ExitCode::SUCCESS)

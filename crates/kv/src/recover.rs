@@ -27,7 +27,7 @@ use raft::{
 use thiserror::Error;
 
 use crate::Address;
-use crate::http_client::request;
+use crate::http_client::{Content, request};
 use crate::server::GROUP;
 
 /// How long a peer is given.
@@ -106,7 +106,7 @@ pub async fn recover(lost: &Lost) -> Result<String, RecoverError> {
     let end = (storage.term(last).unwrap_or_default(), last);
     let mut reachable = Vec::new();
     for (id, address) in lost.peers.iter().filter(|(id, _)| **id != lost.id) {
-        let reply = request(&address.http(), "GET", "/status", None, PATIENCE).await;
+        let reply = request(&address.http(), "GET", "/status", Content::Nothing, PATIENCE).await;
         let Ok(reply) = reply else { continue };
         let number = |name: &str| reply.body[name].as_u64();
         if number("id") != Some(id.0) {

@@ -4,6 +4,7 @@
 //!
 //! It knows no HTTP (`http` does) and no protocol (`raft-net` does): it puts them together.
 
+mod backup;
 mod http;
 mod members;
 mod status;
@@ -18,12 +19,17 @@ use bytes::Bytes;
 use env::clock::MonotonicClock;
 use env::fs::{Fs, OsFs};
 use env::random::{OsRandom, Random};
-use raft::{Configuration, DiskError, DiskLog, DiskStorage, GroupId, Incarnation, NodeId};
+use raft::{
+    Config, Configuration, DiskError, DiskLog, DiskStorage, GroupId, Incarnation, NodeId,
+    ProposeError,
+};
 use raft_net::{MachineError, Node, Options, TcpOptions, TcpTransport, mailbox};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use crate::command::{COMMAND_MAX, COMMAND_ROOM};
 use crate::machine::{Machine, View};
 use crate::{Address, Command, recover};
 
@@ -129,6 +135,8 @@ pub struct Server {
     pub(crate) view: View,
     pub(crate) transport: TcpTransport,
     is_witness: bool,
+    /// Places for backups that are sent.
+    backups: Arc<Semaphore>,
     pub(crate) settings: Arc<Settings>,
 }
 
@@ -155,12 +163,17 @@ impl Server {
             keep_entries: settings.keep_entries,
             ..Options::new(id, OsRandom.next_u64())
         };
+        let entry_bytes_max = (COMMAND_MAX + COMMAND_ROOM) as u64;
+        let config = Config { entry_bytes_max, ..options.config };
+        let options = Options { config, ..options };
         let clock = Arc::new(MonotonicClock::new());
         let (log, storage) = storage;
         let node = Node::start(options, log, transport.clone(), mailbox, clock);
         let view = machine.view();
         let is_witness = storage.incarnation().is_witness();
-        let server = Self { node, view, transport, is_witness, settings: Arc::new(settings) };
+        let backups = Arc::new(Semaphore::new(backup::BACKUPS_MAX));
+        let settings = Arc::new(settings);
+        let server = Self { node, view, transport, is_witness, backups, settings };
         server.meet();
         server.node.open(storage, machine).await?;
         server.listen(own.http(), until).await
@@ -203,7 +216,12 @@ impl Server {
         command: &Command,
         session: Option<(u64, u64)>,
     ) -> Result<Bytes, raft_net::Error> {
+        let changes_key = !matches!(command, Command::Load { .. });
         let command = command.encode();
+        if changes_key && command.len() > COMMAND_MAX {
+            let (len, max) = (command.len() as u64, COMMAND_MAX as u64);
+            return Err(ProposeError::TooLarge { len, max }.into());
+        }
         let proposed = async {
             match session {
                 None => self.node.propose(GROUP, command).await,

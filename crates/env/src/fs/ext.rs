@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::{Fs, FsError, FsErrorKind, OpenMode, Result};
+use super::{File, Fs, FsError, FsErrorKind, OpenMode, Result};
 
 /// How many bytes are asked for beyond the size that a file claims to have.
 const CHUNK: usize = 4096;
@@ -46,13 +46,16 @@ pub trait FsExt: Fs {
     ///     new name, old or no bytes|                   (old or new, but which?)
     /// ```
     fn write_atomic(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut draft = self.draft(path)?;
+        draft.append(bytes)?;
+        draft.publish()
+    }
+
+    /// Begins what [`FsExt::write_atomic`] does, for bytes that are not all there yet.
+    fn draft(&self, path: &Path) -> Result<Draft<'_, Self>> {
         let temporary = with_suffix(path, ".tmp");
         let file = self.open(&temporary, OpenMode::TRUNCATE)?;
-        file.write_all_at(bytes, 0)?;
-        file.sync_data()?;
-        drop(file);
-        self.rename(&temporary, path)?;
-        self.sync_dir(parent(path))
+        Ok(Draft { fs: self, path: path.to_owned(), temporary, file, len: 0, is_published: false })
     }
 
     /// Removes a directory and all that it holds. Not atomic: an error leaves a part of it.
@@ -70,6 +73,44 @@ pub trait FsExt: Fs {
 }
 
 impl<F: Fs + ?Sized> FsExt for F {}
+
+/// A file in the making: it takes the place of what has its name once it is published, and leaves
+/// nothing where it is dropped before.
+#[derive(Debug)]
+pub struct Draft<'a, F: Fs + ?Sized> {
+    fs: &'a F,
+    path: PathBuf,
+    temporary: PathBuf,
+    file: Box<dyn File>,
+    len: u64,
+    is_published: bool,
+}
+
+impl<F: Fs + ?Sized> Draft<'_, F> {
+    /// Adds bytes at the end.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, self.len)?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes the bytes durable and gives them their name, durably.
+    pub fn publish(mut self) -> Result<()> {
+        self.file.sync_data()?;
+        self.fs.rename(&self.temporary, &self.path)?;
+        self.is_published = true;
+        self.fs.sync_dir(parent(&self.path))
+    }
+}
+
+impl<F: Fs + ?Sized> Drop for Draft<'_, F> {
+    fn drop(&mut self) {
+        if !self.is_published {
+            // Where it stays all the same, the next one of this name begins by emptying it.
+            self.fs.remove_file(&self.temporary).ok();
+        }
+    }
+}
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);

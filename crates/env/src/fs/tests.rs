@@ -55,6 +55,25 @@ fn intents_differ_in_what_they_want_and_keep() {
 }
 
 #[test]
+fn drafts_take_a_name_once_they_are_published() {
+    let folder = folder();
+    let path = folder.path().join("f");
+    OsFs.write_atomic(&path, b"old").unwrap();
+    let mut draft = OsFs.draft(&path).unwrap();
+    draft.append(b"half of").unwrap();
+    drop(draft);
+    assert_eq!(OsFs.read_to_string(&path).unwrap(), "old");
+    assert_eq!(OsFs.list(folder.path()).unwrap().len(), 1, "nothing is left of it");
+    let mut draft = OsFs.draft(&path).unwrap();
+    draft.append(b"ne").unwrap();
+    draft.append(b"w").unwrap();
+    assert_eq!(OsFs.read_to_string(&path).unwrap(), "old");
+    draft.publish().unwrap();
+    assert_eq!(OsFs.read_to_string(&path).unwrap(), "new");
+    assert_eq!(OsFs.list(folder.path()).unwrap().len(), 1);
+}
+
+#[test]
 fn reader_cannot_write() {
     let folder = folder();
     let path = folder.path().join("f");

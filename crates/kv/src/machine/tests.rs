@@ -1,5 +1,7 @@
 //! Tests of the state machine: steps, snapshots, and what a kill leaves.
 
+use env::random::{Random, SeededRandom};
+
 use super::*;
 
 fn folder() -> tempfile::TempDir {
@@ -12,7 +14,7 @@ fn put(key: &str, value: &str) -> Bytes {
 }
 
 fn answer(bytes: Bytes) -> Option<String> {
-    let Answer(value) = Answer::decode(bytes).expect("it is an answer");
+    let Some(Answer::Former(value)) = Answer::decode(bytes) else { panic!("it is no value") };
     value.map(|value| String::from_utf8(value.to_vec()).expect("it is text"))
 }
 
@@ -118,5 +120,124 @@ fn a_look_that_a_restore_overtakes_is_refused() -> Result<(), MachineError> {
     });
     assert!(spanned.is_none(), "its parts may be from before and after: {spanned:?}");
     assert!(view.whole(|it| it.get(b"key")).is_some());
+    Ok(())
+}
+
+/// A machine that is given commands, and ends a step after those whose bit is set.
+struct Stepped {
+    machine: Machine,
+    index: u64,
+    ends: u64,
+}
+
+impl Stepped {
+    fn give(&mut self, command: &Command) -> Result<Answer, MachineError> {
+        self.index += 1;
+        let answer = self.machine.apply(Index(self.index), &command.encode())?;
+        if self.ends >> self.index & 1 == 1 {
+            self.machine.commit(Index(self.index), &[])?;
+        }
+        Ok(Answer::decode(answer).expect("it is an answer"))
+    }
+}
+
+fn block(entries: &[(&str, &str)]) -> Bytes {
+    let entries = entries.iter().map(|(key, value)| Ok::<_, MachineError>((key, value)));
+    let mut bytes = entries
+        .map(|it| it.map(|(key, value)| (key.as_bytes().to_vec(), value.as_bytes().to_vec())))
+        .peekable();
+    let taken = crate::backup::Block::take(0, &mut bytes).expect("nothing fails");
+    taken.expect("it has entries").0.entries
+}
+
+/// What a restore answers must not depend on where steps end: that differs between servers.
+#[test]
+fn a_backup_is_loaded_the_same_wherever_steps_end() -> Result<(), MachineError> {
+    let (mut seen, mut random) = (Vec::new(), SeededRandom::new(5));
+    for ends in [u64::MAX, 0, 1 << 2, 1 << 7].into_iter().chain((0..6).map(|_| random.next_u64())) {
+        let folder = folder();
+        let mut it = Stepped { machine: Machine::open(folder.path())?, index: 0, ends };
+        let put = |key: &str| Command::Put { key: key.to_owned().into(), value: "old".into() };
+        let get = |it: &Stepped, key: &str| it.machine.value(&key.to_owned().into());
+        let mut answers = vec![
+            it.give(&put("z"))?,
+            it.give(&Command::Begin { replace: false })?,
+            it.give(&Command::Delete { key: "z".into() })?,
+            it.give(&Command::Begin { replace: false })?,
+            it.give(&put("b"))?,
+            it.give(&Command::Load { restore: 4, entries: block(&[("a", "1"), ("b", "2")]) })?,
+            it.give(&Command::Begin { replace: false })?,
+            it.give(&Command::Begin { replace: true })?,
+            it.give(&Command::Load { restore: 4, entries: block(&[("d", "stray")]) })?,
+            it.give(&Command::End { restore: 4 })?,
+        ];
+        assert_eq!((get(&it, "a")?, get(&it, "b")?), (None, None), "the second one begins empty");
+        answers.push(it.give(&Command::Load { restore: 8, entries: block(&[("c", "3")]) })?);
+        answers.push(it.give(&Command::End { restore: 8 })?);
+        answers.push(it.give(&Command::End { restore: 8 })?);
+        answers.push(it.give(&Command::End { restore: 0 })?);
+        answers.push(it.give(&put("c"))?);
+        answers.push(it.give(&Command::Delete { key: "a".into() })?);
+        it.machine.commit(Index(it.index), &[])?;
+        let all = it.machine.view().whole(|it| it.scan(b"", 10)).expect("it is whole")?;
+        assert_eq!(all, [(b"c".to_vec(), b"old".to_vec())]);
+        seen.push((ends, answers));
+    }
+    let not_under_way = Answer::Refused(Refused::NotUnderWay);
+    let expected = [
+        Answer::Former(None),
+        Answer::Refused(Refused::NotEmpty),
+        Answer::Former(Some("old".into())),
+        Answer::Begun(4),
+        Answer::Refused(Refused::Restoring),
+        Answer::Former(None),
+        Answer::Refused(Refused::NotEmpty),
+        Answer::Begun(8),
+        not_under_way.clone(),
+        not_under_way.clone(),
+        Answer::Former(None),
+        Answer::Former(None),
+        not_under_way.clone(),
+        not_under_way,
+        Answer::Former(Some("3".into())),
+        Answer::Former(None),
+    ];
+    for (ends, answers) in seen {
+        assert_eq!(answers, expected, "steps end by {ends:b}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_half_loaded_backup_is_not_read_also_after_a_start_and_a_snapshot() -> Result<(), MachineError>
+{
+    let (one, other) = (folder(), folder());
+    let mut it = Stepped { machine: Machine::open(one.path())?, index: 0, ends: u64::MAX };
+    assert!(it.machine.view().entries().is_some());
+    assert_eq!(it.give(&Command::Begin { replace: false })?, Answer::Begun(1));
+    it.give(&Command::Load { restore: 1, entries: block(&[("a", "1")]) })?;
+    let is_refused = |machine: &Machine| {
+        let view = machine.view();
+        view.is_loading() && view.whole(|_| ()).is_none() && view.entries().is_none()
+    };
+    assert!(is_refused(&it.machine));
+    let data = Bytes::from(it.machine.snapshot()?()?);
+    drop(it.machine);
+    let machine = Machine::open(one.path())?;
+    assert!(is_refused(&machine), "what a start finds");
+    let mut it = Stepped { machine, index: 2, ends: u64::MAX };
+    assert_eq!(it.give(&Command::End { restore: 1 })?, Answer::Former(None), "it goes on");
+    assert!(!is_refused(&it.machine));
+
+    let mut restored = Machine::open(other.path())?;
+    restored.restore(Index(2), &data, &[])?;
+    assert!(is_refused(&restored), "what a snapshot brings");
+    let mut it = Stepped { machine: restored, index: 2, ends: u64::MAX };
+    it.give(&Command::Load { restore: 1, entries: block(&[("b", "2")]) })?;
+    it.give(&Command::End { restore: 1 })?;
+    let (applied, entries) = it.machine.view().entries().expect("it is whole")?;
+    assert_eq!((applied, entries.count()), (Index(4), 2));
+    drop(it.machine);
+    assert!(!is_refused(&Machine::open(other.path())?));
     Ok(())
 }

@@ -13,6 +13,10 @@
 //! | `DELETE /members/ID`       |                                        |                        |
 //! | `POST /transfer`           | `to`                                   |                        |
 //! | `POST /snapshot`           |                                        | `index`                |
+//! | `GET /backup`              |                                        | bytes                  |
+//! | `POST /restore`            | `replace`                              | `restore`              |
+//! | `PUT /restore/ID?block=N`  | bytes of the block                     |                        |
+//! | `POST /restore/ID`         |                                        |                        |
 //! | `GET /`                    |                                        | a page                 |
 //!
 //! A write may name a `session` and the number of the write in it, `sequence`; then it may be sent
@@ -39,15 +43,13 @@ use raft::{ChangeError, Incarnation, NodeId, ProposeError, TransferError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{GROUP, Server, in_time};
-use crate::http_client::request;
-use crate::{Answer, Command};
+use super::{GROUP, Server, backup, in_time};
+use crate::backup::KEY_MAX;
+use crate::http_client::{Content, request};
+use crate::{Answer, Command, Refused};
 
 /// Longest body.
 const BODY_MAX: usize = 2 << 20;
-
-/// Longest key, in bytes.
-const KEY_MAX: usize = 4 << 10;
 
 /// Most entries of a scan.
 const SCAN_MAX: usize = 10_000;
@@ -67,14 +69,15 @@ pub(super) fn router(server: Server) -> Router {
         .route("/transfer", post(transfer))
         .route("/snapshot", post(snapshot))
         .layer(DefaultBodyLimit::max(BODY_MAX))
+        .merge(backup::routes())
         .with_state(server)
 }
 
 /// What a request came to.
-type Answered = Result<Json<Value>, Refusal>;
+pub(super) type Answered = Result<Json<Value>, Refusal>;
 
 /// An answer that is an error, or that sends the client elsewhere.
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     /// Where to ask instead.
     location: Option<String>,
@@ -92,12 +95,12 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn refused(status: StatusCode, reason: &impl ToString) -> Refusal {
+pub(super) fn refused(status: StatusCode, reason: &impl ToString) -> Refusal {
     Refusal { status, location: None, reason: reason.to_string(), uncertain: false }
 }
 
 /// What an error is in HTTP.
-fn failed(server: &Server, uri: &Uri, error: &raft_net::Error) -> Refusal {
+pub(super) fn failed(server: &Server, uri: &Uri, error: &raft_net::Error) -> Refusal {
     use raft_net::Error as E;
     let leader = error.leader().and_then(|leader| server.address_of(leader));
     let status = match error {
@@ -118,7 +121,7 @@ fn failed(server: &Server, uri: &Uri, error: &raft_net::Error) -> Refusal {
 }
 
 /// A body, which may be missing where nothing in it is needed.
-fn parse<'a, T: Deserialize<'a>>(body: &'a Body) -> Result<T, Refusal> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a Body) -> Result<T, Refusal> {
     let body = if body.is_empty() { b"{}" } else { &body[..] };
     serde_json::from_slice(body)
         .map_err(|cause| refused(StatusCode::BAD_REQUEST, &format!("the body: {cause}")))
@@ -137,8 +140,8 @@ fn text(value: Option<&[u8]>) -> Value {
 }
 
 /// The number of a write in a session.
-#[derive(Deserialize)]
-struct Once {
+#[derive(Default, Deserialize)]
+pub(super) struct Once {
     session: Option<u64>,
     sequence: Option<u64>,
 }
@@ -168,28 +171,55 @@ async fn read(
     Query(options): Query<ReadOptions>,
 ) -> Answered {
     let key = key_of(key)?;
+    require_whole(&server)?;
     let value = server.get(&key, options.stale.is_some()).await;
     let value = value.map_err(|cause| failed(&server, &uri, &cause))?;
     Ok(Json(json!({ "key": text(Some(&key)), "value": text(value.as_deref()) })))
 }
 
+/// Refuses while what is there is a part of a backup.
+pub(super) fn require_whole(server: &Server) -> Result<(), Refusal> {
+    let is_loading = server.view.is_loading();
+    let reason = Refused::Restoring;
+    if is_loading { Err(refused(StatusCode::SERVICE_UNAVAILABLE, &reason)) } else { Ok(()) }
+}
+
+/// What came of a command that was not refused.
+pub(super) async fn command(
+    server: &Server,
+    uri: &Uri,
+    command: &Command,
+    once: &Once,
+) -> Result<Answer, Refusal> {
+    let answer = server.propose(command, once.pair()?).await;
+    match answer_of(answer.map_err(|cause| failed(server, uri, &cause))?)? {
+        Answer::Refused(why) => Err(refused(StatusCode::CONFLICT, &why)),
+        done => Ok(done),
+    }
+}
+
+/// The former value of the key that a command changes.
 async fn write(
     server: &Server,
     uri: &Uri,
-    command: Command,
+    change: &Command,
     once: &Once,
-) -> Result<Answer, Refusal> {
-    let answer = server.propose(&command, once.pair()?).await;
-    answer_of(answer.map_err(|cause| failed(server, uri, &cause))?)
+) -> Result<Option<Bytes>, Refusal> {
+    match command(server, uri, change, once).await? {
+        Answer::Former(value) => Ok(value),
+        Answer::Begun(_) | Answer::Refused(_) => Err(of_another_version()),
+    }
 }
 
 /// The command is applied; what it answered another version may have kept in the session.
 fn answer_of(bytes: Bytes) -> Result<Answer, Refusal> {
-    Answer::decode(bytes).ok_or_else(|| {
-        let reason = "the write is done, and what it answered is not of this server's version";
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Refusal { uncertain: true, ..refused(status, &reason) }
-    })
+    Answer::decode(bytes).ok_or_else(of_another_version)
+}
+
+fn of_another_version() -> Refusal {
+    let reason = "the write is done, and what it answered is not of this server's version";
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    Refusal { uncertain: true, ..refused(status, &reason) }
 }
 
 #[derive(Deserialize)]
@@ -207,7 +237,7 @@ async fn put(
 ) -> Answered {
     let PutBody { value, once } = parse(&body)?;
     let command = Command::Put { key: key_of(key)?, value: value.into() };
-    let Answer(previous) = write(&server, &uri, command, &once).await?;
+    let previous = write(&server, &uri, &command, &once).await?;
     Ok(Json(json!({ "previous": text(previous.as_deref()) })))
 }
 
@@ -218,8 +248,8 @@ async fn remove_key(
     body: Body,
 ) -> Answered {
     let once: Once = parse(&body)?;
-    let Answer(previous) =
-        write(&server, &uri, Command::Delete { key: key_of(key)? }, &once).await?;
+    let command = Command::Delete { key: key_of(key)? };
+    let previous = write(&server, &uri, &command, &once).await?;
     Ok(Json(json!({ "previous": text(previous.as_deref()) })))
 }
 
@@ -240,7 +270,7 @@ async fn swap(
     let SwapBody { expected, value, once } = parse(&body)?;
     let (expected, value) = (expected.map(Bytes::from), value.map(Bytes::from));
     let command = Command::Swap { key: key_of(key)?, expected: expected.clone(), value };
-    let Answer(previous) = write(&server, &uri, command, &once).await?;
+    let previous = write(&server, &uri, &command, &once).await?;
     let swapped = previous == expected;
     Ok(Json(json!({ "swapped": swapped, "previous": text(previous.as_deref()) })))
 }
@@ -258,6 +288,7 @@ async fn scan(
     Query(options): Query<ScanOptions>,
 ) -> Answered {
     server.require_state().map_err(|cause| failed(&server, &uri, &cause))?;
+    require_whole(&server)?;
     let limit = options.limit.unwrap_or(100).min(SCAN_MAX);
     let unavailable = |reason: &dyn std::fmt::Display| {
         refused(StatusCode::SERVICE_UNAVAILABLE, &reason.to_string())
@@ -288,7 +319,8 @@ async fn cluster(State(server): State<Server>) -> Json<Value> {
         .map(|(id, address)| {
             tokio::spawn(async move {
                 let patience = Duration::from_millis(400);
-                let reply = request(&address.http(), "GET", "/status", None, patience).await;
+                let reply =
+                    request(&address.http(), "GET", "/status", Content::Nothing, patience).await;
                 let mut entry = match reply {
                     Ok(reply) => reply.body,
                     Err(cause) => json!({ "error": cause.to_string() }),
@@ -388,8 +420,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_cannot_be_read_is_no_answer() {
-        let none = answer_of(Answer(None).encode()).map_err(|it| it.reason);
-        assert_eq!(none, Ok(Answer(None)));
+        let none = answer_of(Answer::Former(None).encode()).map_err(|it| it.reason);
+        assert_eq!(none, Ok(Answer::Former(None)));
         for bytes in [&b""[..], &[2], &[0, 0]] {
             let refusal = answer_of(Bytes::from_static(bytes)).expect_err("it is no answer");
             assert!(refusal.uncertain, "the write is done: {}", refusal.reason);

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::{GROUP, ServeError, Server, Settings, in_time};
-use crate::http_client::request;
+use crate::http_client::{Content, request};
 use crate::{Address, Command};
 
 /// How long a peer is given.
@@ -27,7 +27,7 @@ const BEHIND_MAX: u64 = 100;
 /// disk it would vote as if it had promised nothing.
 pub(super) async fn require_new(settings: &Settings) -> Result<(), ServeError> {
     for address in settings.peers.iter().filter(|(id, _)| **id != settings.id).map(|it| it.1) {
-        let reply = request(&address.http(), "GET", "/status", None, PATIENCE).await;
+        let reply = request(&address.http(), "GET", "/status", Content::Nothing, PATIENCE).await;
         let Ok(reply) = reply else { continue };
         if reply.body["servers"].get(settings.id.to_string()).is_some() {
             return Err(ServeError::DiskLost { id: settings.id });
@@ -77,7 +77,9 @@ impl Server {
         } else if let Some(address) = self.address_of(leader) {
             let body = json!({ "id": id.0, "address": own.to_string() });
             // It is tried again in a moment.
-            request(&address.http(), "POST", "/announce", Some(&body), PATIENCE).await.ok();
+            request(&address.http(), "POST", "/announce", Content::Json(&body), PATIENCE)
+                .await
+                .ok();
         }
     }
 

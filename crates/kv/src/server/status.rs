@@ -58,6 +58,7 @@ impl Server {
             "snapshot_error": found.snapshot_error,
             "log_error": found.log_error,
             "log_errors": status.read_errors,
+            "restoring": self.view.is_loading(),
             "incarnation": found.incarnation.to_string(),
             "voters": ids(&configuration.voters),
             "outgoing": ids(&configuration.outgoing),

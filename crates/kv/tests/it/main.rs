@@ -1,5 +1,6 @@
 //! The program as its users have it: processes, ports, signals.
 
+mod backup;
 mod maelstrom;
 mod processes;
 mod proxy;

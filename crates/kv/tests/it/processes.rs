@@ -115,7 +115,7 @@ impl Cluster {
     }
 
     /// Who leads, as a majority sees it; waits until there is one.
-    async fn leader(&self) -> usize {
+    pub(super) async fn leader(&self) -> usize {
         let mut client = self.client(20);
         for _ in 0..200 {
             let status = client.call("GET", "/status", None).await.expect("a server answers");

@@ -108,11 +108,7 @@ impl Snapshots {
             bytes.extend_from_slice(&checksum(file, block, part).to_le_bytes());
             bytes.extend_from_slice(part);
         }
-        fs.write_atomic(&path, &bytes).inspect_err(|_| {
-            // What is there of it would fill a full disk further. If it stays, it goes when the
-            // log is next opened.
-            fs.remove_file(&path.with_extension("snapshot.tmp")).ok();
-        })?;
+        fs.write_atomic(&path, &bytes)?;
         Ok(file)
     }
 
