@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use env::clock::{Clock, MonotonicClock};
 use env::fs::OsFs;
-use raft::{Configuration, DiskLog, GroupId, Incarnation, Index, NodeId, RoleName};
+use raft::{Configuration, DiskLog, GroupId, Incarnation, Index, NodeId, ReadMode, RoleName};
 use raft_net::{
     Hub, MachineError, Make, Node, Options, Row, StateMachine, TcpOptions, TcpTransport, mailbox,
 };
@@ -98,7 +98,7 @@ async fn leader(nodes: &[Node]) -> Result<Node, Failure> {
     loop {
         for node in nodes {
             let is_leader = node.status(GROUP).await?.status.role == RoleName::Leader;
-            if is_leader && node.barrier(GROUP).await.is_ok() {
+            if is_leader && node.barrier(GROUP, ReadMode::Quorum).await.is_ok() {
                 return Ok(node.clone());
             }
         }

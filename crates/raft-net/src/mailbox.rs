@@ -12,7 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft::{Body, Change, DiskStorage, GroupId, Index, NodeId, SnapshotFile, SnapshotMeta, Way};
+use raft::{
+    Body, Change, DiskStorage, GroupId, Index, NodeId, ReadMode, SnapshotFile, SnapshotMeta, Way,
+};
 use tokio::sync::oneshot;
 
 use crate::node::engine::Engine;
@@ -40,6 +42,7 @@ pub(crate) enum Call {
     /// A linearizable read: the answer to a query, or only that the state is new enough.
     Read {
         query: Option<Bytes>,
+        mode: ReadMode,
         reply: Reply<Bytes>,
     },
     /// The answer of this server's state as it is.

@@ -24,7 +24,7 @@ use env::clock::Clock;
 use parking_lot::Mutex;
 use raft::{
     Change, Config, Configuration, DiskLog, DiskStorage, GroupId, Incarnation, Index, NodeId,
-    Progress, Status, Way,
+    Progress, ReadMode, Status, Way,
 };
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
@@ -179,15 +179,16 @@ impl Node {
         self.call(group, |reply| Call::Propose { command, reply }).await
     }
 
-    /// A linearizable answer of the state machine, on any server that reaches a leader.
-    pub async fn read(&self, group: GroupId, query: Bytes) -> Result<Bytes, Error> {
-        self.call(group, |reply| Call::Read { query: Some(query), reply }).await
+    /// A linearizable answer of the state machine, on any server that reaches a leader. By a lease
+    /// it is as much as the clocks are what [`ReadMode::Lease`] assumes.
+    pub async fn read(&self, group: GroupId, query: Bytes, mode: ReadMode) -> Result<Bytes, Error> {
+        self.call(group, |reply| Call::Read { query: Some(query), mode, reply }).await
     }
 
     /// Returns once the state machine here has all that was committed when this was called. For
     /// who reads the machine's state without the machine.
-    pub async fn barrier(&self, group: GroupId) -> Result<(), Error> {
-        self.call(group, |reply| Call::Read { query: None, reply }).await.map(drop)
+    pub async fn barrier(&self, group: GroupId, mode: ReadMode) -> Result<(), Error> {
+        self.call(group, |reply| Call::Read { query: None, mode, reply }).await.map(drop)
     }
 
     /// The answer of this server's state machine as it is; it may be behind.

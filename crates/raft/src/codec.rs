@@ -13,6 +13,7 @@
 
 use bytes::{Buf, Bytes};
 
+use crate::config::ReadMode;
 use crate::entries::Entries;
 use crate::message::{AppendOutcome, Body, Message, ReadId};
 use crate::types::{
@@ -120,7 +121,10 @@ fn put_body(into: &mut Vec<u8>, body: &Body) {
             put_numbers(into, [*round, *session, last.0, *offset]);
         }
         Body::TimeoutNow => {}
-        Body::ReadIndex { id } => put_numbers(into, [id.boot, id.sequence]),
+        Body::ReadIndex { id, mode } => {
+            put_numbers(into, [id.boot, id.sequence]);
+            into.push(u8::from(*mode == ReadMode::Lease));
+        }
         Body::ReadIndexResponse { id, index } => {
             put_numbers(into, [id.boot, id.sequence, index.0]);
         }
@@ -337,7 +341,11 @@ impl Decoder {
                 Body::SnapshotResponse { round, session, last, offset }
             }
             8 => Body::TimeoutNow,
-            9 => Body::ReadIndex { id: self.read_id()? },
+            9 => {
+                let (id, is_lease) = (self.read_id()?, self.flag("whether a lease is enough")?);
+                let mode = if is_lease { ReadMode::Lease } else { ReadMode::Quorum };
+                Body::ReadIndex { id, mode }
+            }
             10 => Body::ReadIndexResponse { id: self.read_id()?, index: self.index()? },
             kind => return Err(DecodeError::Kind { what: "a message", kind }),
         })

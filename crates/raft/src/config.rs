@@ -11,15 +11,13 @@ use crate::types::{Incarnation, NodeId};
 pub enum ReadMode {
     /// It asks a majority, once for all reads that wait (D§6.4).
     Quorum,
-    /// It relies on a majority having answered lately (D§6.4.1).
+    /// It relies on a majority having answered lately (D§6.4.1), where
+    /// [`Config::lease_margin_ticks`] lets it; else it asks.
     ///
     /// Assumes of clocks: while one server counts `election_ticks`, no other one counts fewer than
     /// `election_ticks - lease_margin_ticks`. Where a process may stand still, its driver must
-    /// deliver the ticks that it missed before it asks for a read.
-    Lease {
-        /// By how many ticks clocks may differ within an election timeout.
-        lease_margin_ticks: u32,
-    },
+    /// deliver the ticks that it missed before it asks for a read, and before what came meanwhile.
+    Lease,
 }
 
 /// The knobs. [`Config::new`] has sensible values for a tick of 10 to 100 ms.
@@ -43,8 +41,10 @@ pub struct Config {
     /// wait for it, steps down: it would speak and be answered, and apply nothing. 0: it never
     /// does. A disk that is only slow should take a small part of that for a write.
     pub stall_timeouts: u32,
-    /// How leaders serve reads.
-    pub read_mode: ReadMode,
+    /// By how many ticks clocks may differ within an election timeout, where reads may be served by
+    /// a lease; none are where there is none. All servers of a cluster must have one, or none: what
+    /// is promised to one that has it is kept by others also when they are started again.
+    pub lease_margin_ticks: Option<u32>,
     /// Most reads that wait at once, for a round, for the leader, or for what is to be applied. A
     /// leader passes over what followers ask beyond that, and they give up in time.
     pub reads_max: usize,
@@ -119,7 +119,7 @@ impl Config {
             pre_vote: true,
             check_quorum: true,
             stall_timeouts: 20,
-            read_mode: ReadMode::Quorum,
+            lease_margin_ticks: None,
             reads_max: 100_000,
             rank: 0,
             entry_bytes_max: 1 << 20,
@@ -139,7 +139,7 @@ impl Config {
         if heartbeat == 0 || election / 2 < heartbeat {
             return Err(ConfigError::Ticks { heartbeat, election });
         }
-        if let ReadMode::Lease { lease_margin_ticks: margin } = self.read_mode {
+        if let Some(margin) = self.lease_margin_ticks {
             if !self.check_quorum {
                 return Err(ConfigError::LeaseWithoutCheckQuorum);
             }

@@ -19,7 +19,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use env::random::{Random, SeededRandom};
 
-use crate::config::{Config, ReadMode};
+use crate::config::Config;
 use crate::log::Log;
 use crate::message::{AppendOutcome, Body, Message, Read, ReadId};
 use crate::mutants::{Bug, on};
@@ -171,7 +171,7 @@ impl<S: Storage> Core<S> {
     pub(crate) fn new(config: Config, log: Log<S>) -> Self {
         let mut random = SeededRandom::new(config.seed);
         let state = log.storage().hard_state();
-        let is_lease = config.read_mode != ReadMode::Quorum;
+        let is_lease = config.lease_margin_ticks.is_some();
         let mut core = Self {
             term: state.term,
             vote: state.vote,

@@ -21,6 +21,7 @@
 
 use bytes::Bytes;
 
+use crate::config::ReadMode;
 use crate::entries::Entries;
 use crate::types::{Incarnation, Index, NodeId, Position, SnapshotMeta, Term};
 
@@ -131,6 +132,8 @@ pub enum Body {
     ReadIndex {
         /// Which read.
         id: ReadId,
+        /// Whether a lease is enough.
+        mode: ReadMode,
     },
     /// The answer, once the leader knows that it is one.
     ReadIndexResponse {

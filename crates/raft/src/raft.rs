@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, ReadMode};
 use crate::core::{Core, Role};
 use crate::election::{self, Reason};
 use crate::log::Log;
@@ -192,8 +192,8 @@ impl<S: Storage> Raft<S> {
     }
 
     /// Asks for a linearizable read. It comes out of [`Ready::reads`].
-    pub fn read(&mut self) -> Result<ReadId, ReadError> {
-        read_index::read(&mut self.core)
+    pub fn read(&mut self, mode: ReadMode) -> Result<ReadId, ReadError> {
+        read_index::read(&mut self.core, mode)
     }
 
     /// Changes the configuration; returns where the next one stands. It is in force at once, and

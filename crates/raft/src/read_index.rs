@@ -50,7 +50,7 @@ pub enum ReadError {
 }
 
 /// Asks for a read.
-pub(crate) fn read<S: Storage>(core: &mut Core<S>) -> Result<ReadId, ReadError> {
+pub(crate) fn read<S: Storage>(core: &mut Core<S>, mode: ReadMode) -> Result<ReadId, ReadError> {
     if core.config.incarnation.is_witness() {
         return Err(ReadError::Witness);
     }
@@ -60,12 +60,12 @@ pub(crate) fn read<S: Storage>(core: &mut Core<S>) -> Result<ReadId, ReadError> 
     }
     let id = ReadId { boot: core.boot, sequence: core.read_sequence };
     if core.is_leader() {
-        accept(core, id, None);
+        accept(core, id, mode, None);
     } else {
         let leader = leader_elsewhere(core).ok_or(ReadError::NoLeader)?;
         let deadline = core.ticks + u64::from(core.config.election_ticks);
         core.forwarded.push_back((id, deadline));
-        core.send(leader, Body::ReadIndex { id });
+        core.send(leader, Body::ReadIndex { id, mode });
     }
     core.read_sequence += 1;
     Ok(id)
@@ -73,9 +73,9 @@ pub(crate) fn read<S: Storage>(core: &mut Core<S>) -> Result<ReadId, ReadError> 
 
 /// A follower asks. Who leads no more, or has too many that wait, does not answer, and the follower
 /// gives up in time.
-pub(crate) fn on_request<S: Storage>(core: &mut Core<S>, from: NodeId, id: ReadId) {
+pub(crate) fn on_request<S: Storage>(core: &mut Core<S>, from: NodeId, id: ReadId, mode: ReadMode) {
     if core.is_leader() && core.waiting_reads() < core.config.reads_max {
-        accept(core, id, Some(from));
+        accept(core, id, mode, Some(from));
     }
 }
 
@@ -88,9 +88,9 @@ pub(crate) fn on_response<S: Storage>(core: &mut Core<S>, id: ReadId, index: Ind
     }
 }
 
-fn accept<S: Storage>(core: &mut Core<S>, id: ReadId, from: Option<NodeId>) {
+fn accept<S: Storage>(core: &mut Core<S>, id: ReadId, mode: ReadMode, from: Option<NodeId>) {
     let knows = knows_commit(core) || on(Bug::ReadBeforeOwnCommit);
-    if knows && has_lease(core) {
+    if knows && mode == ReadMode::Lease && has_lease(core) {
         return answer(core, id, from, core.log.commit());
     }
     let commit = core.log.commit();
@@ -109,8 +109,8 @@ fn bind(leader: &mut Leader, commit: Index) -> (Index, u64) {
 /// Whether a majority has promised to elect nobody yet.
 fn has_lease<S: Storage>(core: &Core<S>) -> bool {
     let Role::Leader(leader) = &core.role else { return false };
-    let ReadMode::Lease { lease_margin_ticks } = core.config.read_mode else { return false };
-    let length = u64::from(core.config.election_ticks - lease_margin_ticks);
+    let Some(margin) = core.config.lease_margin_ticks else { return false };
+    let length = u64::from(core.config.election_ticks - margin);
     let is_void = leader.is_lease_void && !on(Bug::LeaseSurvivesTransfer);
     leader.confirmed_round > 0 && !is_void && core.ticks - leader.confirmed_tick < length
 }

@@ -35,7 +35,7 @@ pub(crate) fn step<S: Storage>(core: &mut Core<S>, message: Message) {
         Body::InstallSnapshot { .. } => snapshot::on_part(core, message),
         Body::SnapshotResponse { .. } => snapshot::on_response(core, &message),
         Body::TimeoutNow => transfer::on_timeout_now(core),
-        Body::ReadIndex { id } => read_index::on_request(core, message.from, id),
+        Body::ReadIndex { id, mode } => read_index::on_request(core, message.from, id, mode),
         Body::ReadIndexResponse { id, index } => read_index::on_response(core, id, index),
     }
 }

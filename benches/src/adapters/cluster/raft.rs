@@ -7,7 +7,9 @@ use env::clock::{Clock, MonotonicClock};
 use env::fs::OsFs;
 use harness::contract::{StoreError, Unsupported};
 use parking_lot::{ArcMutexGuard, RawMutex};
-use raft::{Config, Configuration, DiskLog, GroupId, Incarnation, Index, NodeId, RoleName};
+use raft::{
+    Config, Configuration, DiskLog, GroupId, Incarnation, Index, NodeId, ReadMode, RoleName,
+};
 use raft_net::{
     Hub, HubTransport, MachineError, Make, Node, Options, Packet, Row, StateMachine, Transport,
     mailbox,
@@ -126,7 +128,8 @@ impl<M: Machine + 'static> Ours<M> {
         let end = clock.now() + super::PATIENCE;
         while clock.now() < end {
             let status = self.nodes[0].status(GROUP).await?;
-            if status.status.role == RoleName::Leader && self.nodes[0].barrier(GROUP).await.is_ok()
+            if status.status.role == RoleName::Leader
+                && self.nodes[0].barrier(GROUP, ReadMode::Quorum).await.is_ok()
             {
                 return Ok(());
             }

@@ -17,7 +17,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures_core::Stream;
-use raft::Index;
+use raft::{Index, ReadMode};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -63,7 +63,9 @@ async fn take(State(server): State<Server>, uri: Uri) -> Result<Response, Refusa
     server.require_state().map_err(or_failed)?;
     let place = Arc::clone(&server.backups).try_acquire_owned();
     let place = place.map_err(|_| or_failed(raft_net::Error::Busy))?;
-    in_time(server.node.barrier(GROUP), raft_net::Error::ReadLost).await.map_err(or_failed)?;
+    in_time(server.node.barrier(GROUP, ReadMode::Quorum), raft_net::Error::ReadLost)
+        .await
+        .map_err(or_failed)?;
     require_whole(&server)?;
     let moment = server.view.entries().ok_or_else(|| or_failed(raft_net::Error::ReadLost))?;
     let moment = moment.map_err(|cause| refused(StatusCode::SERVICE_UNAVAILABLE, &cause))?;

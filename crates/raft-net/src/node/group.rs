@@ -147,7 +147,7 @@ impl Group {
                 let proposed = self.raft.leave_joint().map_err(Error::from);
                 self.wait(proposed, reply);
             }
-            Call::Read { query, reply } => match self.raft.read() {
+            Call::Read { query, mode, reply } => match self.raft.read(mode) {
                 Ok(id) => drop(self.reads.insert(id, WaitingRead { query, reply })),
                 Err(ReadError::Witness) => drop(reply.send(Err(Error::Witness))),
                 Err(ReadError::Full { .. }) => drop(reply.send(Err(Error::Busy))),

@@ -106,11 +106,11 @@ impl Shard {
     /// Takes what is in the mailbox, and has all of it done. True where the node's own thread rests
     /// for longer than it may now.
     pub(super) fn round(&mut self) -> bool {
-        self.catch_up();
         let mut events = std::mem::take(&mut self.events);
         if events.is_empty() {
             self.weight = self.mailbox.take_into(&mut events);
         }
+        self.catch_up();
         let (before, left) = (events.len(), events.len().saturating_sub(EVENTS_MAX));
         while events.len() > left
             && let Some(event) = events.pop_front()

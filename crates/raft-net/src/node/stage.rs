@@ -283,6 +283,12 @@ impl Stage {
         self.agenda.first_key_value().map(|((at, _), _)| *at)
     }
 
+    /// Whether what happens next is that a packet arrives.
+    fn is_next(&self, from: NodeId, to: NodeId) -> bool {
+        let next = self.agenda.first_key_value().map(|(_, what)| what);
+        matches!(next, Some(Happening::Arrival { from: by, to: at, .. }) if (*by, *at) == (from, to))
+    }
+
     fn advance(&mut self, to: Timestamp) {
         let passed = to.saturating_since(self.now);
         self.now = self.now.max(to);

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use env::clock::MonotonicClock;
 use harness::sim::SimDisk;
-use raft::{Config, Configuration, DiskError, DiskLog, GroupId, Incarnation, NodeId, RoleName};
+use raft::{
+    Config, Configuration, DiskError, DiskLog, GroupId, Incarnation, NodeId, ReadMode, RoleName,
+};
 
 use super::{Journal, within};
 use crate::{Error, GroupStatus, Hub, Node, Options, mailbox};
@@ -131,7 +133,7 @@ impl Cluster {
             for node in self.nodes() {
                 let Ok(found) = node.status(GROUP).await else { continue };
                 let is_leader = found.status.role == RoleName::Leader;
-                if is_leader && node.barrier(GROUP).await.is_ok() {
+                if is_leader && node.barrier(GROUP, ReadMode::Quorum).await.is_ok() {
                     return Some(found.status.id.0);
                 }
             }
@@ -156,7 +158,7 @@ impl Cluster {
 
     pub(super) async fn read(&self, id: u64) -> String {
         let answer = within("a read is confirmed", async || {
-            self.node(id).read(GROUP, Bytes::new()).await.ok()
+            self.node(id).read(GROUP, Bytes::new(), ReadMode::Quorum).await.ok()
         });
         String::from_utf8(answer.await.to_vec()).expect("commands are text")
     }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use harness::sim::{DiskFault, Dose};
-use raft::{Body, Entries, GroupId, Incarnation, Index, Message, NodeId, Position, RoleName};
+use raft::{
+    Body, Entries, GroupId, Incarnation, Index, Message, NodeId, Position, ReadMode, RoleName,
+};
 
 use super::cluster::{Cluster, GROUP, options};
 use super::within;
@@ -117,7 +119,7 @@ async fn a_leader_that_is_cut_off_answers_no_read_and_steps_down() {
     cluster.propose("before").await;
     let old = cluster.leader().await;
     cluster.hub.isolate(NodeId(old));
-    let lost = cluster.node(old).read(GROUP, Bytes::new()).await;
+    let lost = cluster.node(old).read(GROUP, Bytes::new(), ReadMode::Quorum).await;
     assert_eq!(lost, Err(Error::ReadLost));
     let uncertain = cluster.node(old).propose(GROUP, "nobody hears".into()).await;
     assert!(uncertain.is_err(), "{uncertain:?}");

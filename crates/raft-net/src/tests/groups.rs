@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use env::clock::MonotonicClock;
 use harness::sim::SimDisk;
-use raft::{Configuration, DiskLog, GroupId, Incarnation, NodeId};
+use raft::{Configuration, DiskLog, GroupId, Incarnation, NodeId, ReadMode};
 
 use super::cluster::options;
 use super::{Journal, within};
@@ -50,8 +50,9 @@ async fn groups_share_syncs_and_batches() {
         .await;
     }
     for group in (0..GROUPS).map(GroupId) {
-        let read =
-            within("each group is read", async || nodes[0].read(group, Bytes::new()).await.ok());
+        let read = within("each group is read", async || {
+            nodes[0].read(group, Bytes::new(), ReadMode::Quorum).await.ok()
+        });
         // A command may have been uncertain, and be there twice.
         assert!(read.await.starts_with(group.to_string().as_bytes()));
     }

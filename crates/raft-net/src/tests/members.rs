@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft::{Change, ChangeError, Incarnation, NodeId, Way};
+use raft::{Change, ChangeError, Incarnation, NodeId, ReadMode, Way};
 use tokio::time::sleep;
 
 use super::cluster::{Cluster, GROUP};
@@ -91,7 +91,7 @@ async fn a_witness_votes_for_one_of_two() {
     cluster.propose("and more").await;
     assert!(cluster.read(other).await.contains("and more"));
     let query = Bytes::new();
-    let refused = cluster.node(3).read(GROUP, query.clone()).await;
+    let refused = cluster.node(3).read(GROUP, query.clone(), ReadMode::Quorum).await;
     assert_eq!(refused, Err(Error::Witness));
     assert_eq!(cluster.node(3).read_stale(GROUP, query).await, Err(Error::Witness));
     let last = cluster.status(other).await.status.commit;

@@ -44,8 +44,8 @@ impl World {
         let clock = Arc::new(MonotonicClock::new());
         let plain = options(NodeId(id));
         assert_eq!(plain.tick, TICK);
-        let read_mode = ReadMode::Lease { lease_margin_ticks: 4 };
-        let options = Options { config: Config { read_mode, ..plain.config }, ..plain };
+        let config = Config { lease_margin_ticks: Some(4), ..plain.config };
+        let options = Options { config, ..plain };
         let node = Node::start(options, log.clone(), transport, mailbox, clock);
         let founders = Configuration::founding([1, 2, 3].map(NodeId));
         let known = log.groups();
@@ -119,7 +119,8 @@ async fn idle_groups_send_nothing_and_are_not_looked_at() {
         let answer = world.nodes[&leader].propose(group, Bytes::from_static(b"x")).await;
         assert_eq!(answer.expect("it leads"), "1");
         within("a follower has it", async || {
-            let read = world.nodes[&(1 + leader % 3)].read(group, Bytes::new()).await;
+            let read =
+                world.nodes[&(1 + leader % 3)].read(group, Bytes::new(), ReadMode::Lease).await;
             (read.ok()? == "x").then_some(())
         })
         .await;
@@ -160,7 +161,7 @@ async fn a_dead_leader_of_resting_groups_is_noticed_in_time() {
             (status.role != RoleName::Leader).then_some(())
         })
         .await;
-        let read = world.nodes[&dead].read(group, Bytes::new()).await;
+        let read = world.nodes[&dead].read(group, Bytes::new(), ReadMode::Lease).await;
         assert!(read.is_err(), "a read of {group} where nobody can confirm it");
     }
     // All others rest, though one node is missing.

@@ -19,7 +19,7 @@ use crate::pulse::Pulse;
 
 const MAGIC: [u8; 8] = *b"STRATARF";
 /// The version that this crate speaks.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// Magic, version, cluster, from, to, checksum.
 pub(crate) const GREETING: usize = 40;
 /// Magic, version, verdict.

@@ -68,7 +68,10 @@ fn body() -> impl Strategy<Value = Body> {
             Body::SnapshotResponse { round: 3, session: 4, last: Index(last), offset }
         }),
         Just(Body::TimeoutNow),
-        id.clone().prop_map(|id| Body::ReadIndex { id }),
+        (id.clone(), any::<bool>()).prop_map(|(id, is_lease)| {
+            let mode = if is_lease { ReadMode::Lease } else { ReadMode::Quorum };
+            Body::ReadIndex { id, mode }
+        }),
         (id, 0..NUMBER_MAX)
             .prop_map(|(id, index)| Body::ReadIndexResponse { id, index: Index(index) }),
     ]

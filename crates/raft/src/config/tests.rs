@@ -1,4 +1,4 @@
-use super::{Config, ConfigError, ReadMode};
+use super::{Config, ConfigError};
 use crate::types::NodeId;
 
 fn rejected(change: impl FnOnce(&mut Config)) -> Option<ConfigError> {
@@ -10,7 +10,7 @@ fn rejected(change: impl FnOnce(&mut Config)) -> Option<ConfigError> {
 #[test]
 fn usual_values_are_valid() {
     assert_eq!(rejected(|_| ()), None);
-    assert_eq!(rejected(|it| it.read_mode = ReadMode::Lease { lease_margin_ticks: 9 }), None);
+    assert_eq!(rejected(|it| it.lease_margin_ticks = Some(9)), None);
 }
 
 #[test]
@@ -18,10 +18,9 @@ fn each_mistake_has_its_name() {
     let ticks = ConfigError::Ticks { heartbeat: 6, election: 10 };
     assert_eq!(rejected(|it| it.heartbeat_ticks = 6), Some(ticks));
     assert!(rejected(|it| it.heartbeat_ticks = 0).is_some());
-    let lease = ReadMode::Lease { lease_margin_ticks: 10 };
     let margin = ConfigError::LeaseMargin { margin: 10, election: 10 };
-    assert_eq!(rejected(|it| it.read_mode = lease), Some(margin));
-    let unchecked = rejected(|it| (it.read_mode, it.check_quorum) = (lease, false));
+    assert_eq!(rejected(|it| it.lease_margin_ticks = Some(10)), Some(margin));
+    let unchecked = rejected(|it| (it.lease_margin_ticks, it.check_quorum) = (Some(1), false));
     assert_eq!(unchecked, Some(ConfigError::LeaseWithoutCheckQuorum));
     let zero = rejected(|it| it.inflight_max = 0).expect("a window of nothing");
     assert!(zero.to_string().starts_with("inflight_max is zero"), "{zero}");

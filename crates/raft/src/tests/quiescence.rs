@@ -13,8 +13,8 @@ fn elected() -> Cluster {
     let mut cluster = Cluster::default();
     let ids = [1, 2, 3].map(NodeId);
     for id in ids {
-        let read_mode = ReadMode::Lease { lease_margin_ticks: 1 };
-        let config = Config { read_mode, pre_vote: false, ..Config::new(id, 0) };
+        let plain = Config::new(id, 0);
+        let config = Config { lease_margin_ticks: Some(1), pre_vote: false, ..plain };
         assert_eq!(config.election_ticks, TIMEOUT);
         cluster.add(config, MemoryStorage::founding(Configuration::founding(ids)));
         // Who has just started may have promised a lease.
@@ -73,7 +73,7 @@ fn a_leader_that_was_heard_while_it_rested_still_leads_and_has_its_lease() {
     let mut cluster = elected();
     beat(&mut cluster);
     cluster.raft(LEADER).pass_time(1_000, |id| (id == OTHERS[0]).then_some(3));
-    cluster.raft(LEADER).read().expect("it leads");
+    cluster.raft(LEADER).read(ReadMode::Lease).expect("it leads");
     cluster.take_lines();
     cluster.pump(LEADER);
     let lines = cluster.take_lines().join("\n");
@@ -87,7 +87,7 @@ fn a_leader_that_was_not_heard_has_no_lease_and_steps_down() {
     let mut cluster = elected();
     beat(&mut cluster);
     cluster.raft(LEADER).pass_time(TIMEOUT - 1, |_| None);
-    cluster.raft(LEADER).read().expect("it leads");
+    cluster.raft(LEADER).read(ReadMode::Lease).expect("it leads");
     cluster.take_lines();
     cluster.cuts.extend(OTHERS.map(|id| (id, LEADER)));
     cluster.pump(LEADER);

@@ -1,7 +1,7 @@
 //! Reads that wait, and how many of them do.
 
 use super::cluster::Cluster;
-use crate::{Config, Configuration, Index, MemoryStorage, NodeId, ReadError};
+use crate::{Config, Configuration, Index, MemoryStorage, NodeId, ReadError, ReadMode};
 
 const ALL: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 
@@ -32,9 +32,9 @@ fn a_leader_that_is_cut_off_keeps_so_many_reads_and_no_more() {
         cluster.cuts.extend([(NodeId(1), *other), (*other, NodeId(1))]);
     }
     for _ in 0..3 {
-        cluster.raft(NodeId(1)).read().expect("there is room");
+        cluster.raft(NodeId(1)).read(ReadMode::Quorum).expect("there is room");
     }
-    let refused = cluster.raft(NodeId(1)).read();
+    let refused = cluster.raft(NodeId(1)).read(ReadMode::Quorum);
     assert_eq!(refused, Err(ReadError::Full { waiting: 3, max: 3 }));
     cluster.pump(NodeId(1));
     cluster.stabilise();
@@ -44,16 +44,16 @@ fn a_leader_that_is_cut_off_keeps_so_many_reads_and_no_more() {
     cluster.pump(NodeId(1));
     cluster.stabilise();
     assert_eq!(served(&mut cluster, NodeId(1)), 3);
-    assert!(cluster.raft(NodeId(1)).read().is_ok(), "there is room again");
+    assert!(cluster.raft(NodeId(1)).read(ReadMode::Quorum).is_ok(), "there is room again");
 }
 
 #[test]
 fn reads_of_a_follower_are_served_whatever_the_order_of_answers() {
     let mut cluster = cluster(4);
     for _ in 0..4 {
-        cluster.raft(NodeId(2)).read().expect("there is room");
+        cluster.raft(NodeId(2)).read(ReadMode::Quorum).expect("there is room");
     }
-    let refused = cluster.raft(NodeId(2)).read();
+    let refused = cluster.raft(NodeId(2)).read(ReadMode::Quorum);
     assert_eq!(refused, Err(ReadError::Full { waiting: 4, max: 4 }));
     cluster.pump(NodeId(2));
     cluster.network.make_contiguous().reverse();
@@ -61,5 +61,5 @@ fn reads_of_a_follower_are_served_whatever_the_order_of_answers() {
     assert_eq!(served(&mut cluster, NodeId(2)), 4);
     let status = cluster.raft(NodeId(2)).status();
     assert_eq!(status.applied, Index(1));
-    assert!(cluster.raft(NodeId(2)).read().is_ok(), "there is room again");
+    assert!(cluster.raft(NodeId(2)).read(ReadMode::Quorum).is_ok(), "there is room again");
 }

@@ -15,7 +15,7 @@
 //! | `given 2 term=4 log=1,1,4`             | a server, before it starts, has these terms         |
 //! | `spare 4 [incarnation=N]`              | a server of no cluster yet; `w1` is a witness's     |
 //! | `campaign 1`, `tick 1 20`              | at once; after so many ticks                        |
-//! | `propose 1 x y`, `read 2`              | to server 1; of server 2                            |
+//! | `propose 1 x y`, `read 2 [lease]`      | to server 1; of server 2                            |
 //! | `change 1 add-voter 4`, `joint 1 ...`  | also `add-learner 4@w1`, `remove 2`; `leave 1`      |
 //! | `transfer 1 2`, `snapshot 1 keep=2`    | to 2; of what 1 has applied                         |
 //! | `deliver`, `deliver 1->2`, `drop 1->2` | what is on its way now; `*` for any server          |
@@ -144,7 +144,7 @@ impl Stage {
         config.pre_vote = words.contains(&"pre-vote");
         config.check_quorum = words.contains(&"check-quorum") || words.contains(&"lease");
         if words.contains(&"lease") {
-            config.read_mode = ReadMode::Lease { lease_margin_ticks: 2 };
+            config.lease_margin_ticks = Some(2);
         }
         if let Some(max) = option(&words, "uncommitted") {
             config.uncommitted_bytes_max = number(max);
@@ -242,7 +242,11 @@ impl Stage {
                 let commands = words.iter().map(|word| Bytes::from((*word).to_owned())).collect();
                 raft.propose_all(commands).err().map(|error| error.to_string())
             }
-            "read" => raft.read().err().map(|error| error.to_string()),
+            "read" => {
+                let is_lease = words.contains(&"lease");
+                let mode = if is_lease { ReadMode::Lease } else { ReadMode::Quorum };
+                raft.read(mode).err().map(|error| error.to_string())
+            }
             "change" => raft.change(&changes(words), Way::Simple).err().map(|it| it.to_string()),
             "joint" => raft.change(&changes(words), Way::Joint).err().map(|it| it.to_string()),
             "leave" => raft.leave_joint().err().map(|error| error.to_string()),

@@ -119,7 +119,7 @@ impl Mix {
     fn plan(self, seed: u64) -> Plan {
         let drawn = Plan::draw(seed, self.servers());
         let read_mode = match self {
-            Self::Leases | Self::Transfers => ReadMode::Lease { lease_margin_ticks: 3 },
+            Self::Leases | Self::Transfers => ReadMode::Lease,
             Self::Three | Self::Five | Self::Seven | Self::Clocks => ReadMode::Quorum,
         };
         match self {
@@ -192,7 +192,7 @@ impl Plan {
     /// Small limits, so that all of them are met.
     fn config(&self, id: NodeId, seed: u64) -> Config {
         Config {
-            read_mode: self.read_mode,
+            lease_margin_ticks: (self.read_mode == ReadMode::Lease).then_some(3),
             rank: u32::try_from(id.0 % 2).expect("it is small"),
             message_bytes_max: 200,
             inflight_max: 3,

@@ -1,6 +1,8 @@
 //! Messages and entries as short lines.
 
-use crate::{AppendOutcome, Body, Configuration, Entry, Message, NodeId, Payload, Position};
+use crate::{
+    AppendOutcome, Body, Configuration, Entry, Message, NodeId, Payload, Position, ReadMode,
+};
 
 pub(super) fn position(at: Position) -> String {
     format!("{}.{}", at.index, at.term)
@@ -66,7 +68,10 @@ fn body(body: &Body) -> String {
             format!("has {offset} bytes of snapshot {last}")
         }
         Body::TimeoutNow => "TimeoutNow".to_owned(),
-        Body::ReadIndex { id } => format!("ReadIndex #{}", id.sequence),
+        Body::ReadIndex { id, mode: ReadMode::Quorum } => format!("ReadIndex #{}", id.sequence),
+        Body::ReadIndex { id, mode: ReadMode::Lease } => {
+            format!("ReadIndex #{} by a lease", id.sequence)
+        }
         Body::ReadIndexResponse { id, index } => {
             format!("ReadIndexResponse #{} index {index}", id.sequence)
         }

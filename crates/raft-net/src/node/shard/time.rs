@@ -58,13 +58,21 @@ impl Shard {
         self.next_tick + self.options.tick * (self.peers.patience(self.ticks) - 1)
     }
 
-    /// Counts ticks that nobody waited for. After a pause of the whole process, what has come in
-    /// meanwhile goes first: a leader may have spoken.
+    /// Counts ticks that nobody waited for, once it is settled what is heard next and before it is:
+    /// what is counted after a leader's word has passed after it, or a promise to that leader would
+    /// end early (`raft::ReadMode::Lease`). After a pause of the whole process time only passes, and
+    /// nobody campaigns for it: a leader may have spoken meanwhile.
     pub(super) fn catch_up(&mut self) {
+        let tick = self.options.tick;
         let late = self.clock.now().saturating_since(self.next_tick);
-        if late < self.options.tick * self.options.config.election_ticks {
-            self.tick();
+        if late < tick * self.options.config.election_ticks {
+            return self.tick();
         }
+        let missed = late.as_nanos() / tick.as_nanos().max(1);
+        let missed = u32::try_from(missed).unwrap_or(u32::MAX);
+        // A group is told when it is looked at.
+        self.ticks += u64::from(missed);
+        self.next_tick = self.next_tick + tick * missed;
     }
 
     /// Delivers the ticks that are due, also those that a pause held up: a leader must notice how

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use env::clock::Timestamp;
 use env::random::{Random, SeededRandom};
-use raft::ProposeError;
+use raft::{ProposeError, ReadMode};
 
 use super::host::{GROUP, Host};
 use crate::Error;
@@ -126,7 +126,10 @@ impl Client {
         let node = hosts[self.target].node.clone();
         let (call, asked): (Call, _) = if random.below(1_000) < self.habits.reads {
             let known = history.known;
-            (Box::pin(async move { node.read(GROUP, Bytes::new()).await }), Asked::Read { known })
+            (
+                Box::pin(async move { node.read(GROUP, Bytes::new(), ReadMode::Quorum).await }),
+                Asked::Read { known },
+            )
         } else {
             history.sent += 1;
             let number = history.sent;

@@ -174,6 +174,26 @@ fn a_clock_that_jumps_holds_up_nobody_for_long() {
     }
 }
 
+/// Both followers stand still for long, and what they hear first is their leader: what passed before
+/// ends no promise to it, and it leads on.
+#[test]
+fn followers_that_stood_still_keep_what_they_promise_from_then_on() {
+    for seed in 20..30 {
+        let mut stage = led(seed);
+        let leader = stage.leader().expect("somebody leads");
+        let id = stage.hosts[leader].id;
+        let term = stage.hosts[leader].leads();
+        let followers = [(leader + 1) % 3, (leader + 2) % 3];
+        while !stage.is_next(id, stage.hosts[followers[0]].id) {
+            stage.step();
+        }
+        followers.map(|at| stage.hosts[at].clock.jump(1_000_000_000));
+        stage.run(SECOND);
+        assert_eq!(stage.hosts[leader].leads(), term, "seed {seed}");
+        end(stage);
+    }
+}
+
 /// What a node says is lost, while it hears the others.
 #[test]
 fn a_transport_that_carries_nothing_holds_up_its_own_node_only() {

@@ -146,7 +146,7 @@ fn of_body(body: &Body) -> (&'static str, String) {
             ("SnapshotResponse", format!(",\"snapshot\":{last},\"offset\":{offset}"))
         }
         Body::TimeoutNow => ("TimeoutNow", String::new()),
-        Body::ReadIndex { id } => ("ReadIndex", format!(",\"sequence\":{}", id.sequence)),
+        Body::ReadIndex { id, .. } => ("ReadIndex", format!(",\"sequence\":{}", id.sequence)),
         Body::ReadIndexResponse { id, index } => {
             ("ReadIndexResponse", format!(",\"sequence\":{},\"index\":{index}", id.sequence))
         }

@@ -177,7 +177,7 @@ impl Server {
         match wire {
             Wire::Raft(message) => raft.step(message),
             Wire::Request { id, op: RegisterOp::Read } => {
-                if let Ok(read) = raft.read() {
+                if let Ok(read) = raft.read(self.shared.plan.read_mode) {
                     self.reads.insert(read, (from, id));
                 }
             }
