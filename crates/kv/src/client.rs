@@ -22,6 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The wait before all are tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What a read is to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// The value as of some moment during the call: a majority confirms it.
+    Linearizable,
+    /// The same, as long as clocks run at about one speed: the leader relies on a lease, and asks
+    /// nobody (`raft::ReadMode::Lease`).
+    Lease,
+    /// What the first server that answers has; it may be behind.
+    Stale,
+}
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -61,11 +73,18 @@ impl Client {
         Self { servers, patience, session: None, sequence: 0 }
     }
 
-    /// The value of a key, as of some moment during the call; or, where it may be stale, as the
-    /// first server that answers has it.
-    pub async fn get(&mut self, key: &str, stale: bool) -> Result<Option<String>, ClientError> {
-        let stale = if stale { "?stale" } else { "" };
-        let answer = self.call("GET", &format!("/kv/{}{stale}", escape(key)), None).await?;
+    /// The value of a key.
+    pub async fn get(
+        &mut self,
+        key: &str,
+        consistency: Consistency,
+    ) -> Result<Option<String>, ClientError> {
+        let how = match consistency {
+            Consistency::Linearizable => "",
+            Consistency::Lease => "?lease",
+            Consistency::Stale => "?stale",
+        };
+        let answer = self.call("GET", &format!("/kv/{}{how}", escape(key)), None).await?;
         Ok(text(&answer["value"]))
     }
 
@@ -196,6 +215,27 @@ impl Client {
 
     /// Adds a server that was started to join, once it answers.
     pub async fn add(&mut self, id: u64, address: &Address) -> Result<Value, ClientError> {
+        let member = self.newcomer(id, address).await?;
+        self.call("POST", "/members", Some(&member)).await
+    }
+
+    /// Adds servers, as [`Client::add`] does, and removes others, all at once: a majority of the
+    /// old members and one of the new ones decide until that is done.
+    pub async fn change(
+        &mut self,
+        add: &[(u64, Address)],
+        remove: &[u64],
+    ) -> Result<Value, ClientError> {
+        let mut newcomers = Vec::new();
+        for (id, address) in add {
+            newcomers.push(self.newcomer(*id, address).await?);
+        }
+        let body = json!({ "add": newcomers, "remove": remove });
+        self.call("POST", "/change", Some(&body)).await
+    }
+
+    /// What is to be known of a server to add it.
+    async fn newcomer(&self, id: u64, address: &Address) -> Result<Value, ClientError> {
         let mut newcomer = Self::new(vec![address.http()], self.patience);
         let status = newcomer.call("GET", "/status", None).await?;
         if status["id"].as_u64() != Some(id) {
@@ -203,8 +243,7 @@ impl Client {
             return Err(ClientError::Refused { reason });
         }
         let incarnation = status["incarnation"].as_str();
-        let body = json!({ "id": id, "address": address.to_string(), "incarnation": incarnation });
-        self.call("POST", "/members", Some(&body)).await
+        Ok(json!({ "id": id, "address": address.to_string(), "incarnation": incarnation }))
     }
 }
 

@@ -35,7 +35,7 @@ mod recover;
 mod server;
 
 pub use address::{Address, AddressError};
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, Consistency};
 pub use command::{Answer, Command, Refused};
 pub use machine::{Machine, View};
 pub use recover::{Lost, RecoverError, recover};

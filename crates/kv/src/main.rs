@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use kv::{Address, Client, ClientError, Lost, Server, Settings, backup};
+use kv::{Address, Client, ClientError, Consistency, Lost, Server, Settings, backup};
 use raft::NodeId;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,8 +38,11 @@ enum Action {
     Get {
         #[command(flatten)]
         at: At,
-        /// As the first server that answers has it, without asking the leader
+        /// By the leader's lease, without asking a majority; assumes clocks of about one speed
         #[arg(long)]
+        lease: bool,
+        /// As the first server that answers has it, without asking the leader
+        #[arg(long, conflicts_with = "lease")]
         stale: bool,
         key: String,
     },
@@ -79,6 +82,17 @@ enum Action {
         #[command(flatten)]
         at: At,
         id: u64,
+    },
+    /// Add servers that were started with --join, and remove others, in one step
+    Change {
+        #[command(flatten)]
+        at: At,
+        /// Names and where they are: `ID=HOST:HTTP_PORT:RAFT_PORT`, separated by commas
+        #[arg(long, value_delimiter = ',', value_parser = Address::parse_named)]
+        add: Vec<(NodeId, Address)>,
+        /// Numbers, separated by commas
+        #[arg(long, value_delimiter = ',', required_unless_present = "add")]
+        remove: Vec<u64>,
     },
     /// Give leadership to another server
     Transfer {
@@ -228,8 +242,13 @@ async fn run(action: Action) -> Result<ExitCode, String> {
             say(done)?;
             say(format!("Start it with --cluster {} from now on.", lost.new_cluster))?;
         }
-        Action::Get { at, stale, key } => {
-            return shown(at.client().get(&key, stale).await.map_err(words)?);
+        Action::Get { at, lease, stale, key } => {
+            let consistency = match (lease, stale) {
+                (true, _) => Consistency::Lease,
+                (_, true) => Consistency::Stale,
+                (false, false) => Consistency::Linearizable,
+            };
+            return shown(at.client().get(&key, consistency).await.map_err(words)?);
         }
         Action::Put { at, key, value } => drop(at.client().put(&key, &value).await.map_err(words)?),
         Action::Delete { at, key } => drop(at.client().delete(&key).await.map_err(words)?),
@@ -244,6 +263,10 @@ async fn run(action: Action) -> Result<ExitCode, String> {
         Action::Status { at } => return status(at).await,
         Action::Add { at, server: (id, address) } => {
             drop(at.client().add(id.0, &address).await.map_err(words)?);
+        }
+        Action::Change { at, add, remove } => {
+            let add: Vec<_> = add.into_iter().map(|(id, address)| (id.0, address)).collect();
+            drop(at.client().change(&add, &remove).await.map_err(words)?);
         }
         Action::Remove { at, id } => {
             let path = format!("/members/{id}");

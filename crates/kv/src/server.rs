@@ -21,7 +21,7 @@ use env::fs::{Fs, OsFs};
 use env::random::{OsRandom, Random};
 use raft::{
     Config, Configuration, DiskError, DiskLog, DiskStorage, GroupId, Incarnation, NodeId,
-    ProposeError,
+    ProposeError, ReadMode,
 };
 use raft_net::{MachineError, Node, Options, TcpOptions, TcpTransport, mailbox};
 use thiserror::Error;
@@ -31,7 +31,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::command::{COMMAND_MAX, COMMAND_ROOM};
 use crate::machine::{Machine, View};
-use crate::{Address, Command, recover};
+use crate::{Address, Command, Consistency, recover};
 
 /// The only group.
 pub(crate) const GROUP: GroupId = GroupId(1);
@@ -44,6 +44,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often members' addresses are compared with those that are replicated.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Of the ten ticks of an election timeout, by how many clocks may differ where reads rely on a
+/// lease.
+const LEASE_MARGIN_TICKS: u32 = 3;
 
 /// How a server runs.
 #[derive(Clone, Debug)]
@@ -164,7 +168,8 @@ impl Server {
             ..Options::new(id, OsRandom.next_u64())
         };
         let entry_bytes_max = (COMMAND_MAX + COMMAND_ROOM) as u64;
-        let config = Config { entry_bytes_max, ..options.config };
+        let lease_margin_ticks = Some(LEASE_MARGIN_TICKS);
+        let config = Config { entry_bytes_max, lease_margin_ticks, ..options.config };
         let options = Options { config, ..options };
         let clock = Arc::new(MonotonicClock::new());
         let (log, storage) = storage;
@@ -242,11 +247,16 @@ impl Server {
     pub(crate) async fn get(
         &self,
         key: &[u8],
-        stale: bool,
+        consistency: Consistency,
     ) -> Result<Option<Bytes>, raft_net::Error> {
         self.require_state()?;
-        if !stale {
-            in_time(self.node.barrier(GROUP), raft_net::Error::ReadLost).await?;
+        let mode = match consistency {
+            Consistency::Linearizable => Some(ReadMode::Quorum),
+            Consistency::Lease => Some(ReadMode::Lease),
+            Consistency::Stale => None,
+        };
+        if let Some(mode) = mode {
+            in_time(self.node.barrier(GROUP, mode), raft_net::Error::ReadLost).await?;
         }
         let failed = |cause: lsm::Error| {
             let reason = cause.to_string();

@@ -18,7 +18,8 @@ use bytes::Bytes;
 use env::clock::{Clock, MonotonicClock, Timestamp};
 use env::random::{OsRandom, Random};
 use raft::{
-    Apply, Config, Configuration, Index, NodeId, Payload, Raft, Read, ReadId, Storage, codec,
+    Apply, Config, Configuration, Index, NodeId, Payload, Raft, Read, ReadId, ReadMode, Storage,
+    codec,
 };
 use serde_json::Value;
 
@@ -159,7 +160,7 @@ impl Node {
                 let outcome = self.state.read(&key);
                 self.answer(&line.asked(), outcome);
             }
-            Ok(Request::Read { key }) => match self.raft.read() {
+            Ok(Request::Read { key }) => match self.raft.read(ReadMode::Quorum) {
                 Ok(id) => drop(self.reads.insert(id, (line.asked(), key))),
                 Err(_) => self.unavailable(line),
             },

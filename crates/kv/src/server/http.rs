@@ -2,7 +2,7 @@
 //!
 //! | request                    | body                                   | answer                 |
 //! |----------------------------|----------------------------------------|------------------------|
-//! | `GET /kv/KEY`, `?stale`    |                                        | `value`                |
+//! | `GET /kv/KEY`              | `?lease` or `?stale` in the path       | `value`                |
 //! | `PUT /kv/KEY`              | `value`                                | `previous`             |
 //! | `DELETE /kv/KEY`           |                                        | `previous`             |
 //! | `POST /cas/KEY`            | `expected`, `value`: text or null      | `swapped`, `previous`  |
@@ -11,6 +11,7 @@
 //! | `GET /status`, `/cluster`  |                                        | of this server, of all |
 //! | `POST /members`            | `id`, `incarnation`, `address`         |                        |
 //! | `DELETE /members/ID`       |                                        |                        |
+//! | `POST /change`             | `add`: as above, `remove`: numbers     |                        |
 //! | `POST /transfer`           | `to`                                   |                        |
 //! | `POST /snapshot`           |                                        | `index`                |
 //! | `GET /backup`              |                                        | bytes                  |
@@ -43,10 +44,11 @@ use raft::{ChangeError, Incarnation, NodeId, ProposeError, TransferError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::members::Newcomer;
 use super::{GROUP, Server, backup, in_time};
 use crate::backup::KEY_MAX;
 use crate::http_client::{Content, request};
-use crate::{Answer, Command, Refused};
+use crate::{Answer, Command, Consistency, Refused};
 
 /// Longest body.
 const BODY_MAX: usize = 2 << 20;
@@ -66,6 +68,7 @@ pub(super) fn router(server: Server) -> Router {
         .route("/announce", post(announce))
         .route("/members", post(add))
         .route("/members/{id}", delete(remove))
+        .route("/change", post(change))
         .route("/transfer", post(transfer))
         .route("/snapshot", post(snapshot))
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -161,7 +164,22 @@ impl Once {
 
 #[derive(Deserialize)]
 struct ReadOptions {
+    lease: Option<String>,
     stale: Option<String>,
+}
+
+impl ReadOptions {
+    fn consistency(&self) -> Result<Consistency, Refusal> {
+        match (&self.lease, &self.stale) {
+            (None, None) => Ok(Consistency::Linearizable),
+            (Some(_), None) => Ok(Consistency::Lease),
+            (None, Some(_)) => Ok(Consistency::Stale),
+            (Some(_), Some(_)) => {
+                let reason = "a read is by `lease` or `stale`, not both";
+                Err(refused(StatusCode::BAD_REQUEST, &reason))
+            }
+        }
+    }
 }
 
 async fn read(
@@ -172,7 +190,7 @@ async fn read(
 ) -> Answered {
     let key = key_of(key)?;
     require_whole(&server)?;
-    let value = server.get(&key, options.stale.is_some()).await;
+    let value = server.get(&key, options.consistency()?).await;
     let value = value.map_err(|cause| failed(&server, &uri, &cause))?;
     Ok(Json(json!({ "key": text(Some(&key)), "value": text(value.as_deref()) })))
 }
@@ -351,6 +369,16 @@ impl MemberBody {
         let parsed = self.address.parse::<crate::Address>();
         parsed.map_err(|cause| refused(StatusCode::BAD_REQUEST, &cause))
     }
+
+    fn newcomer(&self) -> Result<Newcomer, Refusal> {
+        let incarnation = self.incarnation.as_deref().and_then(|text| text.parse().ok());
+        let Some(incarnation) = incarnation.map(Incarnation) else {
+            let reason =
+                "`incarnation` is missing: take it from the status of the server to be added";
+            return Err(refused(StatusCode::BAD_REQUEST, &reason));
+        };
+        Ok(Newcomer { id: NodeId(self.id), incarnation, address: self.address()? })
+    }
 }
 
 async fn announce(State(server): State<Server>, uri: Uri, body: Body) -> Answered {
@@ -361,14 +389,25 @@ async fn announce(State(server): State<Server>, uri: Uri, body: Body) -> Answere
 }
 
 async fn add(State(server): State<Server>, uri: Uri, body: Body) -> Answered {
-    let member: MemberBody = parse(&body)?;
-    let incarnation = member.incarnation.as_deref().and_then(|text| text.parse().ok());
-    let Some(incarnation) = incarnation.map(Incarnation) else {
-        let reason = "`incarnation` is missing: take it from the status of the server to be added";
-        return Err(refused(StatusCode::BAD_REQUEST, &reason));
-    };
-    let added = server.add(NodeId(member.id), incarnation, member.address()?).await;
-    added.map_err(|cause| failed(&server, &uri, &cause))?;
+    let newcomer = parse::<MemberBody>(&body)?.newcomer()?;
+    server.add(newcomer).await.map_err(|cause| failed(&server, &uri, &cause))?;
+    Ok(Json(json!({})))
+}
+
+#[derive(Deserialize)]
+struct ChangeBody {
+    #[serde(default)]
+    add: Vec<MemberBody>,
+    #[serde(default)]
+    remove: Vec<u64>,
+}
+
+async fn change(State(server): State<Server>, uri: Uri, body: Body) -> Answered {
+    let ChangeBody { add, remove } = parse(&body)?;
+    let add: Vec<_> = add.iter().map(MemberBody::newcomer).collect::<Result<_, _>>()?;
+    let remove: Vec<_> = remove.into_iter().map(NodeId).collect();
+    let changed = server.change_jointly(add, &remove).await;
+    changed.map_err(|cause| failed(&server, &uri, &cause))?;
     Ok(Json(json!({})))
 }
 

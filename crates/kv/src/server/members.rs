@@ -23,6 +23,13 @@ const CATCH_UP: Duration = Duration::from_mins(1);
 /// Entries by which it may be behind then.
 const BEHIND_MAX: u64 = 100;
 
+/// A server that is to become a member.
+pub(super) struct Newcomer {
+    pub(super) id: NodeId,
+    pub(super) incarnation: Incarnation,
+    pub(super) address: Address,
+}
+
 /// Refuses to begin a log for a founding member that has had one: its peers know it. With an empty
 /// disk it would vote as if it had promised nothing.
 pub(super) async fn require_new(settings: &Settings) -> Result<(), ServeError> {
@@ -94,27 +101,65 @@ impl Server {
 
     /// Adds a server: as a learner, and as a voter once it has nearly all of the log. What of this
     /// is done already is not done again.
-    pub(super) async fn add(
+    pub(super) async fn add(&self, newcomer: Newcomer) -> Result<(), raft_net::Error> {
+        let (id, incarnation) = (newcomer.id, newcomer.incarnation);
+        if self.teach(newcomer).await? {
+            self.change(Change::AddVoter(id, incarnation)).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds servers and removes others by one change, which either happens as a whole or does not.
+    /// Newcomers learn first, one after the other. Returns once the new members decide alone.
+    pub(super) async fn change_jointly(
         &self,
-        id: NodeId,
-        incarnation: Incarnation,
-        address: Address,
+        add: Vec<Newcomer>,
+        remove: &[NodeId],
     ) -> Result<(), raft_net::Error> {
+        let mut changes = Vec::new();
+        for newcomer in add {
+            changes.push(Change::AddVoter(newcomer.id, newcomer.incarnation));
+            self.teach(newcomer).await?;
+        }
+        changes.extend(remove.iter().copied().map(Change::Remove));
+        let made = self.node.change(GROUP, changes, Way::Joint);
+        done_or_already(in_time(made, raft_net::Error::Uncertain).await.map(drop))?;
+        self.wait_until_left().await?;
+        for id in remove {
+            self.forget(*id).await;
+        }
+        Ok(())
+    }
+
+    /// Makes a server a learner and waits until it has nearly all of the log; true where it is no
+    /// voter yet.
+    async fn teach(&self, newcomer: Newcomer) -> Result<bool, raft_net::Error> {
+        let Newcomer { id, incarnation, address } = newcomer;
         self.move_to(id, Some(address)).await?;
         self.meet();
         let known = self.node.status(GROUP).await?.configuration;
         if known.incarnation(id) != Some(incarnation) {
             self.change(Change::AddLearner(id, incarnation)).await?;
         } else if known.is_voter(id) {
-            return Ok(());
+            return Ok(false);
         }
-        self.wait_for(id).await?;
-        self.change(Change::AddVoter(id, incarnation)).await
+        self.wait_for(id).await.map(|()| true)
     }
 
     async fn change(&self, change: Change) -> Result<(), raft_net::Error> {
         let made = self.node.change(GROUP, vec![change], Way::Simple);
         in_time(made, raft_net::Error::Uncertain).await.map(drop)
+    }
+
+    /// A joint configuration leaves itself once it is committed.
+    async fn wait_until_left(&self) -> Result<(), raft_net::Error> {
+        let left = async {
+            while self.node.status(GROUP).await?.configuration.is_joint() {
+                sleep(Duration::from_millis(20)).await;
+            }
+            Ok(())
+        };
+        in_time(left, raft_net::Error::Uncertain).await
     }
 
     async fn wait_for(&self, id: NodeId) -> Result<(), raft_net::Error> {
@@ -135,13 +180,21 @@ impl Server {
 
     /// Removes a server, and forgets where it is.
     pub(super) async fn remove(&self, id: NodeId) -> Result<(), raft_net::Error> {
-        match self.change(Change::Remove(id)).await {
-            // By an earlier request, whose answer was lost.
-            Err(raft_net::Error::Change(ChangeError::DoneAlready)) => {}
-            other => other?,
-        }
+        done_or_already(self.change(Change::Remove(id)).await)?;
+        self.forget(id).await;
+        Ok(())
+    }
+
+    async fn forget(&self, id: NodeId) {
         // A leader that has removed itself leads no more; its address stays, and does no harm.
         self.move_to(id, None).await.ok();
-        Ok(())
+    }
+}
+
+/// It may be done by an earlier request, whose answer was lost.
+fn done_or_already(outcome: Result<(), raft_net::Error>) -> Result<(), raft_net::Error> {
+    match outcome {
+        Err(raft_net::Error::Change(ChangeError::DoneAlready)) => Ok(()),
+        other => other,
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use env::fs::{Fs, FsExt, OsFs};
-use kv::{Client, ClientError};
+use kv::{Client, ClientError, Consistency};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -31,7 +31,10 @@ async fn fill(cluster: &Cluster, count: usize) {
 
 async fn has(cluster: &Cluster, id: usize, key: &str) -> Result<Option<String>, ClientError> {
     let mut client = Client::new(cluster.http(&[id]), Duration::from_secs(20));
-    client.get(key, false).await.map(|it| it.map(|it| it.chars().take(10).collect()))
+    client
+        .get(key, Consistency::Linearizable)
+        .await
+        .map(|it| it.map(|it| it.chars().take(10).collect()))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

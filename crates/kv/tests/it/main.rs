@@ -2,6 +2,7 @@
 
 mod backup;
 mod maelstrom;
+mod members;
 mod processes;
 mod proxy;
 mod snapshots;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use env::fs::{Fs, FsErrorKind, OsFs};
 use env::random::{Random, SeededRandom};
-use kv::Client;
+use kv::{Client, Consistency};
 use tokio::time::sleep;
 
 use super::processes::Cluster;
@@ -63,10 +63,13 @@ async fn a_server_that_is_killed_while_it_is_sent_a_snapshot_comes_back_for_it()
     cluster.start(4, true);
     let mut newcomer = Client::new(cluster.http(&[4]), Duration::from_secs(30));
     for (number, value) in values.iter().enumerate() {
-        let found = newcomer.get(&format!("key {number}"), false).await;
+        let found = newcomer.get(&format!("key {number}"), Consistency::Linearizable).await;
         assert_eq!(found.as_ref(), Ok(&Some(value.clone())), "key {number}");
     }
-    assert_eq!(newcomer.get("meanwhile", false).await, Ok(Some("it".to_owned())));
+    assert_eq!(
+        newcomer.get("meanwhile", Consistency::Linearizable).await,
+        Ok(Some("it".to_owned()))
+    );
     let status = newcomer.call("GET", "/status", None).await.expect("it answers");
     assert_eq!(status["stats"]["restores"], 1, "it came by a snapshot, once: {status}");
 }
