@@ -17,6 +17,7 @@
 //! | `rng`        | nothing                          | small seeded generators                   |
 //! | `workload`   | `rng`                            | key streams, mixes, value sizes           |
 //! | `contract`   | nothing                          | the five family traits                    |
+//! | `counting`   | nothing                          | a global allocator that counts            |
 //! | `model`      | `contract`                       | one obviously right system a family       |
 //! | `sync`       | nothing                          | std, loom or shuttle behind one name      |
 //! | `check`      | `contract`, `workload`, `model`  | suites, histories, linearizability        |
@@ -32,6 +33,7 @@
 
 pub mod check;
 pub mod contract;
+pub mod counting;
 pub mod gate;
 pub mod model;
 pub mod record;

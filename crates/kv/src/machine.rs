@@ -20,6 +20,7 @@
 mod load;
 
 use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -339,24 +340,19 @@ impl StateMachine for Machine {
     fn snapshot(&self) -> Result<Make, MachineError> {
         let (snapshot, data) = (self.view.db.snapshot(), self.view.data.clone());
         let (servers, restore) = (self.of_meta(SERVER)?, self.restore);
-        Ok(Box::new(move || {
-            let mut bytes = restore.to_le_bytes().to_vec();
-            let put = |bytes: &mut Vec<u8>, field: &[u8]| -> Result<(), MachineError> {
-                bytes.extend_from_slice(&u32::try_from(field.len())?.to_le_bytes());
-                bytes.extend_from_slice(field);
-                Ok(())
-            };
-            bytes.extend_from_slice(&u32::try_from(servers.len())?.to_le_bytes());
+        Ok(Box::new(move |to| {
+            to.write_all(&restore.to_le_bytes())?;
+            to.write_all(&u32::try_from(servers.len())?.to_le_bytes())?;
             for (id, address) in &servers {
-                bytes.extend_from_slice(&id.to_le_bytes());
-                put(&mut bytes, address)?;
+                to.write_all(&id.to_le_bytes())?;
+                put_field(to, address)?;
             }
             for entry in snapshot.iter_in(&data) {
                 let (key, value) = entry?;
-                put(&mut bytes, &key)?;
-                put(&mut bytes, &value)?;
+                put_field(to, &key)?;
+                put_field(to, &value)?;
             }
-            Ok(bytes)
+            Ok(())
         }))
     }
 
@@ -367,7 +363,7 @@ impl StateMachine for Machine {
     fn restore(
         &mut self,
         index: Index,
-        data: &Bytes,
+        data: &mut dyn Read,
         rows: &[(u64, Bytes)],
     ) -> Result<(), MachineError> {
         self.view.begin_restore();
@@ -377,27 +373,21 @@ impl StateMachine for Machine {
         self.write_step()?;
         self.clear(&of_meta)?;
         self.clear(&of_data)?;
-        let mut from = data.clone();
-        self.restore = from.try_get_u64_le()?;
+        self.restore = take_u64(data)?;
         self.step.put_in(&of_meta, RESTORE, &self.restore.to_le_bytes())?;
-        let field = |from: &mut Bytes| -> Result<Bytes, MachineError> {
-            let len = from.try_get_u32_le()? as usize;
-            if len > from.len() {
-                return Err("a snapshot ends within a field".into());
-            }
-            Ok(from.split_to(len))
-        };
-        for _ in 0..from.try_get_u32_le()? {
-            let key = numbered(SERVER, from.try_get_u64_le()?);
-            self.step.put_in(&of_meta, &key, &field(&mut from)?)?;
+        for _ in 0..take_u32(data)? {
+            let key = numbered(SERVER, take_u64(data)?);
+            let address = take_field(data)?.ok_or("a snapshot ends within its servers")?;
+            self.step.put_in(&of_meta, &key, &address)?;
         }
-        let mut left = from.len();
-        while !from.is_empty() {
-            let (key, value) = (field(&mut from)?, field(&mut from)?);
+        let mut bytes = 0;
+        while let Some(key) = take_field(data)? {
+            let value = take_field(data)?.ok_or("a snapshot ends within an entry")?;
             self.step.put_in(&of_data, &key, &value)?;
-            if left - from.len() > RESTORE_BYTES {
+            bytes += key.len() + value.len();
+            if bytes > RESTORE_BYTES {
                 self.write_step()?;
-                left = from.len();
+                bytes = 0;
             }
         }
         let rows: Vec<Row> =
@@ -405,6 +395,37 @@ impl StateMachine for Machine {
         self.moved = true;
         self.commit(index, &rows)
     }
+}
+
+fn put_field(to: &mut dyn Write, field: &[u8]) -> Result<(), MachineError> {
+    to.write_all(&u32::try_from(field.len())?.to_le_bytes())?;
+    Ok(to.write_all(field)?)
+}
+
+fn take_u32(from: &mut dyn Read) -> io::Result<u32> {
+    let mut bytes = [0; 4];
+    from.read_exact(&mut bytes).map(|()| u32::from_le_bytes(bytes))
+}
+
+fn take_u64(from: &mut dyn Read) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    from.read_exact(&mut bytes).map(|()| u64::from_le_bytes(bytes))
+}
+
+/// The next field; `None` where the bytes end before it.
+fn take_field(from: &mut dyn Read) -> Result<Option<Vec<u8>>, MachineError> {
+    let mut len = Vec::with_capacity(4);
+    from.take(4).read_to_end(&mut len)?;
+    if len.is_empty() {
+        return Ok(None);
+    }
+    let len = (&len[..]).try_get_u32_le()?;
+    let mut field = Vec::new();
+    from.take(len.into()).read_to_end(&mut field)?;
+    if field.len() as u64 == u64::from(len) {
+        return Ok(Some(field));
+    }
+    Err("a snapshot ends within a field".into())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! `cargo run --release -p raft-net --example idle`, perhaps with `-- 5000`: that many groups
 //! instead of a thousand, on three nodes in one process, each with a log on the disk.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,13 +44,13 @@ impl StateMachine for Idle {
     }
 
     fn snapshot(&self) -> Result<Make, MachineError> {
-        Ok(Box::new(|| Ok(Vec::new())))
+        Ok(Box::new(|_| Ok(())))
     }
 
     fn restore(
         &mut self,
         _index: Index,
-        _data: &Bytes,
+        _data: &mut dyn Read,
         _rows: &[(u64, Bytes)],
     ) -> Result<(), MachineError> {
         Ok(())

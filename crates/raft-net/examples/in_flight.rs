@@ -5,7 +5,7 @@
 //! speak over loopback instead of memory. The folder is a temporary one; set `TMPDIR` to choose
 //! the disk.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -49,16 +49,18 @@ impl StateMachine for Counter {
 
     fn snapshot(&self) -> Result<Make, MachineError> {
         let count = self.0;
-        Ok(Box::new(move || Ok(count.to_le_bytes().to_vec())))
+        Ok(Box::new(move |to| Ok(to.write_all(&count.to_le_bytes())?)))
     }
 
     fn restore(
         &mut self,
         _index: Index,
-        data: &Bytes,
+        data: &mut dyn Read,
         _rows: &[(u64, Bytes)],
     ) -> Result<(), MachineError> {
-        self.0 = u64::from_le_bytes(data[..].try_into()?);
+        let mut bytes = [0; 8];
+        data.read_exact(&mut bytes)?;
+        self.0 = u64::from_le_bytes(bytes);
         Ok(())
     }
 }

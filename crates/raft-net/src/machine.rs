@@ -1,5 +1,7 @@
 //! What a group replicates.
 
+use std::io::{Read, Write};
+
 use bytes::Bytes;
 use raft::Index;
 
@@ -9,8 +11,9 @@ pub type MachineError = Box<dyn std::error::Error + Send + Sync>;
 /// What a state machine keeps for the driver: a number and bytes, none where the row is gone.
 pub type Row = (u64, Option<Bytes>);
 
-/// Makes the bytes of a snapshot, on another thread.
-pub type Make = Box<dyn FnOnce() -> Result<Vec<u8>, MachineError> + Send>;
+/// Writes the bytes of a snapshot, on another thread, and into a file where the log is on disk:
+/// what it holds in memory is all that is held.
+pub type Make = Box<dyn FnOnce(&mut dyn Write) -> Result<(), MachineError> + Send>;
 
 /// A deterministic state machine: the same commands in the same order give the same state and the
 /// same answers on every server, whatever the time, the machine or the version of the program.
@@ -52,12 +55,13 @@ pub trait StateMachine: Send + 'static {
     /// Fixes the state as it is, without the driver's rows; its bytes are made later.
     fn snapshot(&self) -> Result<Make, MachineError>;
 
-    /// Replaces the state by that of a snapshot at `index`, and all rows by `rows`. It is done
-    /// again where it did not come to its end.
+    /// Replaces the state by that of a snapshot at `index`, and all rows by `rows`. `data` is read
+    /// from a file by and by, unless the machine is instant. It is done again where it did not come
+    /// to its end.
     fn restore(
         &mut self,
         index: Index,
-        data: &Bytes,
+        data: &mut dyn Read,
         rows: &[(u64, Bytes)],
     ) -> Result<(), MachineError>;
 }

@@ -8,6 +8,7 @@ mod quiet;
 mod receiving;
 mod sessions;
 
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,16 +58,18 @@ impl StateMachine for Journal {
 
     fn snapshot(&self) -> Result<Make, MachineError> {
         let lines = self.lines.lock().join(&b","[..]);
-        Ok(Box::new(move || Ok(lines)))
+        Ok(Box::new(move |to| Ok(to.write_all(&lines)?)))
     }
 
     fn restore(
         &mut self,
         _index: Index,
-        data: &Bytes,
+        data: &mut dyn Read,
         _rows: &[(u64, Bytes)],
     ) -> Result<(), MachineError> {
-        let lines = data.split(|byte| *byte == b',').filter(|line| !line.is_empty());
+        let mut bytes = Vec::new();
+        data.read_to_end(&mut bytes)?;
+        let lines = bytes.split(|byte| *byte == b',').filter(|line| !line.is_empty());
         *self.lines.lock() = lines.map(Bytes::copy_from_slice).collect();
         Ok(())
     }

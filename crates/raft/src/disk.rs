@@ -39,6 +39,7 @@ mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,6 +51,7 @@ pub use error::DiskError;
 use group::Group;
 use record::Record;
 use recovery::Reader;
+pub use snapshots::SnapshotWriter;
 use snapshots::Snapshots;
 pub use storage::{DiskStorage, Rewrite};
 
@@ -63,6 +65,9 @@ const SEGMENT_OVERHEAD: u32 = 64;
 
 /// As [`Shared::record_max`] where there are no segments.
 const VOLATILE_RECORD_MAX: usize = 64 << 20;
+
+/// Bytes of a snapshot that its reader holds.
+const READ_AHEAD: u64 = 256 << 10;
 
 /// Where a record is that is nowhere.
 const NOWHERE: wal::Position = wal::Position { segment: 0, offset: 0 };
@@ -113,6 +118,35 @@ impl SnapshotFile {
     /// Its bytes, verified.
     pub fn read(&self) -> Result<Bytes> {
         self.shared.snapshots.read(self.number, 0..self.len)
+    }
+
+    /// As [`SnapshotFile::read`], by and by: less than a megabyte of it is held at once.
+    pub fn reader(&self) -> SnapshotReader {
+        SnapshotReader { file: self.clone(), next: 0, piece: Bytes::new() }
+    }
+}
+
+/// Reads the file of a snapshot from its beginning; what does not have its checksum is an error.
+#[derive(Debug)]
+pub struct SnapshotReader {
+    file: SnapshotFile,
+    /// Where the next piece begins.
+    next: u64,
+    piece: Bytes,
+}
+
+impl io::Read for SnapshotReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.piece.is_empty() {
+            let SnapshotFile { shared, number, len } = &self.file;
+            let end = (self.next + READ_AHEAD).min(*len);
+            let piece = shared.snapshots.read(*number, self.next..end);
+            self.piece = piece.map_err(io::Error::other)?;
+            self.next = end;
+        }
+        let len = into.len().min(self.piece.len());
+        into[..len].copy_from_slice(&self.piece.split_to(len));
+        Ok(len)
     }
 }
 
@@ -219,12 +253,16 @@ impl DiskLog {
         self.shared.sync()
     }
 
-    /// Writes a snapshot's bytes to a file, durably, for [`DiskStorage::compact_to`]. It takes long
+    /// Writes what `make` appends to a snapshot's file, durably, for [`DiskStorage::compact_to`]. It takes long
     /// where the snapshot is large, and any thread may do it. A file that is never compacted to is
     /// removed when the log is next opened.
-    pub fn write_snapshot(&self, data: &[u8]) -> Result<SnapshotFile> {
-        let number = self.shared.snapshots.write(data)?;
-        Ok(SnapshotFile { shared: Arc::clone(&self.shared), number, len: data.len() as u64 })
+    /// Where `make` fails there is none.
+    pub fn write_snapshot<E: From<DiskError>>(
+        &self,
+        make: impl FnOnce(&mut SnapshotWriter<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<SnapshotFile, E> {
+        let (number, len) = self.shared.snapshots.write(make)?;
+        Ok(SnapshotFile { shared: Arc::clone(&self.shared), number, len })
     }
 
     /// Makes room for the time when the last segment is full, so that no write has to.

@@ -129,7 +129,9 @@ mod types;
 mod write;
 
 pub use config::{Config, ConfigError, ReadMode};
-pub use disk::{DiskError, DiskLog, DiskStorage, GroupId, Rewrite, SnapshotFile};
+pub use disk::{
+    DiskError, DiskLog, DiskStorage, GroupId, Rewrite, SnapshotFile, SnapshotReader, SnapshotWriter,
+};
 pub use entries::Entries;
 pub use membership::{Change, ConfigurationError};
 pub use message::{AppendOutcome, Body, Message, Read, ReadId};

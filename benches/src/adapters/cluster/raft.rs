@@ -1,5 +1,6 @@
 //! Ours, by `raft-net`: nodes on a hub.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -187,11 +188,18 @@ impl<M: Machine + 'static> StateMachine for Applied<M> {
 
     fn snapshot(&self) -> Result<Make, MachineError> {
         let saved = self.machine.lock().save();
-        Ok(Box::new(|| Ok(saved)))
+        Ok(Box::new(move |to| Ok(to.write_all(&saved)?)))
     }
 
-    fn restore(&mut self, _: Index, saved: &Bytes, _: &[(u64, Bytes)]) -> Result<(), MachineError> {
-        self.machine.lock().load(saved);
+    fn restore(
+        &mut self,
+        _: Index,
+        data: &mut dyn Read,
+        _: &[(u64, Bytes)],
+    ) -> Result<(), MachineError> {
+        let mut saved = Vec::new();
+        data.read_to_end(&mut saved)?;
+        self.machine.lock().load(&saved);
         Ok(())
     }
 }

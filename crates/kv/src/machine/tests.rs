@@ -13,6 +13,13 @@ fn put(key: &str, value: &str) -> Bytes {
     Command::Put { key, value }.encode()
 }
 
+/// The bytes of a snapshot.
+fn written(make: Make) -> Result<Vec<u8>, MachineError> {
+    let mut bytes = Vec::new();
+    make(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn answer(bytes: Bytes) -> Option<String> {
     let Some(Answer::Former(value)) = Answer::decode(bytes) else { panic!("it is no value") };
     value.map(|value| String::from_utf8(value.to_vec()).expect("it is text"))
@@ -67,12 +74,12 @@ fn a_snapshot_replaces_everything() -> Result<(), MachineError> {
     let make = machine.snapshot()?;
     machine.apply(Index(3_002), &put("key 0", "later"))?;
     machine.commit(Index(3_002), &[])?;
-    let data = Bytes::from(make()?);
+    let data = written(make)?;
 
     let mut restored = Machine::open(other.path())?;
     restored.apply(Index(1), &put("old", "goes"))?;
     restored.commit(Index(1), &[(1, Some("goes".into()))])?;
-    restored.restore(Index(3_001), &data, &[(2, "row".into())])?;
+    restored.restore(Index(3_001), &mut &data[..], &[(2, "row".into())])?;
     assert_eq!(restored.applied(), Index(3_001));
     assert_eq!(restored.rows()?, [(2, Bytes::from("row"))]);
     let view = restored.view();
@@ -82,13 +89,13 @@ fn a_snapshot_replaces_everything() -> Result<(), MachineError> {
     assert_eq!(view.scan(b"key 29", 10)?.len(), 10);
     assert_eq!(view.servers().get(&id), Some(&address));
     assert!(view.whole(|_| ()).is_some());
-    assert!(restored.restore(Index(3_001), &data.slice(..data.len() - 1), &[]).is_err());
+    assert!(restored.restore(Index(3_001), &mut &data[..data.len() - 1], &[]).is_err());
     assert!(view.whole(|_| ()).is_none(), "what failed has left a mixture");
     drop((restored, view));
     let mut half = Machine::open(other.path())?;
     assert_eq!(half.applied(), Index::ZERO, "what was not finished is begun again");
     assert!(half.view().whole(|_| ()).is_none(), "and is not read before");
-    half.restore(Index(3_001), &data, &[])?;
+    half.restore(Index(3_001), &mut &data[..], &[])?;
     assert_eq!(half.view().whole(|it| it.scan(b"", 10_000)).expect("it is whole")?.len(), 3_000);
     Ok(())
 }
@@ -100,22 +107,22 @@ fn a_look_that_a_restore_overtakes_is_refused() -> Result<(), MachineError> {
     assert!(machine.view().whole(|_| ()).is_some(), "an empty store is whole");
     machine.apply(Index(1), &put("key", "there"))?;
     machine.commit(Index(1), &[])?;
-    let (view, data) = (machine.view(), Bytes::from(machine.snapshot()?()?));
+    let (view, data) = (machine.view(), written(machine.snapshot()?)?);
     let found = view.whole(|it| it.get(b"key")).expect("nothing is in between")?;
     assert_eq!(found, Some(b"there".to_vec()));
     // The first look began before the restore, and the second one within it.
-    let mut cut = data.slice(..data.len() - 1);
+    let mut cut = &data[..data.len() - 1];
     let overtaken = view.whole(|it| {
-        assert!(machine.restore(Index(2), &cut, &[]).is_err(), "it is cut");
+        assert!(machine.restore(Index(2), &mut &*cut, &[]).is_err(), "it is cut");
         it.get(b"key")
     });
     assert!(overtaken.is_none(), "the key reads as absent: {overtaken:?}");
     assert!(view.whole(|it| it.get(b"key")).is_none());
     // Begun and ended within one look.
-    cut = data;
-    machine.restore(Index(2), &cut, &[])?;
+    cut = &data;
+    machine.restore(Index(2), &mut &*cut, &[])?;
     let spanned = view.whole(|it| {
-        machine.restore(Index(3), &cut, &[]).expect("it is whole");
+        machine.restore(Index(3), &mut &*cut, &[]).expect("it is whole");
         it.get(b"key")
     });
     assert!(spanned.is_none(), "its parts may be from before and after: {spanned:?}");
@@ -221,7 +228,7 @@ fn a_half_loaded_backup_is_not_read_also_after_a_start_and_a_snapshot() -> Resul
         view.is_loading() && view.whole(|_| ()).is_none() && view.entries().is_none()
     };
     assert!(is_refused(&it.machine));
-    let data = Bytes::from(it.machine.snapshot()?()?);
+    let data = written(it.machine.snapshot()?)?;
     drop(it.machine);
     let machine = Machine::open(one.path())?;
     assert!(is_refused(&machine), "what a start finds");
@@ -230,7 +237,7 @@ fn a_half_loaded_backup_is_not_read_also_after_a_start_and_a_snapshot() -> Resul
     assert!(!is_refused(&it.machine));
 
     let mut restored = Machine::open(other.path())?;
-    restored.restore(Index(2), &data, &[])?;
+    restored.restore(Index(2), &mut &data[..], &[])?;
     assert!(is_refused(&restored), "what a snapshot brings");
     let mut it = Stepped { machine: restored, index: 2, ends: u64::MAX };
     it.give(&Command::Load { restore: 1, entries: block(&[("b", "2")]) })?;

@@ -7,10 +7,11 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use raft::{Entries, Entry, GroupId, Index, Payload, Rewrite, SnapshotFile, SnapshotMeta, Term};
 
 use super::threads::{Order, Snapshot};
@@ -141,7 +142,7 @@ fn perform(
             inbox.tell(Event::Applied(group, last, answered)).ok();
         }
         Job::Restore(_, meta, file) => {
-            applier.restore(&meta, file.read()?)?;
+            applier.restore(&meta, &mut file.reader())?;
             inbox.counters.restores.add(1);
             inbox.tell(Event::Applied(group, meta.last.index, 0)).ok();
         }
@@ -164,10 +165,10 @@ impl Applier {
     pub(super) fn restore(
         &mut self,
         meta: &SnapshotMeta,
-        bytes: Bytes,
+        data: &mut dyn Read,
     ) -> Result<(), MachineError> {
-        let (rows, data) = split(bytes).ok_or("the snapshot's sessions are damaged")?;
-        asked(|| self.machine.restore(meta.last.index, &data, &rows))?;
+        let rows = take_rows(data)?;
+        asked(|| self.machine.restore(meta.last.index, data, &rows))?;
         self.sessions = Sessions::from_rows(&rows).ok_or("a session's row is damaged")?;
         Ok(())
     }
@@ -262,17 +263,21 @@ fn join(rows: &[(u64, Bytes)]) -> Vec<u8> {
     bytes
 }
 
-/// A snapshot's rows, and the machine's part.
-fn split(mut bytes: Bytes) -> Option<(Vec<(u64, Bytes)>, Bytes)> {
-    let count = bytes.try_get_u64_le().ok()?;
+/// The rows at the front of a snapshot; what is left is the machine's part.
+fn take_rows(from: &mut dyn Read) -> Result<Vec<(u64, Bytes)>, MachineError> {
+    let number = |from: &mut dyn Read| {
+        let mut bytes = [0; 8];
+        from.read_exact(&mut bytes).map(|()| u64::from_le_bytes(bytes))
+    };
     let mut rows = Vec::new();
-    for _ in 0..count {
-        let number = bytes.try_get_u64_le().ok()?;
-        let len = usize::try_from(bytes.try_get_u64_le().ok()?).ok()?;
-        if len > bytes.len() {
-            return None;
+    for _ in 0..number(from)? {
+        let (session, len) = (number(from)?, number(from)?);
+        let mut row = Vec::new();
+        from.take(len).read_to_end(&mut row)?;
+        if row.len() as u64 != len {
+            return Err("a snapshot ends within its sessions".into());
         }
-        rows.push((number, bytes.split_to(len)));
+        rows.push((session, row.into()));
     }
-    Some((rows, bytes))
+    Ok(rows)
 }

@@ -166,7 +166,7 @@ impl Shard {
             }),
             Event::SnapshotRead(group, meta, bytes) => {
                 let inbox = self.mailbox.inbox();
-                self.with(group, |group, _, _| group.restore(&meta, bytes, &inbox.counters));
+                self.with(group, |group, _, _| group.restore(&meta, &bytes, &inbox.counters));
             }
             Event::SnapshotMade(group, meta, file) => {
                 self.mailbox.inbox.counters.snapshots.add(1);

@@ -10,11 +10,11 @@ use std::thread::{Builder, JoinHandle};
 
 use bytes::Bytes;
 use env::clock::Clock;
-use raft::{DiskLog, GroupId, Index, Rewrite, SnapshotMeta};
+use raft::{DiskError, DiskLog, GroupId, Index, Rewrite, SnapshotMeta};
 
 use super::apply::{self, Job};
 use crate::mailbox::Event;
-use crate::{Inbox, Make};
+use crate::{Inbox, MachineError, Make};
 
 /// The ways to the threads that wait.
 pub(super) struct Workers {
@@ -119,20 +119,24 @@ fn snapshot(log: &DiskLog, orders: &Receiver<Order>, inbox: &Inbox) {
 
 /// Carries out an order; gives what the node thread is to be told of it.
 pub(super) fn carry_out(log: &DiskLog, order: Order) -> Option<Event> {
-    let write = |data: &[u8]| log.write_snapshot(data).map_err(|cause| cause.to_string());
     match order {
         Order::Make(Snapshot { group, meta, head, make }) => {
-            let body = apply::asked(make).map_err(|cause| cause.to_string());
-            Some(match body.and_then(|body| write(&[head, body].concat())) {
+            let file = log.write_snapshot::<MachineError>(|to| {
+                to.append(&head)?;
+                apply::asked(|| make(to))
+            });
+            Some(match file {
                 Ok(file) => Event::SnapshotMade(group, meta, file),
-                Err(reason) => Event::SnapshotFailed(group, reason),
+                Err(cause) => Event::SnapshotFailed(group, cause.to_string()),
             })
         }
-        Order::Store(group, data) => Some(match write(&data) {
-            Ok(file) => Event::SnapshotStored(group, file),
-            // What the core was told to have, it has not: this group ends, and only this one.
-            Err(reason) => Event::Failed(group, reason),
-        }),
+        Order::Store(group, data) => {
+            Some(match log.write_snapshot::<DiskError>(|to| to.append(&data)) {
+                Ok(file) => Event::SnapshotStored(group, file),
+                // What the core was told to have, it has not: this group ends, and only this one.
+                Err(cause) => Event::Failed(group, cause.to_string()),
+            })
+        }
         Order::Finish(group, rewrite, last) => match (rewrite.finish(), last) {
             (Ok(()), Some(last)) => Some(Event::Compacted(group, last)),
             (Ok(()), None) => None,

@@ -8,13 +8,14 @@
 //! It does not know what is in a snapshot or which group it is of.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use env::fs::{File, Fs, FsErrorKind, FsExt, OpenMode};
+use env::fs::{Draft, File, Fs, FsErrorKind, FsExt, OpenMode};
 
 use super::{DiskError, Result, lock};
 
@@ -23,9 +24,98 @@ const VERSION: u32 = 1;
 /// Magic, version, and zeros.
 const HEAD: u64 = 16;
 /// Bytes of the snapshot between two checksums.
-const BLOCK: u64 = 32 << 10;
+const BLOCK: u64 = BLOCK_LEN as u64;
+const BLOCK_LEN: usize = 32 << 10;
 /// The checksum before each block.
-const SUM: u64 = 4;
+const SUM: u64 = SUM_LEN as u64;
+const SUM_LEN: usize = 4;
+
+/// Takes the bytes of a snapshot by and by, and holds no more of them than a block.
+#[derive(Debug)]
+pub struct SnapshotWriter<'a> {
+    sink: Sink<'a>,
+    len: u64,
+}
+
+#[derive(Debug)]
+enum Sink<'a> {
+    Blocks(Blocks<'a>),
+    /// Nothing is to survive.
+    Bytes(Vec<u8>),
+}
+
+/// A file of a snapshot that is being written.
+#[derive(Debug)]
+struct Blocks<'a> {
+    draft: Draft<'a, dyn Fs>,
+    file: u64,
+    /// Blocks that are written.
+    count: u64,
+    /// The next one, behind room for its checksum. Invariant: not longer than a block and that.
+    block: Vec<u8>,
+}
+
+impl<'a> Blocks<'a> {
+    fn begin(fs: &'a (dyn Fs + 'static), folder: &Path, file: u64) -> Result<Self> {
+        let mut draft = fs.draft(&path(folder, file))?;
+        draft.append(&[&MAGIC[..], &VERSION.to_le_bytes(), &[0; 4]].concat())?;
+        Ok(Self { draft, file, count: 0, block: vec![0; SUM_LEN] })
+    }
+
+    fn append(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let room = SUM_LEN + BLOCK_LEN - self.block.len();
+            let (fits, rest) = bytes.split_at(room.min(bytes.len()));
+            self.block.extend_from_slice(fits);
+            bytes = rest;
+            if fits.len() == room {
+                self.end_block()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_block(&mut self) -> Result<()> {
+        let sum = checksum(self.file, self.count, &self.block[SUM_LEN..]);
+        self.block[..SUM_LEN].copy_from_slice(&sum.to_le_bytes());
+        self.draft.append(&self.block)?;
+        self.block.truncate(SUM_LEN);
+        self.count += 1;
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<()> {
+        if self.block.len() > SUM_LEN {
+            self.end_block()?;
+        }
+        Ok(self.draft.publish()?)
+    }
+}
+
+impl SnapshotWriter<'_> {
+    /// Adds bytes at the end.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.len += bytes.len() as u64;
+        match &mut self.sink {
+            Sink::Blocks(blocks) => blocks.append(bytes),
+            Sink::Bytes(all) => {
+                all.extend_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl io::Write for SnapshotWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.append(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// The folder of snapshots.
 #[derive(Debug)]
@@ -88,28 +178,32 @@ impl Snapshots {
         Self { place: Place::Memory(Mutex::default()), next: AtomicU64::new(1) }
     }
 
-    /// Writes a file, durably, and returns its number; 0 for no bytes at all.
-    pub(super) fn write(&self, data: &[u8]) -> Result<u64> {
-        if data.is_empty() {
-            return Ok(0);
-        }
+    /// Writes a file of what `make` appends, durably; returns its number and how many bytes it has,
+    /// both 0 where that is nothing.
+    pub(super) fn write<E: From<DiskError>>(
+        &self,
+        make: impl FnOnce(&mut SnapshotWriter<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(u64, u64), E> {
         // Relaxed: numbers only have to be unlike each other.
         let file = self.next.fetch_add(1, Ordering::Relaxed);
-        let (fs, path) = match &self.place {
-            Place::Folder { fs, folder } => (fs, path(folder, file)),
-            Place::Memory(files) => {
-                lock(files).insert(file, Bytes::copy_from_slice(data));
-                return Ok(file);
-            }
+        let sink = match &self.place {
+            Place::Folder { fs, folder } => Sink::Blocks(Blocks::begin(&**fs, folder, file)?),
+            Place::Memory(_) => Sink::Bytes(Vec::new()),
         };
-        let mut bytes = [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 4]].concat();
-        let block_len = usize::try_from(BLOCK).expect("it is small");
-        for (block, part) in (0..).zip(data.chunks(block_len)) {
-            bytes.extend_from_slice(&checksum(file, block, part).to_le_bytes());
-            bytes.extend_from_slice(part);
+        let mut writer = SnapshotWriter { sink, len: 0 };
+        make(&mut writer)?;
+        let SnapshotWriter { sink, len } = writer;
+        if len == 0 {
+            return Ok((0, 0));
         }
-        fs.write_atomic(&path, &bytes)?;
-        Ok(file)
+        match (sink, &self.place) {
+            (Sink::Bytes(bytes), Place::Memory(files)) => {
+                lock(files).insert(file, bytes.into());
+            }
+            (Sink::Blocks(blocks), _) => blocks.end()?,
+            (Sink::Bytes(_), Place::Folder { .. }) => unreachable!("it was begun in the folder"),
+        }
+        Ok((file, len))
     }
 
     /// Bytes of a snapshot; those of the blocks that they are in are verified.
@@ -162,7 +256,7 @@ impl Snapshots {
         if head[..8] != MAGIC || head[8..] != VERSION.to_le_bytes() {
             return Err(self.damaged(file, "it is not one, or of another version"));
         }
-        for start in (0..len).step_by(usize::try_from(BLOCK).expect("it is small")) {
+        for start in (0..len).step_by(BLOCK_LEN) {
             self.read(file, start..len.min(start + BLOCK))?;
         }
         Ok(())

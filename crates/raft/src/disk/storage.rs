@@ -220,7 +220,8 @@ impl DiskStorage {
     }
 
     fn new_file(&self, snapshot: &Snapshot) -> Result<u64> {
-        self.shared.guarded(|| self.shared.snapshots.write(&snapshot.data))
+        let write = || self.shared.snapshots.write(|to| to.append(&snapshot.data));
+        self.shared.guarded(write).map(|(number, _)| number)
     }
 
     /// Logs a record, then does what it says.

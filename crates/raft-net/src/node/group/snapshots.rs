@@ -30,13 +30,13 @@ impl Group {
     pub(in crate::node) fn restore(
         &mut self,
         meta: &SnapshotMeta,
-        bytes: Bytes,
+        bytes: &Bytes,
         counters: &Counters,
     ) -> Result<(), GroupError> {
         // Another one may have come meanwhile, which is being read.
         let is_current = self.restoring == Some(meta.last.index);
         let Some(applier) = self.applier.as_mut().filter(|_| is_current) else { return Ok(()) };
-        applier.restore(meta, bytes)?;
+        applier.restore(meta, &mut &bytes[..])?;
         counters.restores.add(1);
         self.restoring = None;
         self.raft.applied(meta.last.index);

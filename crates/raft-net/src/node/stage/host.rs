@@ -1,6 +1,7 @@
 //! A node whose threads are played: its engine, and the far ends of the channels to them.
 
 use std::collections::VecDeque;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -138,15 +139,22 @@ impl StateMachine for List {
         self.step_on(Trap::Snapshot);
         let is_trap = *self.trap.lock() == Some(Trap::Make);
         let len = told(*self.len.lock());
-        Ok(Box::new(move || {
+        Ok(Box::new(move |to| {
             assert!(!is_trap, "a trap");
-            Ok(len.to_vec())
+            Ok(to.write_all(&len)?)
         }))
     }
 
-    fn restore(&mut self, _: Index, data: &Bytes, _: &[(u64, Bytes)]) -> Result<(), MachineError> {
+    fn restore(
+        &mut self,
+        _: Index,
+        data: &mut dyn Read,
+        _: &[(u64, Bytes)],
+    ) -> Result<(), MachineError> {
         self.step_on(Trap::Restore);
-        *self.len.lock() = usize::try_from(number(data))?;
+        let mut len = Vec::new();
+        data.read_to_end(&mut len)?;
+        *self.len.lock() = usize::try_from(number(&len))?;
         Ok(())
     }
 }

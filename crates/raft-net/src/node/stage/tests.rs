@@ -187,7 +187,9 @@ fn followers_that_stood_still_keep_what_they_promise_from_then_on() {
         while !stage.is_next(id, stage.hosts[followers[0]].id) {
             stage.step();
         }
-        followers.map(|at| stage.hosts[at].clock.jump(1_000_000_000));
+        for at in followers {
+            stage.hosts[at].clock.jump(1_000_000_000);
+        }
         stage.run(SECOND);
         assert_eq!(stage.hosts[leader].leads(), term, "seed {seed}");
         end(stage);

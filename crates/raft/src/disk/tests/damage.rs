@@ -1,11 +1,14 @@
 //! Damage: flipped bits, missing files, records that cannot be.
 
+use std::io::Read;
+
 use env::fs::{Fs, FsExt, OpenMode};
 use proptest::prelude::*;
 
 use super::record::{Record, State};
 use super::snapshots::Snapshots;
 use super::*;
+use crate::SnapshotFile;
 
 /// A log that was synced after each write, so that all but its last record is vouched for.
 fn filled(fs: &Arc<SimFs>) -> Result<View> {
@@ -190,6 +193,40 @@ fn a_snapshot_of_the_first_version_is_read() -> Result<()> {
     assert_eq!(files, [3]);
     snapshots.verify(3, 5)?;
     assert_eq!(snapshots.read(3, 1..5)?, "tate");
+    Ok(())
+}
+
+/// Written in pieces and read in pieces, whatever their lengths; a block that is damaged is refused
+/// where it begins.
+#[test]
+fn snapshots_are_streamed_and_a_damaged_block_is_refused() -> Result<()> {
+    let fs = SimDisk::new(1).mount();
+    let log = open(&fs)?;
+    let whole: Vec<u8> = (0..2_000_000_u32).map(|at| (at / 7).to_le_bytes()[0]).collect();
+    for piece in [1_000, 32 << 10, 1_999_999, 2_000_000] {
+        let file = log.write_snapshot::<DiskError>(|to| {
+            whole.chunks(piece).try_for_each(|piece| to.append(piece))
+        })?;
+        let mut read = Vec::new();
+        file.reader().read_to_end(&mut read).expect("it is whole");
+        assert!(read == whole && file.read()? == whole, "in pieces of {piece}");
+    }
+    let folder = Path::new("/raft/snapshots");
+    let files = fs.list(folder)?;
+    let damaged = fs.open(&folder.join(&files[0].name), OpenMode::WRITE)?;
+    damaged
+        .write_all_at(&[whole[1_500_000] ^ 1], 16 + 1_500_000 + 4 * (1_500_000 / (32 << 10) + 1))?;
+    let file = SnapshotFile { shared: Arc::clone(&log.shared), number: 1, len: 2_000_000 };
+    let mut read = Vec::new();
+    let refused = file.reader().read_to_end(&mut read).expect_err("a bit is flipped");
+    assert!(refused.to_string().contains("does not have its checksum"), "{refused}");
+    assert!(read.len() < 1_500_000 && whole.starts_with(&read), "{} bytes are right", read.len());
+
+    // What is not finished has no file, and what is nothing needs none.
+    let failed = log.write_snapshot(|to| to.append(b"half of it").and(Err(DiskError::Failed)));
+    assert!(matches!(failed, Err(DiskError::Failed)));
+    assert_eq!(log.write_snapshot::<DiskError>(|_| Ok(()))?.read()?, Bytes::new());
+    assert_eq!(fs.list(folder)?, files);
     Ok(())
 }
 

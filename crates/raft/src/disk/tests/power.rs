@@ -205,7 +205,7 @@ fn torn_rewrite(fs: &Arc<SimFs>) -> Result<View> {
         group.write(&write(state, None, [entry].into_iter().collect()))?;
     }
     let Snapshot { meta, data } = snapshot(Position { index: Index(4), term: Term(1) }, b"4");
-    let file = log.write_snapshot(&data)?;
+    let file = log.write_snapshot::<DiskError>(|to| to.append(&data))?;
     drop(group.compact_to(meta, &file, Index(2))?);
     log.sync()?;
     let before = view(&group);
