@@ -61,7 +61,9 @@ impl FromStr for Address {
         let (rest, raft_port) = text.rsplit_once(':').ok_or_else(wrong)?;
         let (host, http_port) = rest.rsplit_once(':').ok_or_else(wrong)?;
         let port = |text: &str| text.parse::<u16>().map_err(|_| wrong());
-        if host.is_empty() {
+        // It stands in requests and redirects, where a line break would be another line.
+        let is_name = |it: char| it.is_ascii_alphanumeric() || "-._:[]%".contains(it);
+        if host.is_empty() || !host.chars().all(is_name) {
             return Err(wrong());
         }
         let (http_port, raft_port) = (port(http_port)?, port(raft_port)?);
@@ -80,7 +82,9 @@ mod tests {
         assert_eq!(address.to_string(), "host:80:90");
         assert_eq!((address.http(), address.raft()), ("host:80".into(), "host:90".into()));
         assert_eq!("[::1]:80:90".parse::<Address>().expect("it is one").host, "[::1]");
-        for wrong in ["host:80", ":80:90", "host:80:99999", "", "host:x:1"] {
+        for wrong in
+            ["host:80", ":80:90", "host:80:99999", "", "host:x:1", "a\r\nx: y:80:90", "a b:80:90"]
+        {
             let error = wrong.parse::<Address>().expect_err("it is none");
             assert!(error.to_string().contains("for example"), "{error}");
         }

@@ -5,6 +5,7 @@
 //! It knows no HTTP (`http` does) and no protocol (`raft-net` does): it puts them together.
 
 mod backup;
+mod connections;
 mod http;
 mod members;
 mod status;
@@ -28,6 +29,8 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+
+use connections::Connections;
 
 use crate::command::{COMMAND_MAX, COMMAND_ROOM};
 use crate::machine::{Machine, View};
@@ -191,7 +194,7 @@ impl Server {
     ) -> Result<(), ServeError> {
         let listener = TcpListener::bind(&address).await;
         let listener = listener.map_err(|cause| ServeError::Listen { address, cause })?;
-        let served = axum::serve(listener, http::router(self.clone()));
+        let served = axum::serve(Connections::new(listener), http::router(self.clone()));
         let outcome = tokio::select! {
             served = async { served.await } => served.map_err(ServeError::Http),
             failed = self.watch() => Err(failed),

@@ -31,6 +31,7 @@
 //!
 //! It decides nothing about the cluster.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use axum::body::Bytes as Body;
@@ -358,7 +359,7 @@ async fn cluster(State(server): State<Server>) -> Json<Value> {
 
 #[derive(Deserialize)]
 struct MemberBody {
-    id: u64,
+    id: NonZeroU64,
     address: String,
     /// Text, since it does not fit a JavaScript number.
     incarnation: Option<String>,
@@ -377,13 +378,13 @@ impl MemberBody {
                 "`incarnation` is missing: take it from the status of the server to be added";
             return Err(refused(StatusCode::BAD_REQUEST, &reason));
         };
-        Ok(Newcomer { id: NodeId(self.id), incarnation, address: self.address()? })
+        Ok(Newcomer { id: NodeId(self.id.get()), incarnation, address: self.address()? })
     }
 }
 
 async fn announce(State(server): State<Server>, uri: Uri, body: Body) -> Answered {
     let member: MemberBody = parse(&body)?;
-    let moved = server.move_to(NodeId(member.id), Some(member.address()?)).await;
+    let moved = server.move_to(NodeId(member.id.get()), Some(member.address()?)).await;
     moved.map_err(|cause| failed(&server, &uri, &cause))?;
     Ok(Json(json!({})))
 }

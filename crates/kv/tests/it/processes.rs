@@ -417,6 +417,11 @@ async fn requests_that_are_none_do_no_harm() {
     let half = json!({ "value": "1", "session": 1 });
     let answer = other.call("PUT", "/kv/half", Some(&half)).await;
     assert!(matches!(answer, Err(ClientError::Refused { .. })), "half a place: {answer:?}");
+    for (id, address) in [(9, "a\r\nx: y:1:2"), (0, "127.0.0.1:1:2")] {
+        let body = json!({ "id": id, "address": address });
+        let answer = other.call("POST", "/announce", Some(&body)).await;
+        assert!(matches!(answer, Err(ClientError::Refused { .. })), "{id} {address:?}: {answer:?}");
+    }
     let both = other.call("GET", "/kv/before?lease&stale", None).await;
     assert!(matches!(both, Err(ClientError::Refused { .. })), "which is it? {both:?}");
     assert_eq!(
