@@ -389,6 +389,18 @@ impl<S: Storage> Core<S> {
         let sum: u64 = leader.uncommitted.iter().map(|(_, bytes)| bytes).sum();
         assert_eq!(sum, leader.uncommitted_bytes);
         assert!(leader.confirmed_round <= leader.round, "an answer needs a question");
+        let commit = self.log.commit();
+        let waits = leader.uncommitted.front().is_none_or(|(last, _)| *last > commit);
+        assert!(waits, "what is committed counts as uncommitted");
+        let silence = self.ticks - leader.confirmed_tick;
+        let is_alone = silence > 2 * u64::from(self.config.election_ticks);
+        assert!(!is_alone || !self.config.check_quorum, "it has led alone for {silence} ticks");
+        if commit >= leader.first {
+            assert!(self.log.pending_configurations() <= 1, "changes are made one by one");
+        } else {
+            let last = self.log.configuration().0;
+            assert!(last < leader.first, "a change, and what is committed is not known");
+        }
         for progress in &leader.progress {
             assert!(progress.match_index < progress.next_index, "{progress:?}");
             assert!(progress.next_index <= self.log.last_index() + 1, "{progress:?}");

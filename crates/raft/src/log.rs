@@ -300,6 +300,11 @@ impl<S: Storage> Log<S> {
         self.configurations.iter().skip(first.saturating_sub(1)).map(|(_, it)| it)
     }
 
+    /// How many configurations are not known to be committed.
+    pub(crate) fn pending_configurations(&self) -> usize {
+        self.configurations.iter().rev().take_while(|(index, _)| *index > self.commit).count()
+    }
+
     /// The configuration at an applied entry.
     pub(crate) fn configuration_at(&self, index: Index) -> &Configuration {
         let earlier = self.configurations.iter().rev().find(|(at, _)| *at <= index);

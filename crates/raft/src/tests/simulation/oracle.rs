@@ -4,6 +4,7 @@
 //! |----------------------------|---------------------------------------------------------|
 //! | election safety (§5.2)     | after each event: one leader a term                     |
 //! | leader append-only (§5.3)  | after each event: a leader's log only grows             |
+//! | commit rule (§5.4.2)       | after each event: a leader commits by own entries       |
 //! | log matching (§5.3)        | now and then: one common entry, one common prefix       |
 //! | leader completeness (§5.4) | when a leader is first seen: it has what is committed   |
 //! | state-machine safety (§5.4)| at each apply: one entry an index, one state an index   |
@@ -198,6 +199,8 @@ impl Oracle {
                 assert!(now.last.index >= last.index, "leader {id} shortens its log");
                 let kept = raft.term_at(last.index).is_none_or(|term| term == last.term);
                 assert!(kept, "leader {id} changes its log");
+                let by = raft.term_at(now.commit).filter(|_| now.commit > commit);
+                assert!(by.is_none_or(|by| by == term), "leader {id} commits by copies of {by:?}");
             }
         }
         if now.role == RoleName::Leader && !self.is_leader(id, now.term) {
