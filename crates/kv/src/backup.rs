@@ -15,7 +15,7 @@
 //!
 //! # What this module does not do
 //!
-//! It reads and writes no file: [`file`] does, and the server sends and takes blocks.
+//! It reads and writes no file: [`mod@file`] does, and the server sends and takes blocks.
 
 pub mod file;
 

@@ -86,8 +86,8 @@ impl View {
         Ok(found)
     }
 
-    /// All entries as they are now, and the last command that is in them; `None` where a snapshot or
-    /// a backup is being brought in.
+    /// All entries as they are now, and the last command that is in them; `None` where a snapshot
+    /// or a backup is being brought in.
     pub(crate) fn entries(&self) -> Option<lsm::Result<(Index, Iter)>> {
         self.whole(|view| {
             let moment = view.db.snapshot();

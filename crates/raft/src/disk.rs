@@ -253,10 +253,9 @@ impl DiskLog {
         self.shared.sync()
     }
 
-    /// Writes what `make` appends to a snapshot's file, durably, for [`DiskStorage::compact_to`]. It takes long
-    /// where the snapshot is large, and any thread may do it. A file that is never compacted to is
-    /// removed when the log is next opened.
-    /// Where `make` fails there is none.
+    /// Writes what `make` appends to a snapshot's file, durably, for [`DiskStorage::compact_to`].
+    /// It takes long where the snapshot is large, and any thread may do it. A file that is never
+    /// compacted to is removed when the log is next opened. Where `make` fails there is none.
     pub fn write_snapshot<E: From<DiskError>>(
         &self,
         make: impl FnOnce(&mut SnapshotWriter<'_>) -> std::result::Result<(), E>,

@@ -285,8 +285,11 @@ impl Stage {
 
     /// Whether what happens next is that a packet arrives.
     fn is_next(&self, from: NodeId, to: NodeId) -> bool {
-        let next = self.agenda.first_key_value().map(|(_, what)| what);
-        matches!(next, Some(Happening::Arrival { from: by, to: at, .. }) if (*by, *at) == (from, to))
+        let ends = self.agenda.first_key_value().map(|(_, what)| match what {
+            Happening::Arrival { from, to, .. } => Some((*from, *to)),
+            _ => None,
+        });
+        ends.flatten() == Some((from, to))
     }
 
     fn advance(&mut self, to: Timestamp) {

@@ -60,8 +60,8 @@ impl Shard {
 
     /// Counts ticks that nobody waited for, once it is settled what is heard next and before it is:
     /// what is counted after a leader's word has passed after it, or a promise to that leader would
-    /// end early (`raft::ReadMode::Lease`). After a pause of the whole process time only passes, and
-    /// nobody campaigns for it: a leader may have spoken meanwhile.
+    /// end early (`raft::ReadMode::Lease`). After a pause of the whole process time only passes,
+    /// and nobody campaigns for it: a leader may have spoken meanwhile.
     pub(super) fn catch_up(&mut self) {
         let tick = self.options.tick;
         let late = self.clock.now().saturating_since(self.next_tick);

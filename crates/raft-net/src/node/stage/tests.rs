@@ -174,8 +174,8 @@ fn a_clock_that_jumps_holds_up_nobody_for_long() {
     }
 }
 
-/// Both followers stand still for long, and what they hear first is their leader: what passed before
-/// ends no promise to it, and it leads on.
+/// Both followers stand still for long, and what they hear first is their leader: what passed
+/// before ends no promise to it, and it leads on.
 #[test]
 fn followers_that_stood_still_keep_what_they_promise_from_then_on() {
     for seed in 20..30 {
