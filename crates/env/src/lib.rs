@@ -21,5 +21,6 @@
 
 pub mod clock;
 pub mod fs;
+pub mod pages;
 pub mod priority;
 pub mod random;

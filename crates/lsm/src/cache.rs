@@ -20,19 +20,23 @@
 //! used again (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023).
 //!
 //! The budget covers what cannot leave as well: the filters and indexes of open tables. And it
-//! gives way: while a full memtable is on its way to the disk, the next one has its room from here.
+//! gives way: while a full memtable is on its way to the disk, the next one has its room from here,
+//! for which slabs of the cache's memory go back to the system: `cache/slabs.rs`.
 
 mod queues;
+mod slabs;
 mod uses;
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use crossbeam_epoch::{self as epoch, Guard};
 use parking_lot::Mutex;
 
 use self::queues::{Entry, Queues};
+pub(crate) use self::slabs::Bytes;
+use self::slabs::{Slabs, Tenant};
 pub(crate) use self::uses::Uses;
 use crate::slot::Slot;
 
@@ -40,11 +44,25 @@ use crate::slot::Slot;
 const SHARDS: usize = 8;
 /// So many blocks leave one shard before the next has its turn.
 const TRIMMED_AT_ONCE: usize = 32;
+/// Of so many slabs the one goes in which least was used.
+const SLABS_COMPARED: usize = 4;
+/// So much of the slabs may be free, and of a large cache one part in 128: what readers have just
+/// left comes in bursts, and is for what is read next.
+const FREE_MAX: usize = 1 << 20;
+const FREE_SHARE: usize = 128;
+/// What something takes that is cached, beside itself: the counts of its `Arc`, what the allocator
+/// keeps of each piece, and its places in a queue and in a slab.
+pub(crate) const BESIDE: usize = 4 * size_of::<usize>() + size_of::<(Entry, Tenant)>();
 
 /// What can be cached.
 pub(crate) trait Cached: fmt::Debug + Send + Sync + 'static {
-    /// What it takes of memory.
+    /// What it takes of memory, [`BESIDE`] included.
     fn bytes(&self) -> usize;
+
+    /// The same with its bytes elsewhere.
+    fn moved(self, to: impl FnOnce(Bytes) -> Bytes) -> Self
+    where
+        Self: Sized;
 
     /// The count of its uses.
     fn uses(&self) -> &Uses;
@@ -69,6 +87,10 @@ pub(crate) struct Cache {
     /// Bytes that others have for a while.
     lent: AtomicUsize,
     shards: [Mutex<Queues>; SHARDS],
+    /// Whether slabs were cleared since the queues last forgot what is gone.
+    has_cleared: AtomicBool,
+    /// Made for the first block; none where the cache is too small.
+    slabs: OnceLock<Option<Arc<Slabs>>>,
 }
 
 impl<T: Cached> Slots<T> {
@@ -108,7 +130,8 @@ impl Cache {
     pub(crate) fn new(capacity: usize) -> Arc<Self> {
         let [used, pinned, lent] = [const { AtomicUsize::new(0) }; 3];
         let shards = std::array::from_fn(|_| Mutex::new(Queues::default()));
-        Arc::new(Self { capacity, used, pinned, lent, shards })
+        let (has_cleared, slabs) = (AtomicBool::new(false), OnceLock::new());
+        Arc::new(Self { capacity, used, pinned, lent, shards, has_cleared, slabs })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -131,6 +154,57 @@ impl Cache {
     pub(crate) fn pin<T: Cached>(&self, slots: &Slots<T>, bytes: usize) {
         // Relaxed: a size.
         self.pinned.fetch_add(bytes + slots.bytes(), Ordering::Relaxed);
+    }
+
+    /// Something that is about to be cached in a place, in the memory of the cache.
+    pub(crate) fn house<T: Cached>(
+        &self,
+        slots: &Arc<Slots<T>>,
+        at: usize,
+        value: T,
+        guard: &Guard,
+    ) -> T {
+        let Some(slabs) = self.slabs.get_or_init(|| Slabs::new(self.capacity)) else {
+            return value;
+        };
+        let shelf: WeakShelf = Arc::<Slots<T>>::downgrade(slots);
+        let value = value.moved(|bytes| bytes.housed(slabs, (shelf, at)));
+        let free_max = FREE_MAX + self.capacity / FREE_SHARE;
+        if self.taken() + slabs.free() > self.capacity + free_max {
+            self.clear_slab(slabs, guard);
+        }
+        if self.is_late(slabs) {
+            guard.flush();
+        }
+        value
+    }
+
+    /// The same for memory that is needed: what readers have left by now is gone afterwards.
+    fn give_back(&self, slabs: &Slabs) -> usize {
+        let guard = epoch::pin();
+        let cleared = self.clear_slab(slabs, &guard);
+        guard.flush();
+        cleared
+    }
+
+    /// Lets go what is in the slab of some in which least was used. Returns how much that was.
+    fn clear_slab(&self, slabs: &Slabs, guard: &Guard) -> usize {
+        let is_used =
+            |(shelf, at): &Tenant| shelf.upgrade().is_some_and(|it| it.is_used(*at, guard));
+        let uses = |tenants: &Vec<Tenant>| tenants.iter().filter(|it| is_used(it)).count();
+        let least = slabs.next(SLABS_COMPARED).into_iter().min_by_key(uses);
+        // Relaxed: the queues are behind their locks, and one that is thinned too early is later.
+        self.has_cleared.store(true, Ordering::Relaxed);
+        let mut cleared = 0;
+        for (shelf, at) in least.into_iter().flatten() {
+            let outcome = shelf.upgrade().map(|it| it.clear(at, guard));
+            if let Some(Outcome::Evicted(bytes)) = outcome {
+                // Relaxed: a size.
+                self.used.fetch_sub(bytes, Ordering::Relaxed);
+                cleared += bytes;
+            }
+        }
+        cleared
     }
 
     /// Caches a block that was just read, and lets others go for it. The block can be used for as
@@ -181,8 +255,26 @@ impl Cache {
     }
 
     fn is_over(&self) -> bool {
+        self.taken() > self.capacity
+    }
+
+    /// Whether what has left is in memory still, so that there is too much.
+    fn is_late(&self, slabs: &Slabs) -> bool {
+        slabs.used() + self.bound() > self.capacity
+    }
+
+    fn taken(&self) -> usize {
+        self.used() + self.bound()
+    }
+
+    /// Bytes that are not for blocks.
+    fn bound(&self) -> usize {
         // Relaxed: a size.
-        self.used() + self.pinned() + self.lent.load(Ordering::Relaxed) > self.capacity
+        self.pinned() + self.lent.load(Ordering::Relaxed)
+    }
+
+    fn made_slabs(&self) -> Option<&Arc<Slabs>> {
+        self.slabs.get().and_then(Option::as_ref)
     }
 
     /// Takes so much of the room, for as long as the loan lives.
@@ -197,12 +289,14 @@ impl Cache {
         self.trim_to(0);
     }
 
-    /// The same by whoever is about to take so many bytes, twice as many at most: the thread that
-    /// trims may wait for a processor, and what is too much must not grow meanwhile.
+    /// The same by whoever is about to take so many bytes, twice as many and a slab at most: the
+    /// thread that trims may wait for a processor, and what is too much must not grow meanwhile.
     #[inline]
     pub(crate) fn give_way(&self, bytes: usize) {
         if self.is_over() {
             self.trim_to(self.used().saturating_sub(2 * bytes));
+        } else if self.made_slabs().is_some_and(|it| self.is_late(it)) {
+            epoch::pin().flush();
         }
     }
 
@@ -213,6 +307,9 @@ impl Cache {
         let start = self.used() / TRIMMED_AT_ONCE;
         let mut is_any_left = true;
         while is_any_left && !is_done() {
+            if self.made_slabs().is_some_and(|it| self.give_back(it) > 0) {
+                continue;
+            }
             is_any_left = false;
             // A little of each in turn: who misses meanwhile does not wait long for a lock.
             for turn in 0..SHARDS {
@@ -225,7 +322,8 @@ impl Cache {
         }
     }
 
-    /// Empties the slots of a table that is closed.
+    /// Empties the slots of a table that is closed. Then queues also lose what names places that
+    /// were emptied with their slab: there is a merge for every few memtables that have room here.
     pub(crate) fn forget<T: Cached>(&self, slots: &Arc<Slots<T>>, bytes: usize, guard: &Guard) {
         // Relaxed: a size.
         self.pinned.fetch_sub(bytes + slots.bytes(), Ordering::Relaxed);
@@ -234,8 +332,15 @@ impl Cache {
                 self.used.fetch_sub(block.bytes(), Ordering::Relaxed);
             }
         }
+        // Relaxed: as above.
+        let has_cleared = self.has_cleared.swap(false, Ordering::Relaxed);
         for shard in &self.shards {
-            shard.lock().forget(slots.table);
+            let mut queues = shard.lock();
+            queues.forget(slots.table);
+            if has_cleared {
+                let is_there = |shelf: Arc<dyn Shelf>, at| !shelf.is_empty(at);
+                queues.thin(|it| it.shelf.upgrade().is_some_and(|shelf| is_there(shelf, it.at)));
+            }
         }
     }
 
@@ -267,7 +372,17 @@ impl Drop for Loan {
 
 /// Slots of whatever kind, for the queues.
 trait Shelf: fmt::Debug + Send + Sync {
+    /// Takes out what is in a place, unless it was used.
     fn out(&self, at: usize, guard: &Guard) -> Outcome;
+
+    /// Takes it out.
+    fn clear(&self, at: usize, guard: &Guard) -> Outcome;
+
+    /// Whether nothing is in it.
+    fn is_empty(&self, at: usize) -> bool;
+
+    /// Whether it was used since the last look.
+    fn is_used(&self, at: usize, guard: &Guard) -> bool;
 }
 
 impl<T: Cached> Shelf for Slots<T> {
@@ -275,11 +390,21 @@ impl<T: Cached> Shelf for Slots<T> {
         match self.look(at, guard) {
             None => Outcome::Gone,
             Some(inside) if inside.uses().take() => Outcome::Used,
-            Some(_) => match self.places[at].replace(None, guard) {
-                None => Outcome::Gone,
-                Some(gone) => Outcome::Evicted(gone.bytes()),
-            },
+            Some(_) => self.clear(at, guard),
         }
+    }
+
+    fn clear(&self, at: usize, guard: &Guard) -> Outcome {
+        let gone = self.places[at].replace(None, guard);
+        gone.map_or(Outcome::Gone, |it| Outcome::Evicted(it.bytes()))
+    }
+
+    fn is_empty(&self, at: usize) -> bool {
+        self.places[at].is_empty()
+    }
+
+    fn is_used(&self, at: usize, guard: &Guard) -> bool {
+        self.look(at, guard).is_some_and(|it| it.uses().are_any())
     }
 }
 

@@ -102,7 +102,7 @@ impl Table {
         let Some(at) = self.index.find(key) else { return Ok(None) };
         let block = match self.slots.get(at, guard) {
             Some(block) => block,
-            None => self.cache.insert(&self.slots, at, Arc::new(self.read(at)?), guard),
+            None => self.cache.insert(&self.slots, at, self.housed(at, guard)?, guard),
         };
         let Some(mut entry) = block.find(key, hash) else { return Ok(None) };
         let base = self.meta.special.base;
@@ -148,11 +148,18 @@ impl Table {
         if let Some(block) = self.slots.share(at, &guard) {
             return Ok(block);
         }
-        let block = Arc::new(self.read(at)?);
-        if keep {
-            self.cache.insert(&self.slots, at, Arc::clone(&block), &guard);
+        if !keep {
+            return self.read(at).map(Arc::new);
         }
+        let block = self.housed(at, &guard)?;
+        self.cache.insert(&self.slots, at, Arc::clone(&block), &guard);
         Ok(block)
+    }
+
+    /// A block that was read to be cached.
+    fn housed(&self, at: usize, guard: &Guard) -> Result<Arc<Block>> {
+        let block = self.read(at)?;
+        Ok(Arc::new(self.cache.house(&self.slots, at, block, guard)))
     }
 
     /// Reads and checks every part of the file.

@@ -70,6 +70,22 @@ impl Queues {
         is_ghost.retain(|it| it.0 != table);
     }
 
+    /// Drops what names a place in which nothing is, or names it again.
+    pub(super) fn thin(&mut self, is_there: impl Fn(&Entry) -> bool) {
+        let Self { small, small_bytes, main, main_bytes, .. } = self;
+        let mut seen = HashSet::new();
+        for (queue, bytes) in [(main, main_bytes), (small, small_bytes)] {
+            queue.retain(|it| is_there(it) && seen.insert((it.table, it.at)));
+            *bytes = queue.iter().map(|it| it.bytes).sum();
+        }
+    }
+
+    /// How many entries there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.small.len() + self.main.len()
+    }
+
     fn push_main(&mut self, entry: Entry) {
         self.main_bytes += entry.bytes;
         self.main.push_back(entry);

@@ -86,3 +86,77 @@ fn threads_that_miss_together_agree_on_one_block() {
     cache.forget(&slots, 0, &epoch::pin());
     assert_eq!(cache.used(), 0, "what was counted in is counted out");
 }
+
+/// Puts a block into the cache's memory.
+fn housed(cache: &Cache, slots: &Arc<Slots<Block>>, at: usize, len: usize) {
+    let guard = epoch::pin();
+    let block = test_block(b"key", Stamp::new(1, Kind::Value), &vec![7; len]);
+    let block = Arc::new(cache.house(slots, at, block, &guard));
+    cache.insert(slots, at, block, &guard);
+    // Some are used again, so that what is not lies between them.
+    if at.is_multiple_of(3) {
+        slots.get(at, &guard);
+    }
+}
+
+/// What has memory beside the bytes that are cached: in slabs, of which some is free.
+fn free(cache: &Cache) -> usize {
+    for _ in 0..500 {
+        epoch::pin().flush();
+    }
+    cache.slabs.get().and_then(Option::as_ref).expect("it is large enough for slabs").free()
+}
+
+/// What the cache lends it must not keep: a memtable takes new memory of the system.
+#[test]
+fn what_is_lent_is_no_memory_of_the_cache() {
+    let cache = Cache::new(8 << 20);
+    let slots = Slots::new(1, 20_000);
+    cache.pin(&slots, 0);
+    (0..20_000).for_each(|at| housed(&cache, &slots, at, 900));
+    let _loan = cache.lend(4 << 20);
+    cache.trim();
+    let used = cache.used() + cache.pinned();
+    assert!((3 << 20..=4 << 20).contains(&used), "{used} bytes are used");
+    assert!(free(&cache) < 512 << 10, "{} bytes more are kept", free(&cache));
+    for at in (0..20_000).filter(|at| slots.look(*at, &epoch::pin()).is_some()) {
+        let block = slots.share(at, &epoch::pin()).expect("it was there, and nobody takes it");
+        assert_eq!(block.value(0), [7; 900], "what stays is whole");
+    }
+}
+
+/// Slots of one length are given up for those of another.
+#[test]
+fn other_lengths_take_the_memory_over() {
+    let cache = Cache::new(8 << 20);
+    for (table, len) in [(1, 900), (2, 2_000), (3, 1_300), (4, 4_000)] {
+        let slots = Slots::new(table, 20_000);
+        (0..20_000).for_each(|at| housed(&cache, &slots, at, len));
+        assert!(free(&cache) < 5 << 18, "{} bytes are kept after {len}", free(&cache));
+        assert!(cache.used() > 6 << 20, "{} bytes are used of {len}", cache.used());
+    }
+}
+
+/// Slabs that go leave their names in the queues, which nothing else may ever look at.
+#[test]
+fn queues_do_not_grow_with_what_was_lent() {
+    let cache = Cache::new(8 << 20);
+    let slots = Slots::new(1, 5_000);
+    cache.pin(&slots, 0);
+    for cycle in 2..30 {
+        (0..5_000).for_each(|at| {
+            if slots.get(at, &epoch::pin()).is_none() {
+                housed(&cache, &slots, at, 900);
+            }
+        });
+        let loan = cache.lend(6 << 20);
+        cache.trim();
+        drop(loan);
+        let closed = Slots::<Block>::new(cycle, 1);
+        cache.pin(&closed, 0);
+        cache.forget(&closed, 0, &epoch::pin());
+    }
+    let names: usize = cache.shards.iter().map(|it| it.lock().len()).sum();
+    assert!(names <= 5_000, "{names} names of 5000 places");
+    assert!(cache.used() > 1 << 20, "something is left");
+}

@@ -21,6 +21,12 @@ impl Uses {
         }
     }
 
+    /// Whether there are any.
+    pub(crate) fn are_any(&self) -> bool {
+        // Relaxed: see `add`.
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
     /// Takes one from the uses; false where there was none.
     pub(crate) fn take(&self) -> bool {
         // Relaxed, both: see `add`.

@@ -15,9 +15,11 @@
 
 use std::alloc::{self, Layout};
 use std::num::NonZeroU32;
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::slice;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use env::pages::Pages;
 
 use crate::stamp::Stamp;
 
@@ -31,8 +33,9 @@ const CAPACITY_MAX: usize = (u32::MAX as usize) * ALIGN;
 /// Memory for records.
 #[derive(Debug)]
 pub(crate) struct Arena {
-    /// Invariant: `capacity` bytes that this arena owns, zero where nothing was written.
-    base: NonNull<u8>,
+    /// Invariant: `capacity` bytes at least, zero where nothing was written. They go back to the
+    /// system with the arena, so that two memtables never take the memory of three.
+    pages: Pages,
     capacity: usize,
     used: AtomicUsize,
 }
@@ -41,26 +44,16 @@ pub(crate) struct Arena {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handle(NonZeroU32);
 
-// SAFETY: the memory belongs to the arena, not to a thread.
-unsafe impl Send for Arena {}
-// SAFETY: a range is written by the one thread that the counter gave it to, before its handle
-// exists, and only read after that.
-unsafe impl Sync for Arena {}
-
 impl Arena {
     /// An arena of so many bytes at most; the system gives the memory when it is touched.
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(ALIGN, CAPACITY_MAX).next_multiple_of(ALIGN);
-        let layout = Self::layout(capacity);
-        // SAFETY: the layout has a size above zero.
-        let base = unsafe { alloc::alloc_zeroed(layout) };
-        let Some(base) = NonNull::new(base) else { alloc::handle_alloc_error(layout) };
+        let Some(pages) = Pages::new(capacity) else {
+            let layout = Layout::from_size_align(capacity, ALIGN);
+            alloc::handle_alloc_error(layout.expect("the capacity is far below the limit"))
+        };
         // The first unit stays free: no handle is zero.
-        Self { base, capacity, used: AtomicUsize::new(ALIGN) }
-    }
-
-    fn layout(capacity: usize) -> Layout {
-        Layout::from_size_align(capacity, ALIGN).expect("the capacity is far below the limit")
+        Self { pages, capacity, used: AtomicUsize::new(ALIGN) }
     }
 
     /// What a record takes.
@@ -116,7 +109,7 @@ impl Arena {
     /// The bytes must fit into the arena at `at`, and nobody may read or write them meanwhile.
     unsafe fn write(&self, at: usize, bytes: &[u8]) {
         // SAFETY: the caller keeps `at` within the arena.
-        let target = unsafe { self.base.add(at) }.as_ptr();
+        let target = unsafe { self.pages.base().add(at) }.as_ptr();
         // SAFETY: the caller vouches for the range; an arena's own bytes are no argument of `push`
         // while they are unwritten, so the two do not overlap.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) };
@@ -128,7 +121,7 @@ impl Arena {
         let at = handle.0.get() as usize * ALIGN;
         assert!(at + HEADER <= self.capacity, "the handle is of another arena");
         // SAFETY: `at` is within the arena, as just checked.
-        let start = unsafe { self.base.add(at) };
+        let start = unsafe { self.pages.base().add(at) };
         // SAFETY: a handle exists only for a record that was written whole and never changes.
         let header = unsafe { slice::from_raw_parts(start.as_ptr(), HEADER) };
         let key = word(header, 12) as usize;
@@ -139,13 +132,6 @@ impl Arena {
         // SAFETY: `push` wrote so many bytes there, within the arena.
         let bytes = unsafe { slice::from_raw_parts(behind.as_ptr(), key + value) };
         Record { header, key: &bytes[..key], value: &bytes[key..] }
-    }
-}
-
-impl Drop for Arena {
-    fn drop(&mut self) {
-        // SAFETY: `new` allocated it by this layout, and records borrow the arena.
-        unsafe { alloc::dealloc(self.base.as_ptr(), Self::layout(self.capacity)) };
     }
 }
 

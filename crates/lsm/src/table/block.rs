@@ -23,7 +23,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use crate::cache::{Cached, Uses};
+use crate::cache::{self, Bytes, Cached, Uses};
 use crate::head::shared_len;
 use crate::stamp::{Kind, Stamp};
 
@@ -167,7 +167,7 @@ fn narrow(len: usize) -> u32 {
 /// A block in memory.
 #[derive(Debug)]
 pub(crate) struct Block {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     count: usize,
     prefix: usize,
     is_wide: bool,
@@ -181,7 +181,11 @@ pub(crate) struct Block {
 
 impl Cached for Block {
     fn bytes(&self) -> usize {
-        self.bytes.capacity() + size_of::<Self>()
+        self.bytes.capacity() + size_of::<Self>() + cache::BESIDE
+    }
+
+    fn moved(self, to: impl FnOnce(Bytes) -> Bytes) -> Self {
+        Self { bytes: to(self.bytes), ..self }
     }
 
     fn uses(&self) -> &Uses {
@@ -205,7 +209,7 @@ impl Block {
         let key_ends = before(value_ends, width)?;
         let stamps_at = before(key_ends, if flags & STAMPED != 0 { 8 } else { 0 })?;
         let block = Self {
-            bytes,
+            bytes: bytes.into(),
             count,
             prefix,
             is_wide,

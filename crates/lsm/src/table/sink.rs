@@ -9,8 +9,10 @@ use env::fs::{File, Fs, FsErrorKind, OpenMode};
 
 use crate::Result;
 
-/// Bytes are written in pieces of about this size.
-const PIECE: usize = 1 << 20;
+/// Bytes are written in pieces of about this size: it is little beside any budget.
+const PIECE: usize = 256 << 10;
+/// The same past the page cache, where whoever writes waits for the disk each time.
+const PIECE_DIRECT: usize = 1 << 20;
 /// What every disk takes for a page.
 const PAGE: usize = 4 << 10;
 
@@ -20,6 +22,8 @@ pub(super) struct Sink {
     file: Box<dyn File>,
     /// Bytes that are not written yet.
     pub(super) pending: Vec<u8>,
+    /// So many are written at once.
+    piece: usize,
     /// Where they will lie.
     offset: u64,
     /// Memory with whole pages in it, where writes go past the page cache.
@@ -37,9 +41,11 @@ impl Sink {
                 outcome => file = Some(outcome?),
             }
         }
-        let pages = file.is_some().then(|| Vec::with_capacity(2 * PIECE + PAGE));
+        let piece = if file.is_some() { PIECE_DIRECT } else { PIECE };
+        let pages = file.is_some().then(|| Vec::with_capacity(2 * piece + PAGE));
         let file = file.map_or_else(|| fs.open(path, OpenMode::TRUNCATE), Ok)?;
-        Ok(Self { file, pending: Vec::with_capacity(PIECE + PIECE / 4), offset: 0, pages })
+        let pending = Vec::with_capacity(piece + piece / 4);
+        Ok(Self { file, pending, piece, offset: 0, pages })
     }
 
     /// How long the file is, with what is not written yet.
@@ -49,7 +55,7 @@ impl Sink {
 
     /// Writes where there is enough to write.
     pub(super) fn write_some(&mut self) -> Result<()> {
-        if self.pending.len() < PIECE {
+        if self.pending.len() < self.piece {
             return Ok(());
         }
         let len = if self.pages.is_some() {

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use crossbeam_epoch::Guard;
 
 use super::Pointer;
-use crate::cache::{Cache, Cached, Slots, Uses};
+use crate::cache::{self, Bytes, Cache, Cached, Slots, Uses};
 use crate::table;
 
 /// Places that a value may be in.
@@ -31,13 +31,17 @@ const NO_TABLE: u64 = u64::MAX;
 #[derive(Debug)]
 struct Value {
     pointer: Pointer,
-    bytes: Vec<u8>,
+    bytes: Bytes,
     uses: Uses,
 }
 
 impl Cached for Value {
     fn bytes(&self) -> usize {
-        self.bytes.capacity() + size_of::<Self>()
+        self.bytes.capacity() + size_of::<Self>() + cache::BESIDE
+    }
+
+    fn moved(self, to: impl FnOnce(Bytes) -> Bytes) -> Self {
+        Self { bytes: to(self.bytes), ..self }
     }
 
     fn uses(&self) -> &Uses {
@@ -86,12 +90,13 @@ impl Recent {
         let empty = places.into_iter().find(|at| inside(*at).is_none());
         let unused = || places.into_iter().find(|at| inside(*at).is_some_and(|it| !it.uses.take()));
         let at = empty.or_else(unused).unwrap_or(places[0]);
-        let value = Arc::new(Value { pointer, bytes, uses: Uses::default() });
+        let value = Value { pointer, bytes: bytes.into(), uses: Uses::default() };
+        let value = Arc::new(self.cache.house(slots, at, value, guard));
         self.cache.exchange(slots, at, Arc::clone(&value), guard);
         match slots.look(at, guard).filter(|it| it.pointer == pointer) {
             Some(inside) => Cow::Borrowed(&inside.bytes),
             // There was no room, or somebody needed the place.
-            None => Cow::Owned(value.bytes.clone()),
+            None => Cow::Owned(value.bytes.to_vec()),
         }
     }
 
