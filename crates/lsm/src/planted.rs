@@ -40,6 +40,8 @@ pub(crate) enum Bug {
     SwappedInTwo,
     /// Readers may see the changes of a batch before all are made.
     VisibleEarly,
+    /// A read does not see the last write.
+    ReadBehind,
     /// An iterator walks backward past the newest version of a key.
     OldestVersionBackward,
     /// A put leaves the gap whole in which it puts its key.

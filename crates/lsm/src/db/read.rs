@@ -15,6 +15,7 @@ use crate::iter::Iter;
 use crate::meaning::Meaning;
 use crate::memtable::{self, Versions};
 use crate::merge::{Merge, Source, To};
+use crate::planted::planted;
 use crate::range::Range;
 use crate::removal::{Layers, Removal, Removals, Watch};
 use crate::run::{Run, RunCursor};
@@ -193,7 +194,11 @@ impl Core {
         guard: &'g Guard,
     ) -> Result<Option<Cow<'g, [u8]>>> {
         let state = family.state(guard);
-        state.value(key, sequence.unwrap_or_else(|| self.visible()), &self.meaning, guard)
+        let mut sequence = sequence.unwrap_or_else(|| self.visible());
+        if planted!(ReadBehind) {
+            sequence = sequence.saturating_sub(1);
+        }
+        state.value(key, sequence, &self.meaning, guard)
     }
 
     /// Copies of the values of several keys, all of one moment. The state is loaded once: a later

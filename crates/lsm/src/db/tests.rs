@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod disk;
 mod gaps;
+mod histories;
 mod ingest;
 mod iterate;
 mod meaning;

@@ -138,8 +138,12 @@ impl Core {
             if let Some(cause) = work.failure.clone().filter(|_| work.attempts > before) {
                 return Err(cause);
             }
-            if work.busy == 0 && !self.is_anything_due() {
-                return Ok(());
+            if work.busy == 0 {
+                if !self.is_anything_due() {
+                    return Ok(());
+                }
+                // It came due since they looked: a snapshot or an iterator may have gone.
+                self.call(&mut work);
             }
             self.done.wait_for(&mut work, PAUSE);
         }
@@ -155,7 +159,9 @@ impl Core {
         })
     }
 
-    /// Writes out the memtable that has waited longest. False where none waits.
+    /// Writes out the memtable that has waited longest. Where none waits, gives back the log that
+    /// readers held; then segments may have become files of values, and these be due for merges.
+    /// False where there was nothing to do.
     pub(crate) fn flush_one(&self) -> Result<bool> {
         let _one_at_a_time = self.flushing.lock();
         let waiting = self.all_families().into_iter().filter_map(|family| {
@@ -166,7 +172,9 @@ impl Core {
             if !self.retired.lock().is_empty() {
                 // Readers that held the log back may be gone by now.
                 epoch::pin().flush();
+                let before = self.meaning.values.last_segment();
                 self.release_log()?;
+                return Ok(self.meaning.values.last_segment() > before);
             }
             return Ok(false);
         };

@@ -216,3 +216,34 @@ fn a_damaged_value_is_an_error() {
     }
     assert!(found > 50, "only {found} flips were in a value");
 }
+
+/// What an iterator held becomes files of values when it has gone and somebody asks for work. Most
+/// of that is garbage: it is collected without a write, and who waits for all work gets there.
+#[test]
+fn what_an_iterator_held_is_collected_without_a_write() {
+    let options = Options { background: Background::Threads, value_garbage_percent: 10, ..apart() };
+    for seed in 0..40 {
+        let db = open(&SimDisk::new(seed).mount(), &options).expect("the disk is well");
+        let mut iters = Vec::new();
+        for round in 0..6 {
+            // A quarter is written once.
+            for number in (0..40).filter(|it| round == 0 || it % 4 > 0) {
+                db.put(&key(number), &large(number, round)).expect("the disk is well");
+            }
+            iters.push(db.iter());
+        }
+        db.settle().expect("the disk is well");
+        drop(iters);
+        let (said, heard) = std::sync::mpsc::channel();
+        let db = &Arc::new(db);
+        let waiting = Arc::clone(db);
+        std::thread::spawn(move || said.send(waiting.settle()));
+        let settled = heard.recv_timeout(Duration::from_mins(1));
+        settled.expect("all work has an end").expect("the disk is well");
+        let is_collected = (0..1_000).any(|_| {
+            crate::sync::nap(Duration::from_millis(5));
+            db.core().given_up().is_empty()
+        });
+        assert!(is_collected, "seed {seed}: garbage is left");
+    }
+}
