@@ -7,7 +7,7 @@
 //!   TIME      = number ( "ns" | "us" | "ms" | "s" )            120ms
 //!   NODES     = number number ...  or  "*"                     1 3
 //!   CHANCE    = number "%"                                     2.5%
-//!   DOSE      = "once"  or  number "times"  or  CHANCE
+//!   DOSE      = "once"  or  "once after" number  or  number "times"  or  CHANCE
 //!   SIZE      = number ( "B" | "KiB" | "MiB" )                 64KiB
 //! ```
 //!

@@ -50,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) next_memtable: AtomicU64,
     /// Whether a segment of the log is to be made ready for the time after the present one.
     pub(crate) wants_segment: AtomicBool,
+    /// Whether the log is still being read again: no part of it may go.
+    pub(crate) is_replaying: AtomicBool,
     pub(crate) flushing: Mutex<()>,
     pub(crate) compacting: Mutex<()>,
     /// Memtables that were written out and whose values lie in the log, for as long as they live.
@@ -251,6 +253,10 @@ impl Core {
 
     /// Gives back the part of the log that no memtable needs.
     pub(crate) fn release_log(&self) -> Result<()> {
+        // Relaxed: whoever opens the store is alone. What was not read again is in no memtable yet.
+        if self.is_replaying.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let end = self.log.end();
         let families = self.families.read();
         let start = families.iter().filter_map(|it| it.share().log_start()).min().unwrap_or(end);

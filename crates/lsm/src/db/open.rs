@@ -77,6 +77,7 @@ pub(crate) fn open(fs: Arc<dyn Fs>, folder: &Path, options: Options) -> Result<A
         next_table: AtomicU64::new(facts.last_table + 1),
         next_memtable: AtomicU64::new(1),
         wants_segment: AtomicBool::new(false),
+        is_replaying: AtomicBool::new(true),
         flushing: Mutex::new(()),
         compacting: Mutex::new(()),
         retired: Mutex::default(),
@@ -149,6 +150,8 @@ fn replay(core: &Core, facts: &Facts) -> Result<()> {
     if let Some(cause) = failure {
         return Err(cause);
     }
+    core.is_replaying.store(false, Ordering::Relaxed); // Relaxed: see `release_log`.
+    core.release_log()?;
     // A loss of power may have taken the end of the log, but not the tables made from it. Positions
     // must not go back, or later changes would be taken for flushed ones.
     // And a copy has files with values from a log that it has not: their numbers are taken.

@@ -5,6 +5,7 @@ mod copy;
 mod crash;
 mod damage;
 mod disk;
+mod faults;
 mod gaps;
 mod histories;
 mod ingest;

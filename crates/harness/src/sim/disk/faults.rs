@@ -44,6 +44,8 @@ pub enum DiskFault {
 pub enum Dose {
     /// So many times, beginning with the next occasion.
     Times(u32),
+    /// Once, when so many occasions have passed.
+    After(u32),
     /// At each occasion with this chance, in parts per million.
     Chance(u32),
 }
@@ -62,6 +64,14 @@ impl Dose {
             Self::Times(left) => {
                 *left -= 1;
                 true
+            }
+            Self::After(0) => {
+                *self = Self::NEVER;
+                true
+            }
+            Self::After(left) => {
+                *left -= 1;
+                false
             }
             Self::Chance(chance) => random.below(u64::from(CERTAIN)) < u64::from(*chance),
         }

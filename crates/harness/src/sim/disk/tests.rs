@@ -205,6 +205,9 @@ fn errors_strike_as_often_as_they_are_told_to() {
         assert_eq!(file.write_at(b"x", 0).unwrap_err().kind, FsErrorKind::Io);
     }
     assert_eq!(file.write_at(b"x", 0).unwrap(), 1);
+    disk.inject(&DiskFault::WriteError(Dose::After(2)));
+    let failed: Vec<_> = (0..5).map(|_| file.write_at(b"x", 0).is_err()).collect();
+    assert_eq!(failed, [false, false, true, false, false], "the third, and no other");
     disk.inject(&DiskFault::ShortRead(Dose::Chance(500_000)));
     let short = (0..100).filter(|_| file.read_at(&mut buffer, 0).unwrap() < 10).count();
     assert!((30..70).contains(&short), "{short} of 100");

@@ -26,7 +26,7 @@ const NODE: &str = "a node, such as 2";
 const TIME: &str = "a time with its unit, such as 120ms";
 const TIMES: &str = "two times, such as 1ms..20ms";
 const CHANCE: &str = "a chance of at most 100%, such as 2.5%";
-const DOSE: &str = "`once`, `3 times` or a chance such as 2.5%";
+const DOSE: &str = "`once`, `once after 7`, `3 times` or a chance such as 2.5%";
 const RATE: &str = "a rate between 0 and 1000, such as 1.05";
 const SIZE: &str = "a size with its unit, such as 64KiB";
 const COUNT: &str = "a whole number";
@@ -229,6 +229,9 @@ fn disk(words: &mut Words<'_>) -> Result<Command> {
 
 fn dose(words: &mut Words<'_>) -> Result<Dose> {
     if words.takes("once") {
+        if words.takes("after") {
+            return Ok(Dose::After(words.next(DOSE, |word| word.parse().ok())?));
+        }
         return Ok(Dose::Times(1));
     }
     if let Some(chance) = words.peek().and_then(chance) {

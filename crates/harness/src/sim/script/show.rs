@@ -89,6 +89,7 @@ impl Display for Dose {
         match self {
             Self::Times(1) => f.write_str("once"),
             Self::Times(times) => write!(f, "{times} times"),
+            Self::After(passed) => write!(f, "once after {passed}"),
             Self::Chance(chance) => Chance(*chance).fmt(f),
         }
     }

@@ -29,6 +29,7 @@ at 7ms disk 1 lose-sync once
 at 7ms disk 1 read-error 3 times
 at 7ms disk 1 write-error 100%
 at 7ms disk 1 sync-error once
+at 7ms disk 1 write-error once after 12
 at 7ms disk 1 short-read 12.25%
 at 7ms disk 1 full after 64KiB
 at 7ms disk 1 full after 0B

@@ -3,10 +3,11 @@
 //! After each the store must be what it was after some batch: after the last that was promised, or
 //! after a later one. Batches are never there in part, and none is missing in the middle.
 
-use harness::sim::{SimDisk, crash_at_every_io};
+use harness::sim::{DiskFault, Dose, SimDisk, crash_at_every_io};
 
 use super::*;
 use crate::Shape;
+use crate::manifest::Edit;
 
 /// What a run had promised when it ended.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,6 +116,51 @@ fn a_log_written_by_calls_survives_as_well() {
 fn several_runs_a_level_survive_as_well() {
     let runs = NonZeroUsize::new(2).expect("not zero");
     survives_power_cuts(&Options { shape: Shape::LazyLeveled { runs }, ..tiny() }, 1);
+}
+
+/// Writes what several memtables hold and no table: each that is full makes one write fail, until
+/// there may be no more of them. Returns what was written.
+fn run_without_flushes(fs: &Arc<SimFs>, disk: &SimDisk, options: &Options) -> Model {
+    let db = open(fs, options).expect("the disk is well");
+    disk.inject(&DiskFault::SyncError(Dose::Times(1)));
+    db.core().manifest.lock().edit(&[Edit::Sequence(1)]).expect_err("its sync fails");
+    let mut model = Model::new();
+    for changes in batches(3, 250, 150) {
+        if write(&db, &changes).is_ok() {
+            apply(&mut model, &changes);
+        }
+    }
+    assert!(db.core().log.end().segment > 1, "one segment holds all");
+    model
+}
+
+/// What is flushed while the log is read again gives none of it back: the rest is in no memtable
+/// yet, and the power may fail once more.
+fn survives_power_cuts_of_a_long_recovery(options: &Options) {
+    for io in 0.. {
+        let disk = SimDisk::new(io);
+        let model = run_without_flushes(&disk.mount(), &disk, options);
+        disk.crash();
+        disk.crash_after(io);
+        let is_whole = open(&disk.mount(), options).is_ok();
+        if !disk.is_down() {
+            assert!(is_whole, "I/O {io}: nothing was wrong");
+            disk.crash();
+        }
+        let db = open(&disk.mount(), options).expect("a crash damages nothing");
+        assert_eq!(contents(&db).expect("it can be read"), model, "I/O {io}");
+        if is_whole {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_while_several_memtables_are_read_again_takes_nothing() {
+    let memtables = NonZeroUsize::new(8).expect("not zero");
+    let options = Options { memtables, ..with_durability(Durability::Sync) };
+    survives_power_cuts_of_a_long_recovery(&options);
+    survives_power_cuts_of_a_long_recovery(&Options { value_threshold: Some(60), ..options });
 }
 
 /// A kill takes nothing at all: every acknowledged write is in the page cache.

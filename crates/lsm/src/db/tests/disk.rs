@@ -42,47 +42,6 @@ fn writes_resume_by_themselves_once_there_is_room() {
     }
 }
 
-/// Each write that fails is reported once, and the store is whole when it is opened again.
-#[test]
-fn failing_writes_lose_nothing_that_was_acknowledged() {
-    for at in 0..60_u64 {
-        let disk = SimDisk::new(at);
-        let options = with_durability(Durability::Sync);
-        let batches = batches(at, 80, 150);
-        let mut acknowledged = 0;
-        let mut failed = None;
-        {
-            let db = open(&disk.mount(), &options).expect("the disk is well");
-            for (number, changes) in (0..).zip(&batches) {
-                if number == at {
-                    let (write, sync) = (Dose::Times(1), Dose::Times(1));
-                    let fault = if at % 2 == 0 {
-                        DiskFault::WriteError(write)
-                    } else {
-                        DiskFault::SyncError(sync)
-                    };
-                    disk.inject(&fault);
-                }
-                match write(&db, changes) {
-                    Ok(()) if failed.is_none() => acknowledged += 1,
-                    Ok(()) => {}
-                    Err(cause) => failed = failed.or(Some(cause)),
-                }
-                if failed.is_some() {
-                    break;
-                }
-            }
-        }
-        disk.heal();
-        disk.crash();
-        let history = history(&batches);
-        let db = open(&disk.mount(), &options).expect("a failed write damages nothing");
-        let found = contents(&db).expect("it can be read");
-        let matches = history.iter().rposition(|it| *it == found);
-        assert!(matches >= Some(acknowledged), "{at}: {matches:?} of {acknowledged}, {failed:?}");
-    }
-}
-
 #[test]
 fn a_failed_sync_stops_the_store_and_says_so() {
     let disk = SimDisk::new(1);
