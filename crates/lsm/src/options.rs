@@ -130,7 +130,10 @@ pub struct Options {
     /// scanned; one that is not in the cache costs a read of its own. `None` keeps all together.
     pub value_threshold: Option<usize>,
     /// So many in a hundred bytes of the files with values may be garbage; above it merges copy
-    /// what lives.
+    /// what lives, and ten above it writers wait for them. Garbage is what no table points to: an
+    /// overwritten value that a snapshot may read is none, so that while one is held there is no
+    /// limit but what is written meanwhile. When it has gone the next merges of the old versions
+    /// make garbage of their values, or [`Db::compact`](crate::Db::compact) does at once.
     pub value_garbage_percent: u64,
     /// What operands do to values; see [`Db::merge`](crate::Db::merge). One for all families: it
     /// can tell keys apart.

@@ -79,6 +79,30 @@ fn garbage_is_bounded_and_goes() {
     assert!(files(&fs).is_empty(), "{:?}", files(&fs));
 }
 
+/// While snapshots are held their values take space; then that comes back without a write.
+#[test]
+fn what_snapshots_held_is_within_the_limit_after_them() {
+    for background in [Background::Inline, Background::Threads] {
+        let fs = SimDisk::new(1).mount();
+        let options = Options { background, value_garbage_percent: 40, ..apart() };
+        let db = open(&fs, &options).expect("the disk is well");
+        let mut snapshots = Vec::new();
+        for round in 0..20 {
+            for number in 0..100 {
+                db.put(&key(number), &large(number, round)).expect("the disk is well");
+            }
+            snapshots.push(db.snapshot());
+        }
+        let bytes = || files(&fs).iter().map(|it| it.1).sum::<u64>();
+        db.settle().expect("the disk is well");
+        assert!(bytes() > 15 * 100 * 400, "{} bytes: a snapshot lost its values", bytes());
+        drop(snapshots);
+        db.compact().expect("the disk is well");
+        db.settle().expect("the disk is well");
+        assert!(bytes() <= 100 * 400 * 100 / (100 - 40), "{} bytes", bytes());
+    }
+}
+
 /// Values that nobody can reach any more but an old iterator are there for it.
 #[test]
 fn an_old_iterator_reads_what_was_overwritten_and_collected() {
