@@ -90,8 +90,8 @@ pub struct Options {
     /// disk.
     pub memtables: NonZeroUsize,
     /// Memory for cached blocks and values, for filters and indexes, and for memtables on their way
-    /// to the disk. With one memtable for each family that is all that grows: what the cache lets go
-    /// the system has back, and a process stays within a tenth more than both. An iterator that
+    /// to the disk. With one memtable for each family that is all that grows: what the cache lets
+    /// go the system has back, and a process stays within a tenth more than both. An iterator that
     /// waits keeps for each table it looks at a slab of the cache, a 512th of this and 64 KiB to
     /// 1 MiB.
     pub cache_size: usize,
