@@ -151,7 +151,9 @@ fn replay(core: &Core, facts: &Facts) -> Result<()> {
         return Err(cause);
     }
     core.is_replaying.store(false, Ordering::Relaxed); // Relaxed: see `release_log`.
-    core.release_log()?;
+    if core.counters.read().flushes > 0 {
+        core.release_log()?;
+    }
     // A loss of power may have taken the end of the log, but not the tables made from it. Positions
     // must not go back, or later changes would be taken for flushed ones.
     // And a copy has files with values from a log that it has not: their numbers are taken.
