@@ -110,17 +110,16 @@ impl Slabs {
             return None;
         }
         let slot_len = slot_len(bytes.len());
-        let (slab, slot) = self.take(slot_len, tenant)?;
-        let at = slab * self.slab_len + slot * slot_len;
+        let at = self.take(slot_len, tenant)?;
         // SAFETY: the slot is within its slab, and that within the pages: `take` saw to it.
         let start = unsafe { self.pages.base().add(at) };
         // SAFETY: the slot is as long as the bytes or longer, and nobody else's until it is left.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), start.as_ptr(), bytes.len()) };
-        let home = Home::Slot { slabs: Arc::clone(self), slab, slot };
-        Some(Bytes { start, len: bytes.len(), capacity: slot_len, home })
+        Some(Bytes { start, len: bytes.len(), home: Some(Arc::clone(self)) })
     }
 
-    fn take(&self, slot_len: usize, tenant: Tenant) -> Option<(usize, usize)> {
+    /// Where a slot is that was free.
+    fn take(&self, slot_len: usize, tenant: Tenant) -> Option<usize> {
         let mut state = self.state.lock();
         let State { slabs, vacant, open, .. } = &mut *state;
         let open = open.entry(slot_len).or_default();
@@ -142,14 +141,17 @@ impl Slabs {
         }
         self.free.fetch_sub(slot_len, Ordering::Relaxed); // Relaxed: a size.
         self.used.fetch_add(slot_len, Ordering::Relaxed); // Relaxed: as above.
-        Some((number, slot))
+        Some(number * self.slab_len + slot * slot_len)
     }
 
-    /// Frees a slot, and gives the slab back where it was the last one in use.
-    fn leave(&self, number: usize, slot: usize) {
+    /// Frees the slot that begins there, and gives the slab back where it was the last one in use.
+    fn leave(&self, start: NonNull<u8>) {
+        let at = start.addr().get() - self.pages.base().addr().get();
+        let number = at / self.slab_len;
         let mut state = self.state.lock();
         let State { slabs, open, .. } = &mut *state;
         let slab = &mut slabs[number];
+        let slot = at % self.slab_len / slab.slot_len;
         slab.tenants[slot] = None;
         slab.free.push(slot);
         self.free.fetch_add(slab.slot_len, Ordering::Relaxed); // Relaxed: a size.
@@ -210,25 +212,17 @@ fn slot_len(bytes: usize) -> usize {
     bytes.next_multiple_of(1 << (bytes - 1).ilog2().saturating_sub(STEPS_BITS))
 }
 
-/// Bytes that do not change: in a slot, or in memory of their own.
+/// Bytes that do not change: in a slot, or in memory of their own. As long as a vector, since what
+/// every read looks at lies beside it.
 pub(crate) struct Bytes {
     /// Invariant: `len` bytes from here are written, and nobody writes them before the drop.
     start: NonNull<u8>,
     len: usize,
-    capacity: usize,
-    home: Home,
+    /// Whose slot it is; none where it is a boxed slice.
+    home: Option<Arc<Slabs>>,
 }
 
-#[derive(Debug)]
-enum Home {
-    /// That of a vector of this length and capacity.
-    Own,
-    Slot {
-        slabs: Arc<Slabs>,
-        slab: usize,
-        slot: usize,
-    },
-}
+const _: () = assert!(size_of::<Bytes>() == size_of::<Vec<u8>>());
 
 // SAFETY: the bytes belong to this alone, whichever thread drops it.
 unsafe impl Send for Bytes {}
@@ -238,7 +232,7 @@ unsafe impl Sync for Bytes {}
 impl Bytes {
     /// What it takes of memory.
     pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+        self.home.as_ref().map_or(self.len, |_| slot_len(self.len))
     }
 
     /// The same bytes in a slot, if they are for one.
@@ -249,9 +243,8 @@ impl Bytes {
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Self {
-        let mut bytes = std::mem::ManuallyDrop::new(bytes);
-        let start = NonNull::new(bytes.as_mut_ptr()).expect("a vector is nowhere at zero");
-        Self { start, len: bytes.len(), capacity: bytes.capacity(), home: Home::Own }
+        let bytes = Box::leak(bytes.into_boxed_slice());
+        Self { len: bytes.len(), start: NonNull::from(bytes).cast(), home: None }
     }
 }
 
@@ -267,14 +260,13 @@ impl Deref for Bytes {
 
 impl Drop for Bytes {
     fn drop(&mut self) {
-        match &self.home {
-            Home::Slot { slabs, slab, slot } => slabs.leave(*slab, *slot),
-            Home::Own => {
-                let (start, len) = (self.start.as_ptr(), self.len);
-                // SAFETY: `from` took these parts of a vector, which it did not drop.
-                drop(unsafe { Vec::from_raw_parts(start, len, self.capacity) });
-            }
+        if let Some(slabs) = &self.home {
+            slabs.leave(self.start);
+            return;
         }
+        let bytes = ptr::slice_from_raw_parts_mut(self.start.as_ptr(), self.len);
+        // SAFETY: `from` took it out of its box.
+        drop(unsafe { Box::from_raw(bytes) });
     }
 }
 
