@@ -205,7 +205,11 @@ fn free_busy_values<const IN_WORDS: bool>() {
     let map: HashMap<u64, Busy<IN_WORDS>> = HashMap::new();
     let stalled = map.pin();
     thread::scope(|scope| {
-        scope.spawn(|| (0..50_000).for_each(|turn| drop(map.insert(turn % 8, Busy(turn % 8)))));
+        scope.spawn(|| {
+            for turn in 0..50_000 {
+                map.insert(turn % 8, Busy(turn % 8));
+            }
+        });
     });
     drop(stalled);
     thread::scope(|scope| {

@@ -14,11 +14,16 @@
 //! What matters is the difference between the two levels of [`Isolation`]. The look is cheap: what
 //! changed lately is in the memtable, and tables older than the moment are not asked.
 
-use std::collections::btree_map::{self, BTreeMap};
-use std::iter::Peekable;
-use std::ops::{ControlFlow, RangeBounds};
+mod own;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, RangeBounds};
+use std::time::Duration;
+
+use self::own::{Base, Own, Write};
 use crate::batch::FamilyId;
+use crate::iter::Iter;
 use crate::range::Range;
 use crate::{Batch, Error, Family, Key, Result, Snapshot};
 
@@ -52,12 +57,10 @@ pub enum Isolation {
 pub struct Transaction {
     snapshot: Snapshot,
     isolation: Isolation,
-    /// What it wrote, for each family by key; no value where it removed the key.
-    writes: BTreeMap<FamilyId, (Family, Writes)>,
+    /// What it changes in each family.
+    own: BTreeMap<FamilyId, (Family, Own)>,
     reads: Vec<Read>,
 }
-
-type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// What a transaction relies on.
 #[derive(Debug)]
@@ -69,7 +72,7 @@ enum Read {
 
 impl Transaction {
     pub(crate) fn new(snapshot: Snapshot, isolation: Isolation) -> Self {
-        Self { snapshot, isolation, writes: BTreeMap::new(), reads: Vec::new() }
+        Self { snapshot, isolation, own: BTreeMap::new(), reads: Vec::new() }
     }
 
     /// The value of a key: what this transaction wrote, else what there was when it began.
@@ -80,13 +83,19 @@ impl Transaction {
     /// [`Transaction::get`] in a family.
     pub fn get_in(&mut self, family: &Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.require_own(family)?;
-        if let Some(own) = self.writes.get(&family.id()).and_then(|it| it.1.get(key)) {
-            return Ok(own.clone());
-        }
-        if self.isolation == Isolation::Serializable {
+        let own = self.own.get(&family.id()).map(|it| &it.1);
+        let write = own.and_then(|it| it.write(key));
+        let hides = |own: &Own| own.is_removed(key);
+        let shows = write.map_or(!own.is_some_and(hides), |it| it.base == Base::Stored);
+        let stored = if shows { self.snapshot.get_in(family, key)? } else { None };
+        let value = match write {
+            Some(write) => resolved(family, key, write, stored.as_deref())?.map(Cow::into_owned),
+            None => stored,
+        };
+        if shows && self.isolation == Isolation::Serializable {
             self.reads.push(Read::Key(family.clone(), key.to_vec()));
         }
-        self.snapshot.get_in(family, key)
+        Ok(value)
     }
 
     /// Calls `visit` with the entries of a range, in the order of their keys, until it breaks off.
@@ -104,42 +113,21 @@ impl Transaction {
         &mut self,
         family: &Family,
         range: impl RangeBounds<&'k [u8]>,
-        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<()> {
         self.require_own(family)?;
         let Range { lower, mut upper } = Range::of(&range);
         if upper.as_ref().is_some_and(|upper| *upper <= lower) {
             return Ok(());
         }
-        let none = Writes::new();
-        let own = self.writes.get(&family.id()).map_or(&none, |it| &it.1);
-        let until = upper.clone().map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-        let mut own = own.range((std::ops::Bound::Included(lower.clone()), until)).peekable();
+        let none = Own::default();
+        let own = self.own.get(&family.id()).map_or(&none, |it| &it.1);
         let mut stored = self.snapshot.range_in(family, range);
         stored.seek_first()?;
-        loop {
-            let at = stored.entry().map(|it| it.0);
-            let next = if is_own_next(&mut own, at) {
-                let (key, value) = own.next().expect("it was just looked at");
-                let flow = value.as_ref().map_or(ControlFlow::Continue(()), |it| visit(key, it));
-                if stored.entry().is_some_and(|it| it.0 == key) {
-                    stored.forward()?;
-                }
-                flow.is_break().then(|| key.clone())
-            } else if let Some((key, value)) = stored.entry() {
-                let flow = visit(key, value);
-                let last = flow.is_break().then(|| key.to_vec());
-                stored.forward()?;
-                last
-            } else {
-                break;
-            };
-            if let Some(mut last) = next {
-                // The smallest key above the last.
-                last.push(0);
-                upper = Some(last);
-                break;
-            }
+        if let Some(mut last) = visit_all(family, own, &lower, upper.as_deref(), stored, visit)? {
+            // The smallest key above the last.
+            last.push(0);
+            upper = Some(last);
         }
         if self.isolation == Isolation::Serializable {
             self.reads.push(Read::Range(family.clone(), lower, upper));
@@ -157,7 +145,45 @@ impl Transaction {
         self.require_own(family)?;
         // A batch refuses what is too large, and now is a better time than the commit.
         Batch::new().put_in(family, key, value)?;
-        self.set(family, key, Some(value.to_vec()));
+        self.own_of(family).set(key, Base::Value(value.to_vec()));
+        Ok(())
+    }
+
+    /// Sets the value of a key until a date, given as the time since 1970 (UTC), once the
+    /// transaction is committed. From then on the key is absent, also for the transaction.
+    pub fn put_until(&mut self, key: &[u8], value: &[u8], until: Duration) -> Result<()> {
+        self.put_until_in(&self.snapshot.default_family().clone(), key, value, until)
+    }
+
+    /// [`Transaction::put_until`] in a family.
+    pub fn put_until_in(
+        &mut self,
+        family: &Family,
+        key: &[u8],
+        value: &[u8],
+        until: Duration,
+    ) -> Result<()> {
+        self.require_own(family)?;
+        Batch::new().put_until_in(family, key, value, until)?;
+        self.own_of(family).set(key, Base::Until(value.to_vec(), until));
+        Ok(())
+    }
+
+    /// Changes the value of a key by an operand, once the transaction is committed; see
+    /// [`Db::merge`](crate::Db::merge). Nothing is read for it, so that transactions that merge
+    /// into the same key are not in each other's way where they are [`Isolation::Serializable`].
+    pub fn merge(&mut self, key: &[u8], operand: &[u8]) -> Result<()> {
+        self.merge_in(&self.snapshot.default_family().clone(), key, operand)
+    }
+
+    /// [`Transaction::merge`] in a family.
+    pub fn merge_in(&mut self, family: &Family, key: &[u8], operand: &[u8]) -> Result<()> {
+        self.require_own(family)?;
+        if !family.shared_core().meaning.has_operator() {
+            return Err(Error::NoMergeOperator);
+        }
+        Batch::new().merge_in(family, key, operand)?;
+        self.own_of(family).merge(key, operand);
         Ok(())
     }
 
@@ -170,7 +196,21 @@ impl Transaction {
     pub fn delete_in(&mut self, family: &Family, key: &[u8]) -> Result<()> {
         self.require_own(family)?;
         Batch::new().delete_in(family, key)?;
-        self.set(family, key, None);
+        self.own_of(family).set(key, Base::Absent);
+        Ok(())
+    }
+
+    /// Removes all keys from `start` on and below `end`, once the transaction is committed: those
+    /// that others have added by then as well, unless that is a conflict.
+    pub fn delete_range(&mut self, start: &[u8], end: &[u8]) -> Result<()> {
+        self.delete_range_in(&self.snapshot.default_family().clone(), start, end)
+    }
+
+    /// [`Transaction::delete_range`] in a family.
+    pub fn delete_range_in(&mut self, family: &Family, start: &[u8], end: &[u8]) -> Result<()> {
+        self.require_own(family)?;
+        Batch::new().delete_range_in(family, start, end)?;
+        self.own_of(family).remove(start, end);
         Ok(())
     }
 
@@ -178,10 +218,9 @@ impl Transaction {
         self.snapshot.default_family().require_same_store(family)
     }
 
-    fn set(&mut self, family: &Family, key: &[u8], value: Option<Vec<u8>>) {
-        let writes = self.writes.entry(family.id());
-        let (_, writes) = writes.or_insert_with(|| (family.clone(), Writes::new()));
-        writes.insert(key.to_vec(), value);
+    fn own_of(&mut self, family: &Family) -> &mut Own {
+        let own = self.own.entry(family.id());
+        &mut own.or_insert_with(|| (family.clone(), Own::default())).1
     }
 
     /// Makes all writes, or none: [`Error::Conflict`] where others were in the way, and then the
@@ -191,13 +230,8 @@ impl Transaction {
     /// Other writers wait while the commit looks at each key that it depends on.
     pub fn commit(self) -> Result<()> {
         let mut batch = Batch::new();
-        for (family, writes) in self.writes.values() {
-            for (key, value) in writes {
-                match value {
-                    Some(value) => batch.put_in(family, key, value)?,
-                    None => batch.delete_in(family, key)?,
-                }
-            }
+        for (family, own) in self.own.values() {
+            own.add_to(&mut batch, family)?;
         }
         let core = self.snapshot.default_family().shared_core();
         match core.commit_unless(&mut batch, || self.obstacle())? {
@@ -209,31 +243,18 @@ impl Transaction {
     /// The first change of others that is in the way.
     fn obstacle(&self) -> Result<Option<Error>> {
         match self.isolation {
-            Isolation::Serializable => {
-                for read in &self.reads {
-                    let found = match read {
-                        Read::Key(family, key) => self.changed(family, key)?,
-                        Read::Range(family, lower, upper) => {
-                            self.changed_in(family, lower, upper.as_deref())?
-                        }
-                    };
-                    if found.is_some() {
-                        return Ok(found);
-                    }
+            Isolation::Serializable => first(self.reads.iter().map(|read| match read {
+                Read::Key(family, key) => self.changed(family, key),
+                Read::Range(family, lower, upper) => {
+                    self.changed_in(family, lower, upper.as_deref())
                 }
-            }
-            Isolation::Snapshot => {
-                for (family, writes) in self.writes.values() {
-                    for key in writes.keys() {
-                        let found = self.changed(family, key)?;
-                        if found.is_some() {
-                            return Ok(found);
-                        }
-                    }
-                }
-            }
+            })),
+            Isolation::Snapshot => first(self.own.values().flat_map(|(family, own)| {
+                let keys = own.keys().map(|key| self.changed(family, key));
+                let ranges = own.removed();
+                keys.chain(ranges.map(|(start, end)| self.changed_in(family, start, Some(end))))
+            })),
         }
-        Ok(None)
     }
 
     fn changed(&self, family: &Family, key: &[u8]) -> Result<Option<Error>> {
@@ -257,10 +278,68 @@ fn conflict(family: &Family, key: Vec<u8>) -> Error {
     Error::Conflict { family: family.name().to_owned(), key: Key(key) }
 }
 
-/// Whether the next write of the transaction comes before the entry of the store, or hides it.
-fn is_own_next(
-    own: &mut Peekable<btree_map::Range<'_, Vec<u8>, Option<Vec<u8>>>>,
-    stored: Option<&[u8]>,
-) -> bool {
-    own.peek().is_some_and(|(key, _)| stored.is_none_or(|stored| ***key <= *stored))
+/// The first that is found, or that could not be looked for.
+fn first(mut looks: impl Iterator<Item = Result<Option<Error>>>) -> Result<Option<Error>> {
+    looks.find_map(Result::transpose).transpose()
+}
+
+/// The value of a key that was written to, on top of what the store has where that shows.
+fn resolved<'a>(
+    family: &Family,
+    key: &[u8],
+    write: &'a Write,
+    stored: Option<&'a [u8]>,
+) -> Result<Option<Cow<'a, [u8]>>> {
+    let meaning = &family.shared_core().meaning;
+    let base = match &write.base {
+        Base::Stored => stored,
+        Base::Absent => None,
+        Base::Value(value) => Some(&**value),
+        Base::Until(value, until) => (meaning.now() < *until).then_some(&**value),
+    };
+    if write.operands.is_empty() {
+        return Ok(base.map(Cow::Borrowed));
+    }
+    let operands: Vec<_> = write.operands.iter().rev().map(|it| Cow::Borrowed(&**it)).collect();
+    meaning.merged(key, base, &operands).map(|it| Some(Cow::Owned(it)))
+}
+
+/// Walks through what the store has of a range together with what the transaction writes to it.
+/// Returns the key at which `visit` broke off.
+fn visit_all(
+    family: &Family,
+    own: &Own,
+    lower: &[u8],
+    upper: Option<&[u8]>,
+    mut stored: Iter,
+    mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+) -> Result<Option<Vec<u8>>> {
+    let mut writes = own.writes_in(lower, upper).peekable();
+    loop {
+        let at = stored.entry();
+        // A write comes before the entry of its own key, and hides it or changes it.
+        let next = writes.next_if(|(key, _)| at.is_none_or(|(stored, _)| *key <= stored));
+        let flow = match (next, at) {
+            (Some((key, write)), at) => {
+                let under = at.filter(|it| it.0 == key);
+                let value = resolved(family, key, write, under.map(|it| it.1))?;
+                let flow = value.map_or(ControlFlow::Continue(()), |it| visit(key, &it));
+                if under.is_some() {
+                    stored.forward()?;
+                }
+                flow.map_break(|()| key.to_vec())
+            }
+            (None, Some((key, value))) => {
+                let is_hidden = own.is_removed(key);
+                let flow = if is_hidden { ControlFlow::Continue(()) } else { visit(key, value) };
+                let flow = flow.map_break(|()| key.to_vec());
+                stored.forward()?;
+                flow
+            }
+            (None, None) => return Ok(None),
+        };
+        if let ControlFlow::Break(last) = flow {
+            return Ok(Some(last));
+        }
+    }
 }

@@ -24,6 +24,76 @@ fn is_conflict(outcome: &Result<()>) -> bool {
     }
 }
 
+fn change(transaction: &mut Transaction, changes: &Changes) {
+    for step in changes {
+        match step {
+            Step::Put(key, value) => transaction.put(key, value),
+            Step::Remove(key) => transaction.delete(key),
+            Step::Merge(key, operand) => transaction.merge(key, operand),
+            Step::RemoveRange(start, end) => transaction.delete_range(start, end),
+        }
+        .expect("they are small");
+    }
+}
+
+/// A commit leaves what the same changes leave without a transaction.
+#[test]
+fn a_commit_does_what_its_changes_do() {
+    for round in 0..60 {
+        let [with, without] = [store(), store()];
+        let before: Changes = batches(round, 40, 40).concat();
+        let own: Changes = batches(1_000 + round, 25, 20).concat();
+        for db in [&with, &without] {
+            write(db, &before).expect("the disk is well");
+        }
+        let mut transaction = with.transaction(Isolation::Snapshot);
+        change(&mut transaction, &own);
+        transaction.commit().expect("nobody is in its way");
+        write(&without, &own).expect("the disk is well");
+        let expected = contents(&without).expect("the disk is well");
+        assert_eq!(contents(&with).expect("the disk is well"), expected, "round {round}");
+    }
+}
+
+/// A date counts for the transaction as it does for the store, also under operands.
+#[test]
+fn a_value_with_a_date_is_gone_on_its_day() {
+    let calendar = Arc::new(Calendar::default());
+    let clock: Arc<dyn WallClock> = Arc::<Calendar>::clone(&calendar);
+    let options = Options { clock, ..tiny() };
+    let db = open(&SimDisk::new(1).mount(), &options).expect("the disk is well");
+    let mut transaction = db.transaction(Isolation::Serializable);
+    transaction.put_until(b"a", b"1", Duration::from_secs(2)).expect("it is small");
+    transaction.put_until(b"b", b"1", Duration::from_secs(2)).expect("it is small");
+    transaction.merge(b"b", b"2").expect("there is an operator");
+    let seen = |transaction: &mut Transaction| {
+        let mut all = Vec::new();
+        let visit = |key: &[u8], value: &[u8]| {
+            all.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        };
+        transaction.scan(.., visit).expect("the disk is well");
+        all
+    };
+    let entry = |key: &[u8], value: &[u8]| (key.to_vec(), value.to_vec());
+    assert_eq!(seen(&mut transaction), [entry(b"a", b"1"), entry(b"b", b"12")]);
+    calendar.0.store(2, Ordering::Relaxed);
+    assert_eq!(transaction.get(b"a").expect("well"), None);
+    assert_eq!(seen(&mut transaction), [entry(b"b", b"2")]);
+    transaction.commit().expect("nobody is in its way");
+    assert_eq!(db.get(b"a").expect("well"), None);
+    assert_eq!(db.get(b"b").expect("well").as_deref(), Some(&b"2"[..]));
+}
+
+#[test]
+fn operands_without_an_operator_are_refused_at_once() {
+    let options = Options { merge_operator: None, ..tiny() };
+    let db = open(&SimDisk::new(1).mount(), &options).expect("the disk is well");
+    let mut transaction = db.transaction(Isolation::Snapshot);
+    assert!(matches!(transaction.merge(b"key", b"operand"), Err(Error::NoMergeOperator)));
+    transaction.commit().expect("there is nothing to write");
+}
+
 /// Its own writes hide what there was, in `get` and in `scan`, and nobody else sees them before.
 #[test]
 fn a_transaction_sees_its_own_writes_and_one_moment() {
@@ -39,16 +109,8 @@ fn a_transaction_sees_its_own_writes_and_one_moment() {
         let mut transaction = db.transaction(Isolation::Serializable);
         db.put(b"key 005", b"of somebody else").expect("the disk is well");
         db.put(b"key 999", b"of somebody else").expect("the disk is well");
-        let mut own: Changes = batches(1_000 + round, 8, 20).concat();
-        own.retain(|it| matches!(it, Step::Put(..) | Step::Remove(..)));
-        for step in &own {
-            match step {
-                Step::Put(key, value) => transaction.put(key, value),
-                Step::Remove(key) => transaction.delete(key),
-                _ => unreachable!("a transaction puts and removes"),
-            }
-            .expect("they are small");
-        }
+        let own: Changes = batches(1_000 + round, 12, 20).concat();
+        change(&mut transaction, &own);
         apply(&mut model, &own);
         for key in (0..41).map(key) {
             assert_eq!(transaction.get(&key).expect("well").as_ref(), model.get(&key));
@@ -113,6 +175,15 @@ fn what_was_read_must_not_have_changed() {
     let make: Move = |it| it.put(b"absent", b"theirs");
     let phantom: Move = |it| it.put(b"155", b"theirs");
     let at_the_end: Move = |it| it.put(b"20", b"theirs");
+    let merge: Move = |it| it.merge(b"05", b"!");
+    let read_merged: Move = |it| it.merge(b"05", b"!").and_then(|()| it.get(b"05")).map(|_| ());
+    let remove_range: Move = |it| it.delete_range(b"10", b"20");
+    let read_removed: Move = |it| {
+        it.delete_range(b"00", b"20")?;
+        it.get(b"05").map(|_| ())
+    };
+    let write_within: Move = |it| it.put(b"15", b"mine");
+    let read_within: Move = |it| it.get(b"15").and_then(|_| it.put(b"06", b"mine"));
     let cases = [
         (read_and_write, change, true, false),
         (read_and_write, remove, true, false),
@@ -123,6 +194,15 @@ fn what_was_read_must_not_have_changed() {
         (read_first, phantom, false, false),
         (only_read, change, false, false),
         (only_write, change, false, true),
+        (merge, merge, false, true),
+        (read_merged, merge, true, true),
+        (remove_range, phantom, false, true),
+        (remove_range, at_the_end, false, false),
+        (write_within, remove_range, false, true),
+        (read_within, remove_range, true, false),
+        (read_range, remove_range, true, false),
+        (remove_range, remove_range, false, true),
+        (read_removed, change, false, true),
     ];
     for (case, (mine, theirs, serializable, snapshot)) in cases.into_iter().enumerate() {
         for with_flush in [false, true] {
