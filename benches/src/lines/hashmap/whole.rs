@@ -1,12 +1,12 @@
-//! What happens as a whole: growth to a size, of which the worst insert or read counts, the end of a
-//! map, and keys that all have one hash.
+//! What happens as a whole: growth to a size, of which the worst insert or read counts, the end of
+//! a map, and keys that all have one hash.
 //!
-//! Each insert of `grow/worst`, and each read of `grow/reads`, is timed by the processor time of its own thread, not by the wall: a
-//! thread that is preempted, or a virtual machine that is paused for milliseconds, does not show.
-//! What does show is work that is done in one call, by the map or by the system for it. The floor
-//! is no map: it writes entries one behind the other into memory that it asked for once, and pays
-//! for the system's work alone, as when Linux takes two thousand pages at a time for a thread that
-//! uses up many.
+//! Each insert of `grow/worst`, and each read of `grow/reads`, is timed by the processor time of
+//! its own thread, not by the wall: a thread that is preempted, or a virtual machine that is
+//! paused for milliseconds, does not show. What does show is work that is done in one call, by the
+//! map or by the system for it. The floor is no map: it writes entries one behind the other into
+//! memory that it asked for once, and pays for the system's work alone, as when Linux takes two
+//! thousand pages at a time for a thread that uses up many.
 //!
 //! Of `one-hash` an operation is an insert. No map can tell the keys apart by the hash that it is
 //! given: where it has nothing else, `n` inserts cost `n * n / 2` comparisons. flurry has their
