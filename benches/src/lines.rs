@@ -55,7 +55,10 @@ fn show_lines(criterion: &mut Criterion, build: &str, is_shown: impl Fn(&Line) -
     // Cargo says so when it runs benchmarks rather than tests.
     let measures = std::env::args().any(|argument| argument == "--bench");
     let size = if measures { Size::Quick } else { Size::Smoke };
-    let wanted = |line: &Line| line.build == build && line.threads == 1 && !line.full_only;
+    // What happens as a whole has no other number of operations than its own.
+    let is_whole = |line: &Line| line.exactly.is_some();
+    let is_short = |line: &Line| line.threads == 1 && !line.full_only && !is_whole(line);
+    let wanted = |line: &Line| line.build == build && is_short(line);
     for line in all().into_iter().filter(wanted) {
         if measures && !is_shown(&line) {
             continue;
