@@ -118,9 +118,10 @@ enum Task {
         /// The directory of the copy.
         to: PathBuf,
     },
-    /// Shows the bytes of a table: its parts, blocks and entries.
+    /// Shows what a file of the store holds: a table, a segment of the log or of the manifest,
+    /// values.
     Dump {
-        /// The file: `<store>/tables/<number>.table`.
+        /// The file, under its name and in its folder: these tell what it is.
         file: PathBuf,
     },
 }
@@ -209,7 +210,7 @@ fn run(task: &Task, out: &mut impl Write) -> Result<(), Failure> {
         Task::Backup { store, to } => copied(Db::open(store, options(false))?.backup(to)?, out)?,
         Task::Dump { file } => {
             let mut written = Ok(());
-            lsm::dump_table(&OsFs, file, |line| {
+            lsm::dump(&OsFs, file, |line| {
                 if written.is_ok() {
                     written = writeln!(out, "{line}");
                 }

@@ -125,3 +125,51 @@ fn a_table_is_shown_and_damage_is_found() {
     assert!(said(&["repair", store]).starts_with("healthy"));
     assert!(OsFs.exists(&folder.path().join("lost/1/report.txt")).expect("it can be looked at"));
 }
+
+/// The log, what it leaves as files of values, and the manifest, each as far as it is whole.
+#[test]
+fn logs_are_shown_change_by_change() {
+    use env::fs::{Fs, FsExt, OpenMode, OsFs};
+    let folder = tempfile::tempdir().expect("the temporary directory is writable");
+    let files = |part: &str| {
+        let part = folder.path().join(part);
+        let found = OsFs.list(&part).expect("it is there");
+        let names = found.into_iter().map(|it| it.name);
+        names.map(|name| part.join(name)).collect::<Vec<_>>()
+    };
+    let options = Options { value_threshold: Some(100), ..Options::with_budget(1 << 20) };
+    let db = Db::open(folder.path(), options).expect("the folder is free");
+    for number in 0..2_000 {
+        db.put(format!("big {number:04}").as_bytes(), &[b'x'; 1_000]).expect("there is room");
+    }
+    db.settle().expect("there is room");
+    db.family("other").expect("there is room").delete_range(b"a", b"k").expect("there is room");
+    db.put(b"last", b"small").expect("there is room");
+    drop(db);
+    let all =
+        |part: &str| files(part).iter().map(|it| said(&["dump", text(it)])).collect::<String>();
+    let value = format!(
+        "= 1000 bytes \"{}\"...
+",
+        "x".repeat(64)
+    );
+    let shown = all("values");
+    assert!(shown.contains(&format!("  family 0 \"big 0007\" Value@8 {value}")), "{shown}");
+    let shown = all("log");
+    assert!(shown.contains("  family 1 \"a\" Removal@2001 = 1 bytes \"k\"\n"), "{shown}");
+    assert!(shown.contains("  family 0 \"last\" Value@2002 = 5 bytes \"small\"\n"), "{shown}");
+    let shown = all("manifest");
+    assert!(shown.contains("  family 1 is `other`\n"), "{shown}");
+    assert!(shown.contains("  family 0 has table "), "{shown}");
+    assert!(shown.contains("keys \"big 0000\" to \"big "), "{shown}");
+
+    let manifest = files("manifest").remove(0);
+    let file = OsFs.open(&manifest, OpenMode::WRITE).expect("it is there");
+    let byte = OsFs.read(&manifest).expect("it is there")[50];
+    file.write_all_at(&[byte ^ 1], 50).expect("there is room");
+    let damaged = said(&["dump", text(&manifest)]);
+    assert!(damaged.contains("damaged      from 32 to "), "{damaged}");
+    assert!(damaged.contains("  family 1 is `other`\n"), "what is behind it is shown: {damaged}");
+    let lock = text(&folder.path().join("LOCK")).to_owned();
+    assert!(refused(&["dump", &lock], 1).contains("is damaged at byte 0 (name)"));
+}

@@ -345,7 +345,7 @@ fn encode(edits: &[Edit]) -> Vec<u8> {
     bytes
 }
 
-fn decode(record: &[u8]) -> Option<Vec<Edit>> {
+pub(crate) fn decode(record: &[u8]) -> Option<Vec<Edit>> {
     let mut taker = Taker(record);
     let mut edits = Vec::new();
     while !taker.is_empty() {

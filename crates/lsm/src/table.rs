@@ -27,10 +27,10 @@ use env::fs::{File, Fs, OpenMode};
 
 pub(crate) use self::block::Block;
 pub(crate) use self::builder::{TableBuilder, TableOptions};
-pub use self::dump::dump_table;
+pub(crate) use self::dump::dump_table;
 pub use self::file::Codec;
-use self::file::{Footer, damaged};
-pub(crate) use self::file::{number, path};
+use self::file::Footer;
+pub(crate) use self::file::{damaged, number, path};
 use self::filter::Filter;
 use self::index::{Extent, Index};
 pub(crate) use self::meta::{Special, TableMeta};

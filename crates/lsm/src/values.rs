@@ -40,7 +40,7 @@ use crate::table::TableMeta;
 use crate::{Error, Result, resident};
 
 /// Set in the numbers of files that merges write.
-const BY_MERGE: u64 = 1 << 63;
+pub(crate) const BY_MERGE: u64 = 1 << 63;
 /// Values are written in pieces of about this size.
 const PIECE: usize = 1 << 20;
 

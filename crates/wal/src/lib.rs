@@ -56,7 +56,7 @@ pub use error::{Error, Result};
 pub use format::{Position, path as segment_path};
 pub use log::{Backend, Fate, Log, Options};
 pub use peek::peek;
-pub use salvage::{Gap, Salvaged, salvage};
+pub use salvage::{Gap, Salvaged, salvage, salvage_segment};
 
 #[cfg(test)]
 mod tests;

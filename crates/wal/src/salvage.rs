@@ -53,32 +53,56 @@ pub fn salvage(
     let mut end: Option<Position> = None;
     for segment in segments(fs, folder)? {
         let path = format::path(folder, segment);
-        let bytes = fs.read(&path)?;
-        let head = format::decode_head(segment, &bytes);
-        if let Head::Newer(version) = head {
-            return Err(Error::Newer { path, version });
-        }
-        let follows = match (&head, end) {
-            (Head::Whole(said), Some(end)) => end.segment + 1 == segment && *said == end.offset,
-            (Head::Whole(_), None) => true,
-            _ => false,
-        };
-        let begin = Position { segment, offset: HEAD };
-        if !follows {
-            let from = end.unwrap_or(Position { segment, offset: 0 });
-            found.gaps.push(Gap { from, to: begin });
-        }
-        let mut at = records(segment, &bytes, HEAD, |at, _, record| visit(at, record));
-        while let Some(next) = next_record(segment, &bytes, at) {
-            let position = |offset| Position { segment, offset };
-            found.gaps.push(Gap { from: position(at), to: position(next) });
-            at = records(segment, &bytes, next, |at, _, record| visit(at, record));
-        }
-        end = Some(Position { segment, offset: at });
-        found.segments.push(segment);
-        found.has_more = bytes.iter().skip(at as usize).any(|it| *it != 0);
+        end = Some(look_through(fs, &path, segment, end, &mut found, &mut visit)?);
     }
     Ok(found)
+}
+
+/// As [`salvage`] for the one segment of this number that a file holds, whatever its name: it may
+/// have been kept when the log gave it up.
+pub fn salvage_segment(
+    fs: &dyn Fs,
+    path: &Path,
+    segment: u64,
+    mut visit: impl FnMut(Position, &[u8]),
+) -> Result<Salvaged> {
+    let mut found = Salvaged::default();
+    look_through(fs, path, segment, None, &mut found, &mut visit)?;
+    Ok(found)
+}
+
+/// Notes what a segment holds, behind one that ends somewhere. Returns where this one does.
+fn look_through(
+    fs: &dyn Fs,
+    path: &Path,
+    segment: u64,
+    end: Option<Position>,
+    found: &mut Salvaged,
+    visit: &mut impl FnMut(Position, &[u8]),
+) -> Result<Position> {
+    let bytes = fs.read(path)?;
+    let head = format::decode_head(segment, &bytes);
+    if let Head::Newer(version) = head {
+        return Err(Error::Newer { path: path.to_owned(), version });
+    }
+    let follows = match (&head, end) {
+        (Head::Whole(said), Some(end)) => end.segment + 1 == segment && *said == end.offset,
+        (Head::Whole(_), None) => true,
+        _ => false,
+    };
+    let position = |offset| Position { segment, offset };
+    if !follows {
+        let from = end.unwrap_or(position(0));
+        found.gaps.push(Gap { from, to: position(HEAD) });
+    }
+    let mut at = records(segment, &bytes, HEAD, |at, _, record| visit(at, record));
+    while let Some(next) = next_record(segment, &bytes, at) {
+        found.gaps.push(Gap { from: position(at), to: position(next) });
+        at = records(segment, &bytes, next, |at, _, record| visit(at, record));
+    }
+    found.segments.push(segment);
+    found.has_more = bytes.iter().skip(at as usize).any(|it| *it != 0);
+    Ok(position(at))
 }
 
 /// The first record behind a place where none begins.

@@ -6,19 +6,19 @@ use env::fs::{Fs, OpenMode};
 
 use super::block::Block;
 use super::file::{self, Footer, damaged};
-use super::{Origin, TableMeta, number, read_index};
+use super::{Origin, TableMeta, read_index};
 use crate::Result;
-
-/// So much of a value is shown.
-const SHOWN: usize = 64;
+use crate::dump::value_shown;
 
 /// Calls `line` with one line for each part and entry of the table in a file. Every part is checked
-/// as it is read; what comes before a damaged part was shown when the error is returned.
-pub fn dump_table(fs: &dyn Fs, path: &Path, mut line: impl FnMut(String)) -> Result<()> {
+/// as it is read. The number of the table is part of every checksum.
+pub(crate) fn dump_table(
+    fs: &dyn Fs,
+    path: &Path,
+    table: u64,
+    mut line: impl FnMut(String),
+) -> Result<()> {
     let file = fs.open(path, OpenMode::READ)?;
-    let name = path.file_name().and_then(|it| it.to_str());
-    // The number is part of every checksum.
-    let table = name.and_then(number).ok_or_else(|| damaged(&*file, 0, "name"))?;
     let footer = Footer::read(&*file, table, file.size()?)?;
     for (what, part) in
         [("filter", footer.filter), ("index", footer.index), ("properties", footer.properties)]
@@ -53,16 +53,12 @@ pub fn dump_table(fs: &dyn Fs, path: &Path, mut line: impl FnMut(String)) -> Res
             format!("at {}, {} bytes, {} entries", extent.offset, extent.len, block.count());
         line(format!("block {at:<6} {shape}, prefix \"{}\"", block.prefix().escape_ascii()));
         for entry in 0..block.count() {
-            let (suffix, value) = (block.suffix(entry), block.value(entry));
-            let shown = &value[..value.len().min(SHOWN)];
-            let more = if shown.len() < value.len() { "..." } else { "" };
             line(format!(
-                "  \"{}{}\" {:?} = {} bytes \"{}\"{more}",
+                "  \"{}{}\" {:?} = {}",
                 block.prefix().escape_ascii(),
-                suffix.escape_ascii(),
+                block.suffix(entry).escape_ascii(),
                 block.stamp(entry),
-                value.len(),
-                shown.escape_ascii(),
+                value_shown(block.value(entry)),
             ));
         }
     }
