@@ -19,6 +19,7 @@ mod repair;
 #[cfg(not(loom))]
 mod schedules;
 mod shape;
+mod stall;
 mod transaction;
 mod values;
 
