@@ -22,9 +22,8 @@ const SHOWN: usize = 64;
 ///
 /// # Errors
 ///
-/// [`Error::Corrupt`](crate::Error::Corrupt) where a table is damaged, and where the name is that of
-/// no file of a store. Records of a log that are missing are lines, since those behind them are
-/// there.
+/// [`Error::Corrupt`](crate::Error::Corrupt) where a table is damaged, and where the name is none
+/// of a store's. Records that a log has lost are lines, since those behind them are there.
 pub fn dump(fs: &dyn Fs, path: &Path, mut line: impl FnMut(String)) -> Result<()> {
     let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
     let is_manifest = path.parent().is_some_and(|it| it.ends_with("manifest"));
