@@ -29,7 +29,7 @@ pub fn dump(fs: &dyn Fs, path: &Path, mut line: impl FnMut(String)) -> Result<()
     let is_manifest = path.parent().is_some_and(|it| it.ends_with("manifest"));
     if let Some(number) = table::number(name) {
         dump_table(fs, path, number, line)
-    } else if let Some(number) = segment(name) {
+    } else if let Some(number) = wal::segment_number(name) {
         let show = if is_manifest { edits } else { changes };
         dump_records(fs, path, number, show, line)
     } else if let Some(number) = values::number(name) {
@@ -42,12 +42,6 @@ pub fn dump(fs: &dyn Fs, path: &Path, mut line: impl FnMut(String)) -> Result<()
     } else {
         Err(damaged(&*fs.open(path, OpenMode::READ)?, 0, "name"))
     }
-}
-
-/// The number of a segment of a log by the name of its file.
-fn segment(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".wal").filter(|digits| digits.len() == 16)?;
-    u64::from_str_radix(digits, 16).ok()
 }
 
 fn dump_records(

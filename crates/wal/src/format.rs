@@ -72,7 +72,7 @@ pub(crate) fn fresh_path(folder: &Path, segment: u64) -> PathBuf {
 }
 
 /// The segment of a file name, `None` for other files.
-pub(crate) fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".wal").filter(|digits| digits.len() == 16)?;
     u64::from_str_radix(digits, 16).ok()
 }

@@ -53,7 +53,7 @@ mod salvage;
 mod segment;
 
 pub use error::{Error, Result};
-pub use format::{Position, path as segment_path};
+pub use format::{Position, number as segment_number, path as segment_path};
 pub use log::{Backend, Fate, Log, Options};
 pub use peek::peek;
 pub use salvage::{Gap, Salvaged, salvage, salvage_segment};
