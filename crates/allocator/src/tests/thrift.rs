@@ -100,6 +100,7 @@ fn huge_after_blocks_of(part: usize) -> usize {
     let heap = world.heap(Role::Thread).expect("there is memory");
     for _ in 0..16 {
         let block = heap.allocate(LARGE, 8);
+        assert!(!block.is_null(), "no memory");
         for page in (0..LARGE / 4096).step_by(part) {
             // SAFETY: within the block.
             let byte = unsafe { block.add(page * 4096) };
