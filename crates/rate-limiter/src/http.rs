@@ -65,6 +65,13 @@ pub use key::{ClientIp, ClientNet, HeaderKey, KeyExtractor, OneForAll, PeerAddr}
 /// Largest integer of a structured field: fifteen digits (RFC 9651, section 3.3.1).
 const INTEGER_MAX: u64 = 999_999_999_999_999;
 
+// Names that the crate `http` does not know are checked letter by letter, which is done here once.
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const LEGACY_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const LEGACY_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const LEGACY_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
 /// Which fields responses carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fields {
@@ -305,25 +312,24 @@ impl Shown {
         let reset = seconds(standing.full_after());
         if matches!(self.fields, Fields::Draft10 | Fields::Both) {
             let window = seconds(standing.fill_time());
-            let item = |count: (&str, u64), time: (&str, u64)| {
-                let [count, time] =
-                    [count, time].map(|(name, it)| format!("{name}={}", it.min(INTEGER_MAX)));
-                format!("\"{}\";{count};{time}", self.policy)
-            };
-            append(headers, "ratelimit-policy", item(("q", burst), ("w", window)));
-            append(headers, "ratelimit", item(("r", left), ("t", reset)));
+            headers.append(RATELIMIT_POLICY, self.item(("q=", burst), ("w=", window)));
+            headers.append(RATELIMIT, self.item(("r=", left), ("t=", reset)));
         }
         if matches!(self.fields, Fields::Legacy | Fields::Both) {
-            headers.insert(HeaderName::from_static("x-ratelimit-limit"), burst.into());
-            headers.insert(HeaderName::from_static("x-ratelimit-remaining"), left.into());
-            headers.insert(HeaderName::from_static("x-ratelimit-reset"), reset.into());
+            headers.insert(LEGACY_LIMIT, burst.into());
+            headers.insert(LEGACY_REMAINING, left.into());
+            headers.insert(LEGACY_RESET, reset.into());
         }
     }
-}
 
-fn append(headers: &mut HeaderMap, name: &'static str, value: String) {
-    let value = HeaderValue::try_from(value).expect("visible ASCII makes a header value");
-    headers.append(HeaderName::from_static(name), value);
+    /// An item of the draft's lists, in the one allocation that the response keeps.
+    fn item(&self, count: (&str, u64), time: (&str, u64)) -> HeaderValue {
+        let (mut counted, mut timed) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let counted = counted.format(count.1.min(INTEGER_MAX));
+        let timed = timed.format(time.1.min(INTEGER_MAX));
+        let item = ["\"", self.policy, "\";", count.0, counted, ";", time.0, timed].concat();
+        HeaderValue::try_from(item).expect("visible ASCII makes a header value")
+    }
 }
 
 /// Whole seconds, rounded up.
