@@ -13,11 +13,11 @@
 //!
 //! # Three tables
 //!
-//! | setting                              | a slot   | a key    | error                            |
-//! |--------------------------------------|----------|----------|----------------------------------|
-//! | as it comes                          | 16 bytes | 32 bytes | none                             |
-//! | [`dense`](KeyedBuilder::dense)       | 16 bytes | 20 bytes | none                             |
-//! | [`compact`](KeyedBuilder::compact)   | 8 bytes  | 10 bytes | two parts of an interval, keys with equal tags; see `compact` |
+//! | setting                            | a slot   | a key      | error                          |
+//! |------------------------------------|----------|------------|--------------------------------|
+//! | as it comes                        | 16 bytes | 32 bytes   | none                           |
+//! | [`dense`](KeyedBuilder::dense)     | 16 bytes | 19.7 bytes | none                           |
+//! | [`compact`](KeyedBuilder::compact) | 8 bytes  | 9.8 bytes  | two parts of an interval, keys with equal tags; see `compact` |
 //!
 //! [`OwnedKeyLimiter`] keeps the keys themselves, in the workspace's hash map, up to a number.
 //!

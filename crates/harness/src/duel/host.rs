@@ -105,12 +105,12 @@ pub(super) trait Hosting {
 pub(super) struct Local {
     line: Line,
     subjects: Vec<(String, Box<dyn Subject>)>,
-    rss_before: u64,
+    anonymous_before: u64,
 }
 
 impl Local {
     pub(super) fn new(line: Line) -> Self {
-        Self { line, subjects: Vec::new(), rss_before: memory().rss }
+        Self { line, subjects: Vec::new(), anonymous_before: memory().anonymous }
     }
 
     fn answer(&mut self, request: &Request) -> Response {
@@ -136,7 +136,7 @@ impl Local {
                 self.with(contender, |subject| Response::Measured(subject.own_figures()))
             }
             Request::Weigh { contender } => {
-                let before = self.rss_before;
+                let before = self.anonymous_before;
                 self.with(contender, |subject| Response::Weighs(weigh(subject, before)))
             }
         }
@@ -183,9 +183,9 @@ impl Hosting for InThisProcess {
     }
 }
 
-fn weigh(subject: &dyn Subject, rss_before: u64) -> Weight {
+fn weigh(subject: &dyn Subject, anonymous_before: u64) -> Weight {
     let now = memory();
-    let grown = now.rss.saturating_sub(rss_before) as f64;
+    let grown = now.anonymous.saturating_sub(anonymous_before) as f64;
     Weight {
         peak_rss: now.peak_rss as f64,
         bytes_per_entry: subject.entries().map(|entries| grown / entries.max(1) as f64),

@@ -107,14 +107,14 @@ impl<C: Clock, S: BuildHasher> KeyedBuilder<C, S> {
         Self { when_full, ..self }
     }
 
-    /// Packs the table: 20 bytes a key instead of 32. While it holds as many keys as it was made
-    /// for, a few of a thousand new ones find no room.
+    /// Packs the table: less than 20 bytes a key instead of 32. While it holds as many keys as it
+    /// was made for, two of a thousand new ones find no room.
     #[must_use]
     pub fn dense(self) -> Self {
         Self { layout: Layout::Exact(Filling::Dense), ..self }
     }
 
-    /// Keeps a bucket in eight bytes: 10 bytes a key. See the error bounds in the header of
+    /// Keeps a bucket in eight bytes: less than 10 bytes a key. See the error bounds in the header of
     /// `compact`; a burst above 2^24 and a rate above a cell a nanosecond are refused.
     ///
     /// ```
