@@ -23,9 +23,9 @@
 use env::clock::{Clock, FastClock};
 
 use crate::decision::Decision;
+use crate::live::{Carry, LiveBucket};
 use crate::quota::{Quota, QuotaError};
-use crate::single::Bucket;
-use crate::sync::{Arc, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 /// Why a quota cannot be leased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,9 +73,11 @@ pub struct LeasedLimiter<C = FastClock> {
 
 #[derive(Debug)]
 struct Shared<C> {
-    bucket: Bucket,
-    /// Burst of the common bucket.
-    burst: u64,
+    bucket: LiveBucket,
+    /// Of the common bucket. Held while it changes.
+    common: Mutex<Quota>,
+    /// Leases in all.
+    leases: u64,
     /// Cells of a lease.
     cells: u64,
     /// Leases that are not out.
@@ -109,17 +111,35 @@ impl<C> Clone for LeasedLimiter<C> {
 impl<C: Clock> LeasedLimiter<C> {
     /// The same on another clock.
     pub fn with_clock(quota: Quota, leases: u64, cells: u64, clock: C) -> Result<Self, LeaseError> {
-        if leases == 0 || cells == 0 {
-            return Err(LeaseError::Nothing { leases, cells });
-        }
-        let too_small = LeaseError::BurstTooSmall { leases, cells, burst: quota.burst() };
-        let held = leases.checked_mul(cells).ok_or(too_small)?;
-        let burst = quota.burst().checked_sub(held).ok_or(too_small)?;
-        // A burst of zero is the only thing that can be wrong with a smaller one.
-        let common = quota.with_burst(burst).map_err(|_: QuotaError| too_small)?;
-        let bucket = Bucket::full(&common, clock.now());
-        let left = AtomicU64::new(leases);
-        Ok(Self { shared: Arc::new(Shared { bucket, burst, cells, left, clock }) })
+        let common = common(&quota, leases, cells)?;
+        let (bucket, left) = (LiveBucket::full(&common, clock.now()), AtomicU64::new(leases));
+        let common = Mutex::new(common);
+        Ok(Self { shared: Arc::new(Shared { bucket, common, leases, cells, left, clock }) })
+    }
+
+    /// Keeps another quota from now on, of which leases hold as many cells as of the one before;
+    /// what the common bucket holds is carried over, as [`Carry`] says. What a lease holds stays
+    /// there. Where the new burst is too small for the leases, nothing has changed.
+    ///
+    /// ```
+    /// use rate_limiter::{Carry, LeasedLimiter, Quota};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = LeasedLimiter::new(Quota::per_hour(100)?, 2, 10)?;
+    /// limiter.set_quota(Quota::per_hour(1_000)?, Carry::Fraction)?;
+    /// assert!(limiter.set_quota(Quota::per_hour(20)?, Carry::Fraction).is_err());
+    /// let mut lease = limiter.lease().expect("there are two");
+    /// assert!(lease.check_n(980).is_admitted());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_quota(&self, quota: Quota, carry: Carry) -> Result<(), LeaseError> {
+        let Shared { bucket, common: current, leases, cells, clock, .. } = &*self.shared;
+        let new = common(&quota, *leases, *cells)?;
+        let mut current = current.lock().expect("no holder of this lock panics");
+        bucket.change(clock.now(), &current, &new, carry);
+        *current = new;
+        Ok(())
     }
 
     /// A lease for the calling thread, with nothing in it yet; `None` while all are out.
@@ -168,20 +188,28 @@ impl<C: Clock> Lease<C> {
 
     #[cold]
     fn refill(&mut self, cells: u64) -> Decision {
-        let Shared { bucket, burst, clock, .. } = &*self.shared;
-        if cells > *burst {
-            return Decision::Impossible { burst: *burst };
-        }
-        let missing = cells - self.held;
+        let Shared { bucket, cells: lease, clock, .. } = &*self.shared;
         // One lease more than is missing would be held before it is handed out; not after.
-        match bucket.take_between(clock.now(), missing, missing - 1 + self.shared.cells) {
+        match bucket.refill(clock.now(), cells, self.held, lease - 1) {
             Ok(taken) => {
-                self.held = taken - missing;
+                self.held = self.held + taken - cells;
                 Decision::Admitted
             }
-            Err(denial) => Decision::Denied(denial),
+            Err(decision) => decision,
         }
     }
+}
+
+/// What is left of a quota for all when leases hold all that they can.
+fn common(quota: &Quota, leases: u64, cells: u64) -> Result<Quota, LeaseError> {
+    if leases == 0 || cells == 0 {
+        return Err(LeaseError::Nothing { leases, cells });
+    }
+    let too_small = LeaseError::BurstTooSmall { leases, cells, burst: quota.burst() };
+    let held = leases.checked_mul(cells).ok_or(too_small)?;
+    let burst = quota.burst().checked_sub(held).ok_or(too_small)?;
+    // A burst of zero is the only thing that can be wrong with a smaller one.
+    quota.with_burst(burst).map_err(|_: QuotaError| too_small)
 }
 
 impl<C> Drop for Lease<C> {

@@ -95,6 +95,7 @@ mod several;
 mod single;
 mod sync;
 mod tree;
+mod versioned;
 mod warm_up;
 mod window;
 

@@ -125,6 +125,29 @@ impl LiveBucket {
         either!(self, cell => cell.refund(cells));
     }
 
+    /// Takes `cells` cells at `now` and says when the bucket would have been full without them:
+    /// when they leave a queue that is served at the quota's rate.
+    pub(crate) fn queue(&self, now: Timestamp, cells: u64) -> Result<Timestamp, Decision> {
+        either!(self, cell => cell.queue(now, cells))
+    }
+
+    /// What [`queue`](Self::queue) would say. Takes nothing.
+    pub(crate) fn peek_queue(&self, now: Timestamp, cells: u64) -> Result<Timestamp, Decision> {
+        either!(self, cell => cell.peek_queue(now, cells))
+    }
+
+    /// Takes what `held` cells lack of `cells`, at least one, and as many of `more` as there are
+    /// besides; says how many in all, or what the answer to a request for `cells` is.
+    pub(crate) fn refill(
+        &self,
+        now: Timestamp,
+        cells: u64,
+        held: u64,
+        more: u64,
+    ) -> Result<u64, Decision> {
+        either!(self, cell => cell.refill(now, cells, held, more))
+    }
+
     /// Keeps the quota `new` instead of `old` from now on. Changes come one at a time.
     pub(crate) fn change(&self, now: Timestamp, old: &Quota, new: &Quota, carry: Carry) {
         let carried = |debt| carried(carry, old, new, debt);
@@ -199,6 +222,50 @@ impl<A: AtomicWord> Cell<A> {
         })
     }
 
+    fn queue(&self, now: Timestamp, cells: u64) -> Option<Result<Timestamp, Decision>> {
+        loop {
+            let (setting, seen) = self.read()?;
+            let (answer, tat) = departure(&setting, seen, now, cells);
+            // Relaxed: see the header of `bucket`.
+            if tat == seen || self.tat.0.exchange(seen, tat, Ordering::Relaxed).is_ok() {
+                return Some(answer);
+            }
+        }
+    }
+
+    fn peek_queue(&self, now: Timestamp, cells: u64) -> Option<Result<Timestamp, Decision>> {
+        let (setting, seen) = self.read()?;
+        Some(departure(&setting, seen, now, cells).0)
+    }
+
+    fn refill(
+        &self,
+        now: Timestamp,
+        cells: u64,
+        held: u64,
+        more: u64,
+    ) -> Option<Result<u64, Decision>> {
+        loop {
+            let (setting, seen) = self.read()?;
+            let scale = &setting.scale;
+            if let Some(decision) = settled_by_size(scale.burst, cells) {
+                return Some(Err(decision));
+            }
+            let (missing, ticks) = (cells - held, setting.ticks_at(now.as_nanos()));
+            match step(scale, seen, ticks, scale.cost(missing)) {
+                Step::Deny(ready) => return Some(Err(denied(&setting, now, ready))),
+                Step::Admit(tat) => {
+                    let more = scale.remaining(tat, ticks).min(more);
+                    let tat = tat + scale.cost(more);
+                    // Relaxed: see the header of `bucket`.
+                    if self.tat.0.exchange(seen, tat, Ordering::Relaxed).is_ok() {
+                        return Some(Ok(missing + more));
+                    }
+                }
+            }
+        }
+    }
+
     fn standing(&self, now: Timestamp) -> Option<Standing> {
         let (setting, seen) = self.read()?;
         let ticks = setting.ticks_at(now.as_nanos());
@@ -260,6 +327,28 @@ impl<A: AtomicWord> Cell<A> {
                 return Some(Setting { scale, start_ns: now.as_nanos(), base, ..old });
             }
         });
+    }
+}
+
+/// When `cells` cells that join a queue at `now` depart, or why they do not join; and the TAT after
+/// that.
+fn departure<W: Word>(
+    setting: &Setting<W>,
+    seen: W,
+    now: Timestamp,
+    cells: u64,
+) -> (Result<Timestamp, Decision>, W) {
+    match settled_by_size(setting.scale.burst, cells) {
+        Some(Decision::Admitted) => return (Ok(now), seen),
+        Some(decision) => return (Err(decision), seen),
+        None => {}
+    }
+    let cost = setting.scale.cost(cells);
+    match step(&setting.scale, seen, setting.ticks_at(now.as_nanos()), cost) {
+        Step::Admit(tat) => {
+            (Ok(Timestamp::from_nanos(setting.moment_ns(tat - cost)).max(now)), tat)
+        }
+        Step::Deny(ready) => (Err(denied(setting, now, ready)), seen),
     }
 }
 

@@ -23,8 +23,9 @@
 use env::clock::{Clock, FastClock, Timestamp};
 
 use crate::decision::Decision;
+use crate::live::{Carry, LiveBucket};
 use crate::quota::Quota;
-use crate::single::Bucket;
+use crate::sync::Mutex;
 
 /// A queue that drains at a rate.
 ///
@@ -43,8 +44,10 @@ use crate::single::Bucket;
 /// ```
 #[derive(Debug)]
 pub struct LeakyQueue<C = FastClock> {
-    bucket: Bucket,
+    bucket: LiveBucket,
     clock: C,
+    /// Held while it changes.
+    quota: Mutex<Quota>,
 }
 
 impl LeakyQueue<FastClock> {
@@ -57,7 +60,7 @@ impl LeakyQueue<FastClock> {
 impl<C: Clock> LeakyQueue<C> {
     /// An empty queue of `burst` cells on `clock`.
     pub fn with_clock(quota: Quota, clock: C) -> Self {
-        Self { bucket: Bucket::full(&quota, clock.now()), clock }
+        Self { bucket: LiveBucket::full(&quota, clock.now()), clock, quota: Mutex::new(quota) }
     }
 
     /// Takes the next place for one cell: when it departs, or why there is none.
@@ -75,6 +78,33 @@ impl<C: Clock> LeakyQueue<C> {
     /// When `cells` cells that joined at `now` would depart, or why they would not. Takes nothing.
     pub fn peek_at(&self, now: Timestamp, cells: u64) -> Result<Timestamp, Decision> {
         self.bucket.peek_queue(now, cells)
+    }
+
+    /// Keeps another quota from now on. Who has joined departs when it was told; what has not
+    /// drained by now is carried over, as [`Carry`] says, and who joins from now on departs behind
+    /// that. Where the new rate is higher, somebody may so depart before one who joined earlier.
+    ///
+    /// ```
+    /// use rate_limiter::{Carry, LeakyQueue, ManualClock, Quota};
+    ///
+    /// # fn main() -> Result<(), rate_limiter::QuotaError> {
+    /// let queue = LeakyQueue::with_clock(Quota::per_second(10)?, ManualClock::default());
+    /// assert!((0..5).all(|_| queue.join().is_ok()));
+    /// queue.set_quota(Quota::per_second(100)?, Carry::Fraction);
+    /// // Half of it was taken and still is, of a queue that drains in one second as before.
+    /// assert_eq!(queue.join().map(|at| at.as_nanos()), Ok(500_000_000));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_quota(&self, quota: Quota, carry: Carry) {
+        let mut current = self.quota.lock().expect("no holder of this lock panics");
+        self.bucket.change(self.clock.now(), &current, &quota, carry);
+        *current = quota;
+    }
+
+    /// The quota that the queue keeps at present.
+    pub fn quota(&self) -> Quota {
+        *self.quota.lock().expect("no holder of this lock panics")
     }
 
     /// The clock that the queue reads.

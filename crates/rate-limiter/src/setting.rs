@@ -1,13 +1,7 @@
-//! A quota that changes while checks run.
+//! A quota in ticks that changes while checks run.
 //!
-//! A [`Setting`] is a quota in ticks, and where its ticks begin. It lies behind a sequence lock: a
-//! version that is odd while a change writes. A check reads the setting and a bucket, and knows by
-//! the version that both belong together; it writes nothing that another check reads:
-//!
-//! ```text
-//!   check:   version -> words of the setting, a bucket -> version     even and the same: valid
-//!   change:  version + 1 -> words -> version + 2                      one at a time
-//! ```
+//! A [`Setting`] is a quota in ticks, and where its ticks begin. A check reads it together with a
+//! bucket, by the version that both belong to; see `versioned`.
 //!
 //! # Ticks never repeat
 //!
@@ -15,20 +9,11 @@
 //! holds a theoretical arrival time (TAT) that it held under an earlier setting, and one exchange
 //! decides between a check that read the old setting and whoever carries its bucket over: one of
 //! the two fails and looks again.
-//!
-//! # Orderings
-//!
-//! The words are stored with `Release` and loaded with `Acquire`, so that who saw one of a change
-//! sees the odd version before it. Likewise a bucket that is carried over. On x86-64 these are
-//! plain loads and stores.
-//!
-//! # What this module does not do
-//!
-//! It is not lock-free for checks that meet a change: they wait out some dozen stores.
 
 use crate::gcra::Word;
 use crate::quota::Scale;
-use crate::sync::{AtomicU64, Ordering, hint};
+use crate::sync::{AtomicU64, Ordering};
+use crate::versioned::{Together, Versioned};
 
 /// A word of ticks that may change while others read it. The version says whether its halves, where
 /// it has any, belong together.
@@ -112,11 +97,15 @@ impl<W: Word> Setting<W> {
     }
 }
 
-/// The setting in force, on cache lines of its own, which only a change writes.
-#[repr(align(64))]
-pub(crate) struct Live<W: Word> {
-    /// Odd while a change writes.
-    version: AtomicU64,
+/// The setting in force.
+pub(crate) type Live<W> = Versioned<Setting<W>>;
+
+// A check of a narrow bucket reads the bucket's line and this one.
+#[cfg(not(any(loom, shuttle)))]
+const _: () = assert!(size_of::<Live<u64>>() == 64);
+
+/// Where a setting is kept.
+pub(crate) struct Kept<W: Word> {
     ticks_per_ns: W::Shared,
     ticks_per_cell: W::Shared,
     tolerance: W::Shared,
@@ -126,15 +115,12 @@ pub(crate) struct Live<W: Word> {
     base: W::Shared,
 }
 
-// A check of a narrow bucket reads the bucket's line and this one.
-#[cfg(not(any(loom, shuttle)))]
-const _: () = assert!(size_of::<Live<u64>>() == 64);
+impl<W: Word> Together for Setting<W> {
+    type Words = Kept<W>;
 
-impl<W: Word> Live<W> {
-    pub(crate) fn new(setting: Setting<W>) -> Self {
-        let Setting { scale, start_ns, base, version } = setting;
-        Self {
-            version: AtomicU64::new(version),
+    fn keep(self) -> Kept<W> {
+        let Self { scale, start_ns, base, version: _ } = self;
+        Kept {
             ticks_per_ns: W::Shared::new(scale.ticks_per_ns),
             ticks_per_cell: W::Shared::new(scale.ticks_per_cell),
             tolerance: W::Shared::new(scale.tolerance),
@@ -145,64 +131,30 @@ impl<W: Word> Live<W> {
         }
     }
 
-    /// What `look` sees, and the setting that was in force when it did.
-    ///
-    /// `look` loads with `Acquire` whatever a change writes.
     #[inline(always)]
-    pub(crate) fn read<T>(&self, look: impl Fn() -> T) -> (Setting<W>, T) {
-        loop {
-            // Acquire: who sees the version sees the words of its setting.
-            let version = self.version.load(Ordering::Acquire);
-            let setting = self.words(version);
-            let seen = look();
-            // Relaxed: all loads between acquire, so that this one comes after them.
-            if version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version {
-                return (setting, seen);
-            }
-            hint::spin_loop();
-        }
-    }
-
-    #[inline(always)]
-    fn words(&self, version: u64) -> Setting<W> {
-        Setting {
+    fn acquire(words: &Kept<W>, version: u64) -> Self {
+        Self {
             scale: Scale {
-                ticks_per_ns: self.ticks_per_ns.acquire(),
-                ticks_per_cell: self.ticks_per_cell.acquire(),
-                tolerance: self.tolerance.acquire(),
-                burst: self.burst.acquire(),
-                elapsed_ns_max: self.elapsed_ns_max.acquire(),
+                ticks_per_ns: words.ticks_per_ns.acquire(),
+                ticks_per_cell: words.ticks_per_cell.acquire(),
+                tolerance: words.tolerance.acquire(),
+                burst: words.burst.acquire(),
+                elapsed_ns_max: words.elapsed_ns_max.acquire(),
             },
-            start_ns: self.start_ns.acquire(),
-            base: self.base.acquire(),
+            start_ns: words.start_ns.acquire(),
+            base: words.base.acquire(),
             version,
         }
     }
 
-    /// Puts into force what `next` makes of the setting, if anything. Checks wait meanwhile.
-    ///
-    /// The caller sees to it that changes come one at a time. `next` does not panic.
-    pub(crate) fn change(&self, next: impl FnOnce(Setting<W>) -> Option<Setting<W>>) {
-        // Relaxed: nobody else writes it.
-        let version = self.version.load(Ordering::Relaxed);
-        // Relaxed: the stores after it release it.
-        self.version.store(version + 1, Ordering::Relaxed);
-        if let Some(Setting { scale, start_ns, base, version: _ }) = next(self.words(version)) {
-            self.ticks_per_ns.release(scale.ticks_per_ns);
-            self.ticks_per_cell.release(scale.ticks_per_cell);
-            self.tolerance.release(scale.tolerance);
-            self.burst.release(scale.burst);
-            self.elapsed_ns_max.release(scale.elapsed_ns_max);
-            self.start_ns.release(start_ns);
-            self.base.release(base);
-        }
-        // Release: see the header.
-        self.version.store(version + 2, Ordering::Release);
-    }
-}
-
-impl<W: Word> std::fmt::Debug for Live<W> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Debug::fmt(&self.read(|| ()).0, f)
+    fn release(self, words: &Kept<W>) {
+        let Self { scale, start_ns, base, version: _ } = self;
+        words.ticks_per_ns.release(scale.ticks_per_ns);
+        words.ticks_per_cell.release(scale.ticks_per_cell);
+        words.tolerance.release(scale.tolerance);
+        words.burst.release(scale.burst);
+        words.elapsed_ns_max.release(scale.elapsed_ns_max);
+        words.start_ns.release(start_ns);
+        words.base.release(base);
     }
 }

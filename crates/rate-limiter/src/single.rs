@@ -6,7 +6,7 @@ use env::clock::Timestamp;
 
 use crate::bucket::{AtomicWord, take, take_between};
 use crate::decision::{Decision, Denial, Standing};
-use crate::gcra::{Step, Word, step};
+use crate::gcra::Word;
 use crate::quota::{Quota, Scale};
 use crate::sync::{AtomicU64, AtomicU128, Ordering};
 
@@ -103,17 +103,6 @@ impl Bucket {
         })
     }
 
-    /// Takes `cells` cells at `now` and says when the bucket would have been full without them:
-    /// when they leave a queue that is served at the quota's rate.
-    pub(crate) fn queue(&self, now: Timestamp, cells: u64) -> Result<Timestamp, Decision> {
-        either!(self, cell => cell.queue(now, cells))
-    }
-
-    /// What [`queue`](Self::queue) would say. Takes nothing.
-    pub(crate) fn peek_queue(&self, now: Timestamp, cells: u64) -> Result<Timestamp, Decision> {
-        either!(self, cell => cell.peek_queue(now, cells))
-    }
-
     /// Takes `cells` cells, whether they are there or not, if they will be within `patience` of
     /// `now`.
     pub(crate) fn reserve(&self, now: Timestamp, cells: u64, patience: Duration) -> Reserved {
@@ -167,36 +156,6 @@ impl<A: AtomicWord> Cell<A, A::Word> {
         match take(&self.scale, &self.tat, self.ticks_at(now), self.scale.cost(cells)) {
             Ok(_) => Decision::Admitted,
             Err(ready) => Decision::Denied(denial(&self.scale, self.origin, now, ready)),
-        }
-    }
-
-    fn queue(&self, now: Timestamp, cells: u64) -> Result<Timestamp, Decision> {
-        match settled_by_size(self.scale.burst, cells) {
-            Some(Decision::Admitted) => return Ok(now),
-            Some(decision) => return Err(decision),
-            None => {}
-        }
-        let (ticks, cost) = (self.ticks_at(now), self.scale.cost(cells));
-        match take(&self.scale, &self.tat, ticks, cost) {
-            Ok(tat) => Ok(moment(&self.scale, self.origin, tat - cost).max(now)),
-            Err(ready) => Err(Decision::Denied(denial(&self.scale, self.origin, now, ready))),
-        }
-    }
-
-    fn peek_queue(&self, now: Timestamp, cells: u64) -> Result<Timestamp, Decision> {
-        match settled_by_size(self.scale.burst, cells) {
-            Some(Decision::Admitted) => return Ok(now),
-            Some(decision) => return Err(decision),
-            None => {}
-        }
-        // Relaxed: see the header of `bucket`.
-        let seen = self.tat.load(Ordering::Relaxed);
-        let cost = self.scale.cost(cells);
-        match step(&self.scale, seen, self.ticks_at(now), cost) {
-            Step::Admit(tat) => Ok(moment(&self.scale, self.origin, tat - cost).max(now)),
-            Step::Deny(ready) => {
-                Err(Decision::Denied(denial(&self.scale, self.origin, now, ready)))
-            }
         }
     }
 

@@ -12,6 +12,11 @@
 //! The third column is asserted by tests that reach it. GCRA admits at most `burst + cells` there
 //! with 8 bytes, and spreads them; a window does not.
 //!
+//! # Another quota
+//!
+//! What was admitted stays counted when the quota changes, whatever it is then: a contract about a
+//! window is one about admissions, so that there is nothing to carry over in proportion.
+//!
 //! # A clock that goes backwards
 //!
 //! A moment before the newest one at which something was counted is denied, until the clock is
@@ -20,10 +25,14 @@
 mod counter;
 mod fixed;
 mod log;
+mod rule;
+mod shared;
 
 pub use counter::SlidingCounter;
 pub use fixed::FixedWindow;
 pub use log::SlidingLog;
 
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests;

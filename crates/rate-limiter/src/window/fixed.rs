@@ -14,27 +14,30 @@
 //!
 //! The number of the window and its count in one word of 128 bits, exchanged at once.
 
-use std::time::Duration;
-
 use env::clock::{Clock, FastClock, Timestamp};
 
+use super::rule::Rule;
+use super::shared::{Counted, Counter};
 use crate::decision::{Decision, Denial};
 use crate::quota::Quota;
 use crate::single::settled_by_size;
-use crate::sync::{AtomicU128, Ordering};
 
 /// A limiter of one bucket that is filled at the start of each window.
 #[derive(Debug)]
 pub struct FixedWindow<C = FastClock> {
-    /// The window's number above, its count below.
-    state: AtomicU128,
-    limit: u64,
-    window_ns: u64,
+    counter: Counter<Count>,
     clock: C,
 }
 
-/// Where the count lies in the state.
-const COUNT_BITS: u32 = 64;
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    window: u64,
+    cells: u64,
+}
+
+/// Where the window lies in the word.
+const WINDOW_SHIFT: u32 = 64;
 
 impl FixedWindow<FastClock> {
     /// An empty window on the machine's fastest sound clock.
@@ -46,8 +49,7 @@ impl FixedWindow<FastClock> {
 impl<C: Clock> FixedWindow<C> {
     /// An empty window on `clock`, to whose origin the windows are aligned.
     pub fn with_clock(quota: Quota, clock: C) -> Self {
-        let window_ns = nanos(quota.period());
-        Self { state: AtomicU128::new(0), limit: quota.cells(), window_ns, clock }
+        Self { counter: Counter::new(quota), clock }
     }
 
     /// Takes one cell, now.
@@ -57,68 +59,51 @@ impl<C: Clock> FixedWindow<C> {
 
     /// Takes `cells` cells, all or none, at `now`, a reading of this limiter's clock. Lock-free.
     pub fn check_at(&self, now: Timestamp, cells: u64) -> Decision {
-        // Relaxed, here and below: the word publishes nothing but itself.
-        let mut seen = self.state.load(Ordering::Relaxed);
-        loop {
-            let (decision, new) = self.decide(seen, now, cells);
-            if new == seen {
-                return decision;
-            }
-            match self.state.compare_exchange(seen, new, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return decision,
-                Err(found) => seen = found,
-            }
-        }
+        self.counter.update(|count, rule| count.decide(rule, now, cells))
     }
 
     /// What a request for `cells` cells would be answered at `now`. Takes nothing.
     pub fn peek_at(&self, now: Timestamp, cells: u64) -> Decision {
-        // Relaxed: as above.
-        self.decide(self.state.load(Ordering::Relaxed), now, cells).0
+        let (rule, count) = self.counter.read();
+        count.decide(&rule, now, cells).0
     }
 
     /// Gives back cells that were taken in the window of `now` and not used, at most what it has
     /// counted; says how many. What was taken in an earlier window is over. Lock-free.
     pub fn refund_at(&self, now: Timestamp, cells: u64) -> u64 {
-        let window = now.as_nanos() / self.window_ns;
-        // Relaxed, here and below: as above.
-        let mut seen = self.state.load(Ordering::Relaxed);
-        loop {
-            let (counted, count) = unpack(seen);
-            let returned = if window == counted { cells.min(count) } else { 0 };
-            let new = pack(counted, count - returned);
-            match self.state.compare_exchange(seen, new, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return returned,
-                Err(found) => seen = found,
-            }
-        }
+        self.counter.update(|count, rule| count.give_back(rule, now, cells))
     }
 
-    /// The answer to a request, and the state after it.
-    fn decide(&self, state: u128, now: Timestamp, cells: u64) -> (Decision, u128) {
-        if let Some(decision) = settled_by_size(self.limit, cells) {
-            return (decision, state);
-        }
-        let window = now.as_nanos() / self.window_ns;
-        let (counted, count) = unpack(state);
-        let used = if window > counted { 0 } else { count };
-        let fits = used <= self.limit - cells;
-        if window < counted || !fits {
-            // The window that is counted may have room, and lies ahead; or the one after it.
-            let first = counted.max(window).saturating_add(u64::from(!fits));
-            return (Decision::Denied(Denial::new(now, self.start(first))), state);
-        }
-        (Decision::Admitted, pack(window, used + cells))
+    /// Keeps another quota from now on. What the present window has counted stays counted, in the
+    /// window of the new length that it is now: of a longer one, what was before is not known.
+    ///
+    /// ```
+    /// use rate_limiter::{FixedWindow, Quota};
+    ///
+    /// # fn main() -> Result<(), rate_limiter::QuotaError> {
+    /// let limiter = FixedWindow::new(Quota::per_hour(2)?);
+    /// assert!(limiter.check().is_admitted());
+    /// limiter.set_quota(Quota::per_hour(1)?);
+    /// assert!(!limiter.check().is_admitted());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_quota(&self, quota: Quota) {
+        self.counter.change(|| self.clock.now(), quota);
+    }
+
+    /// The quota that the limiter keeps at present.
+    pub fn quota(&self) -> Quota {
+        self.counter.quota()
     }
 
     /// Cells that could be taken at `now`.
     pub fn remaining_at(&self, now: Timestamp) -> u64 {
-        // Relaxed: as above.
-        let (counted, count) = unpack(self.state.load(Ordering::Relaxed));
-        match (now.as_nanos() / self.window_ns).cmp(&counted) {
+        let (rule, count) = self.counter.read();
+        match rule.number(now).cmp(&count.window) {
             std::cmp::Ordering::Less => 0,
-            std::cmp::Ordering::Equal => self.limit - count,
-            std::cmp::Ordering::Greater => self.limit,
+            std::cmp::Ordering::Equal => rule.limit.saturating_sub(count.cells),
+            std::cmp::Ordering::Greater => rule.limit,
         }
     }
 
@@ -126,22 +111,44 @@ impl<C: Clock> FixedWindow<C> {
     pub const fn clock(&self) -> &C {
         &self.clock
     }
+}
 
-    fn start(&self, window: u64) -> Timestamp {
-        Timestamp::from_nanos(window.saturating_mul(self.window_ns))
+impl Counted for Count {
+    const NOTHING: Self = Self { window: 0, cells: 0 };
+
+    fn pack(self) -> u128 {
+        u128::from(self.window) << WINDOW_SHIFT | u128::from(self.cells)
     }
-}
 
-fn pack(window: u64, count: u64) -> u128 {
-    u128::from(window) << COUNT_BITS | u128::from(count)
-}
+    #[expect(clippy::cast_possible_truncation, reason = "each half is taken by itself")]
+    fn unpack(word: u128) -> Self {
+        Self { window: (word >> WINDOW_SHIFT) as u64, cells: word as u64 }
+    }
 
-#[expect(clippy::cast_possible_truncation, reason = "each half is taken by itself")]
-fn unpack(state: u128) -> (u64, u64) {
-    ((state >> COUNT_BITS) as u64, state as u64)
-}
+    fn decide(self, rule: &Rule, now: Timestamp, cells: u64) -> (Decision, Self) {
+        if let Some(decision) = settled_by_size(rule.limit, cells) {
+            return (decision, self);
+        }
+        let window = rule.number(now);
+        let used = if window > self.window { 0 } else { self.cells };
+        let fits = used <= rule.limit - cells;
+        if window < self.window || !fits {
+            // The window that is counted may have room, and lies ahead; or the one after it.
+            let first = self.window.max(window).saturating_add(u64::from(!fits));
+            return (Decision::Denied(Denial::new(now, rule.moment(first, 0))), self);
+        }
+        (Decision::Admitted, Self { window, cells: used + cells })
+    }
 
-/// A period in nanoseconds.
-pub(super) fn nanos(period: Duration) -> u64 {
-    u64::try_from(period.as_nanos()).expect("a quota's period is at most 2^62 ns")
+    fn give_back(self, rule: &Rule, now: Timestamp, cells: u64) -> (u64, Self) {
+        let is_counted = rule.number(now) == self.window;
+        let returned = if is_counted { cells.min(self.cells) } else { 0 };
+        (returned, Self { cells: self.cells - returned, ..self })
+    }
+
+    fn carried(self, rule: &Rule, now: Timestamp, quota: &Quota) -> (Rule, Self) {
+        let next = rule.followed_by(quota, now, self.window);
+        let cells = if rule.number(now) > self.window { 0 } else { self.cells };
+        (next, Self { window: next.number(now), cells })
+    }
 }

@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 
 use env::clock::{Clock, FastClock, Timestamp};
 
-use super::fixed::nanos;
+use super::rule::nanos;
 use crate::decision::{Decision, Denial};
 use crate::quota::{Quota, QuotaError};
 use crate::single::settled_by_size;
@@ -30,14 +30,15 @@ use crate::sync::{Mutex, MutexGuard};
 #[derive(Debug)]
 pub struct SlidingLog<C = FastClock> {
     log: Mutex<Log>,
-    limit: u64,
-    window_ns: u64,
     clock: C,
 }
 
 #[derive(Debug)]
 struct Log {
-    /// Moments and cells, oldest first. Invariant: at most `limit` entries, moments ascend.
+    quota: Quota,
+    window_ns: u64,
+    /// Moments and cells, oldest first. Invariant: there is room for an entry for each cell of the
+    /// quota, and moments ascend.
     entries: VecDeque<(u64, u64)>,
     /// Cells of all entries.
     total: u64,
@@ -55,13 +56,9 @@ impl SlidingLog<FastClock> {
 impl<C: Clock> SlidingLog<C> {
     /// An empty log on `clock`; takes 16 bytes for each cell of the quota, now.
     pub fn with_clock(quota: Quota, clock: C) -> Result<Self, QuotaError> {
-        let limit = quota.cells();
-        let refused = QuotaError::WindowTooLarge { cells: limit };
-        let capacity = usize::try_from(limit).map_err(|_| refused)?;
-        let mut entries = VecDeque::new();
-        entries.try_reserve_exact(capacity).map_err(|_| refused)?;
-        let log = Mutex::new(Log { entries, total: 0, newest: 0 });
-        Ok(Self { log, limit, window_ns: nanos(quota.period()), clock })
+        let mut log = Log { quota, window_ns: 0, entries: VecDeque::new(), total: 0, newest: 0 };
+        log.keep(quota)?;
+        Ok(Self { log: Mutex::new(log), clock })
     }
 
     /// Takes one cell, now.
@@ -74,23 +71,47 @@ impl<C: Clock> SlidingLog<C> {
     pub fn check_n(&self, cells: u64) -> Decision {
         let log = self.lock();
         let now = self.clock.now();
-        self.decide(log, now, cells)
+        Self::decide(log, now, cells)
     }
 
     /// Takes `cells` cells, all or none, at `now`, a reading of this limiter's clock.
     pub fn check_at(&self, now: Timestamp, cells: u64) -> Decision {
-        self.decide(self.lock(), now, cells)
+        Self::decide(self.lock(), now, cells)
     }
 
     /// What a request for `cells` cells would be answered at `now`. Takes nothing.
     pub fn peek_at(&self, now: Timestamp, cells: u64) -> Decision {
-        self.answer(&self.lock(), now, cells).0
+        self.lock().answer(now, cells).0
     }
 
     /// Gives back cells that were taken and not used, the newest first, of those that still count
     /// at `now`; says how many. As many steps as admissions that are given back.
     pub fn refund_at(&self, now: Timestamp, cells: u64) -> u64 {
-        self.lock().give_back(now.as_nanos(), self.window_ns, cells)
+        self.lock().give_back(now.as_nanos(), cells)
+    }
+
+    /// Keeps another quota from now on. What was admitted goes on counting until it is as old as
+    /// the new period; what had left a shorter one may be forgotten. Where there is no memory for
+    /// the cells of the new quota, nothing has changed.
+    ///
+    /// ```
+    /// use rate_limiter::{Quota, SlidingLog};
+    ///
+    /// # fn main() -> Result<(), rate_limiter::QuotaError> {
+    /// let limiter = SlidingLog::new(Quota::per_hour(2)?)?;
+    /// assert!(limiter.check().is_admitted());
+    /// limiter.set_quota(Quota::per_hour(1)?)?;
+    /// assert!(!limiter.check().is_admitted());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_quota(&self, quota: Quota) -> Result<(), QuotaError> {
+        self.lock().keep(quota)
+    }
+
+    /// The quota that the limiter keeps at present.
+    pub fn quota(&self) -> Quota {
+        self.lock().quota
     }
 
     /// The clock that the limiter reads.
@@ -102,35 +123,49 @@ impl<C: Clock> SlidingLog<C> {
         self.log.lock().expect("no holder of this lock panics")
     }
 
-    fn decide(&self, mut log: MutexGuard<'_, Log>, now: Timestamp, cells: u64) -> Decision {
-        let (decision, expired) = self.answer(&log, now, cells);
+    fn decide(mut log: MutexGuard<'_, Log>, now: Timestamp, cells: u64) -> Decision {
+        let (decision, expired) = log.answer(now, cells);
         if let Some((entries, expired)) = expired {
             log.forget(entries, expired);
             log.enter(now.as_nanos(), cells);
         }
         decision
     }
+}
+
+impl Log {
+    /// Keeps `quota` from now on.
+    fn keep(&mut self, quota: Quota) -> Result<(), QuotaError> {
+        let refused = QuotaError::WindowTooLarge { cells: quota.cells() };
+        let capacity = usize::try_from(quota.cells()).map_err(|_| refused)?;
+        let more = capacity.saturating_sub(self.entries.len());
+        self.entries.try_reserve_exact(more).map_err(|_| refused)?;
+        self.entries.shrink_to(capacity);
+        (self.quota, self.window_ns) = (quota, nanos(&quota));
+        Ok(())
+    }
 
     /// The answer to a request; where it takes cells, also the entries that have expired.
-    fn answer(&self, log: &Log, now: Timestamp, cells: u64) -> (Decision, Option<(usize, u64)>) {
-        if let Some(decision) = settled_by_size(self.limit, cells) {
+    fn answer(&self, now: Timestamp, cells: u64) -> (Decision, Option<(usize, u64)>) {
+        let limit = self.quota.cells();
+        if let Some(decision) = settled_by_size(limit, cells) {
             return (decision, None);
         }
         let asked = now.as_nanos();
-        let judged = asked.max(log.newest);
-        let (entries, expired) = log.expired(judged, self.window_ns);
-        let fits = log.total - expired <= self.limit - cells;
+        let judged = asked.max(self.newest);
+        let (entries, expired) = self.expired(judged);
+        let fits = self.total - expired <= limit - cells;
         if fits && judged == asked {
             return (Decision::Admitted, Some((entries, expired)));
         }
-        let ready = if fits { judged } else { self.ready(log, cells) };
+        let ready = if fits { judged } else { self.ready(limit - cells) };
         (Decision::Denied(Denial::new(now, Timestamp::from_nanos(ready))), None)
     }
 
-    /// When enough of the log will have expired for `cells` to fit.
-    fn ready(&self, log: &Log, cells: u64) -> u64 {
-        let mut excess = log.total - (self.limit - cells);
-        for &(moment, count) in &log.entries {
+    /// When so much of the log will have expired that it counts no more than `left`.
+    fn ready(&self, left: u64) -> u64 {
+        let mut excess = self.total - left;
+        for &(moment, count) in &self.entries {
             if count >= excess {
                 return moment.saturating_add(self.window_ns);
             }
@@ -138,12 +173,10 @@ impl<C: Clock> SlidingLog<C> {
         }
         unreachable!("a request within the limit fits into an empty log")
     }
-}
 
-impl Log {
     /// How many entries are not in `(now - window, now]`, and their cells.
-    fn expired(&self, now: u64, window: u64) -> (usize, u64) {
-        let Some(edge) = now.checked_sub(window) else { return (0, 0) };
+    fn expired(&self, now: u64) -> (usize, u64) {
+        let Some(edge) = now.checked_sub(self.window_ns) else { return (0, 0) };
         let expired = self.entries.iter().take_while(|&&(moment, _)| moment <= edge);
         expired.fold((0, 0), |(entries, cells), &(_, count)| (entries + 1, cells + count))
     }
@@ -156,8 +189,8 @@ impl Log {
     }
 
     /// Takes cells out of the newest entries that have not expired; says how many.
-    fn give_back(&mut self, now: u64, window: u64, cells: u64) -> u64 {
-        let edge = now.max(self.newest).checked_sub(window);
+    fn give_back(&mut self, now: u64, cells: u64) -> u64 {
+        let edge = now.max(self.newest).checked_sub(self.window_ns);
         let mut left = cells;
         while let Some((moment, count)) = self.entries.back_mut()
             && edge.is_none_or(|edge| *moment > edge)
