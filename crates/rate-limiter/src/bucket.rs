@@ -64,29 +64,6 @@ macro_rules! atomic_word {
 atomic_word!(AtomicU64, u64);
 atomic_word!(AtomicU128, u128);
 
-/// Takes `cost` ticks from the bucket in `tat` at tick `now`.
-///
-/// Returns the new TAT; where the request does not conform, the tick from which it would.
-#[inline(always)]
-pub(crate) fn take<A: AtomicWord>(
-    scale: &Scale<A::Word>,
-    tat: &A,
-    now: A::Word,
-    cost: A::Word,
-) -> Result<A::Word, A::Word> {
-    // Relaxed, here and below: see the header.
-    let mut seen = tat.load(Ordering::Relaxed);
-    loop {
-        match step(scale, seen, now, cost) {
-            Step::Deny(ready) => return Err(ready),
-            Step::Admit(new_tat) => match tat.exchange(seen, new_tat, Ordering::Relaxed) {
-                Ok(()) => return Ok(new_tat),
-                Err(found) => seen = found,
-            },
-        }
-    }
-}
-
 /// Takes as many whole cells as the bucket holds at tick `now`, at least `min` and at most `max`.
 ///
 /// Returns how many; where there are fewer than `min`, the tick from which there are as many.

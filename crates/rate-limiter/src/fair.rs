@@ -34,6 +34,12 @@
 //! `n^2 / 2` of them; from the back, `n`. Where a line may become very long, bound it by
 //! [`Acquire::within`].
 //!
+//! # Another quota
+//!
+//! [`FairLimiter::set_quota`] moves all who wait to the moments of the new rate, in their order.
+//! Between two changes no more is handed out than the quota of that time allows; who was let in
+//! under an old one is not sent away for asking more than the new burst.
+//!
 //! # What holds, exactly
 //!
 //! The moments at which waiters are due are within the quota's bound, to the tick; a future is
@@ -50,13 +56,15 @@ mod tokio;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use env::clock::{Clock, FastClock};
 
 use crate::decision::Decision;
+use crate::live::Carry;
 use crate::quota::Quota;
+use crate::sync::Mutex;
 use line::{Entered, Line, Place, Turn};
 
 #[cfg(feature = "tokio")]
@@ -97,7 +105,8 @@ pub struct FairLimiter<T, C = FastClock> {
     line: Line,
     timer: T,
     clock: C,
-    quota: Quota,
+    /// Held while it changes.
+    quota: Mutex<Quota>,
 }
 
 impl<T: Timer> FairLimiter<T, FastClock> {
@@ -111,7 +120,7 @@ impl<T: Timer, C: Clock> FairLimiter<T, C> {
     /// A limiter with a full bucket on `clock`, which the timer need not share: it is read again
     /// when a sleep is over.
     pub fn with_clock(quota: Quota, timer: T, clock: C) -> Self {
-        Self { line: Line::new(&quota, clock.now()), timer, clock, quota }
+        Self { line: Line::new(&quota, clock.now()), timer, clock, quota: Mutex::new(quota) }
     }
 
     /// Takes `cells` cells as soon as all who came before have theirs.
@@ -137,9 +146,21 @@ impl<T: Timer, C: Clock> FairLimiter<T, C> {
         &self.clock
     }
 
-    /// The quota that the limiter keeps.
-    pub const fn quota(&self) -> &Quota {
-        &self.quota
+    /// Keeps another quota from now on. Who waits keeps its place, and gets its cells at the new
+    /// rate, earlier or later than it was told; also where they are more than the new burst. What
+    /// the bucket holds is carried over, as [`Carry`] says. `O(waiting)`.
+    pub fn set_quota(&self, quota: Quota, carry: Carry) {
+        let mut current = self.quota.lock().expect("no holder of this lock panics");
+        let wakes = self.line.change(self.clock.now(), &current, &quota, carry);
+        *current = quota;
+        // A waker is the runtime's code, which may ask for the quota.
+        drop(current);
+        wakes.into_iter().for_each(Waker::wake);
+    }
+
+    /// The quota that the limiter keeps at present.
+    pub fn quota(&self) -> Quota {
+        *self.quota.lock().expect("no holder of this lock panics")
     }
 }
 

@@ -32,6 +32,7 @@
 //! how far.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use env::clock::Timestamp;
 
@@ -54,6 +55,31 @@ pub enum Carry {
     Cells,
     /// A bucket is full.
     Full,
+}
+
+/// What became of a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reserved {
+    /// The cells were there.
+    Now,
+    /// They will be: this is the TAT behind them.
+    Due { tat: u128 },
+    /// They would be at `due`, and nothing was taken.
+    TooLate { due: Timestamp },
+    /// They are more than a full bucket holds.
+    TooLarge { burst: u64 },
+}
+
+/// What became of a reservation that was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cancelled {
+    /// It was not due: all behind it are due earlier by what it took.
+    Returned,
+    /// It was due, but nobody came after it.
+    AsLast,
+    /// It was due and somebody came after it; the bucket may have been full in between, and what
+    /// was replenished must not be given twice.
+    Forfeited,
 }
 
 /// The bucket.
@@ -110,7 +136,7 @@ impl LiveBucket {
 
     #[inline(always)]
     pub(crate) fn check(&self, now: Timestamp, cells: u64) -> Decision {
-        either!(self, cell => cell.check(now, cells))
+        either!(self, cell => cell.take(now, cells))
     }
 
     pub(crate) fn peek(&self, now: Timestamp, cells: u64) -> Decision {
@@ -148,9 +174,33 @@ impl LiveBucket {
         either!(self, cell => cell.refill(now, cells, held, more))
     }
 
+    /// Takes `cells` cells, whether they are there or not, if they will be within `patience` of
+    /// `now`.
+    pub(crate) fn reserve(&self, now: Timestamp, cells: u64, patience: Duration) -> Reserved {
+        either!(self, cell => cell.reserve(now, cells, patience))
+    }
+
+    /// Gives back a reservation of `cells` cells that led to `tat`, unless it is due already; that is decided at `now` (called after the bucket was read).
+    ///
+    /// As long as the reservation is not due, the bucket was not full since, so that without it
+    /// every later TAT would have been smaller by what it took.
+    pub(crate) fn cancel(&self, tat: u128, cells: u64, now: impl Fn() -> Timestamp) -> Cancelled {
+        either!(self, cell => cell.cancel(tat, cells, &now))
+    }
+
+    /// The setting in force.
+    pub(crate) fn setting(&self) -> Setting<u128> {
+        either!(self, cell => cell.setting())
+    }
+
     /// Keeps the quota `new` instead of `old` from now on. Changes come one at a time.
     pub(crate) fn change(&self, now: Timestamp, old: &Quota, new: &Quota, carry: Carry) {
-        let carried = |debt| carried(carry, old, new, debt);
+        self.change_by(now, new, |debt| carried(carry, old, new, debt));
+    }
+
+    /// The same where `carried` says what a debt becomes, which may be beyond a tolerance: of a
+    /// bucket that is overdrawn.
+    pub(crate) fn change_by(&self, now: Timestamp, new: &Quota, carried: impl Fn(u128) -> u128) {
         let wide = |base| match Scale::wide_after(new, base) {
             Some(scale) => (scale, base),
             // All of 128 bits are used up. A check that meets an old TAT again slept through that.
@@ -191,7 +241,7 @@ impl<A: AtomicWord> Cell<A> {
     }
 
     #[inline(always)]
-    fn check(&self, now: Timestamp, cells: u64) -> Option<Decision> {
+    fn take(&self, now: Timestamp, cells: u64) -> Option<Decision> {
         loop {
             let (setting, seen) = self.read()?;
             if let Some(decision) = settled_by_size(setting.scale.burst, cells) {
@@ -233,6 +283,60 @@ impl<A: AtomicWord> Cell<A> {
         }
     }
 
+    fn reserve(&self, now: Timestamp, cells: u64, patience: Duration) -> Option<Reserved> {
+        loop {
+            let (setting, seen) = self.read()?;
+            let burst = setting.scale.burst;
+            if cells > burst {
+                return Some(Reserved::TooLarge { burst });
+            }
+            let (ticks, cost) = (setting.ticks_at(now.as_nanos()), setting.scale.cost(cells));
+            // A reservation beyond the clock's end would never be due, and might not fit.
+            let tolerance = setting.scale.tolerance;
+            let latest = setting.ticks_at((now + patience).as_nanos()) + tolerance;
+            let tat = seen.max(ticks) + cost;
+            if tat > latest {
+                return Some(Reserved::TooLate { due: setting.due(tat) });
+            }
+            // Relaxed: see the header of `bucket`.
+            if self.tat.0.exchange(seen, tat, Ordering::Relaxed).is_ok() {
+                let is_there = tat <= ticks + tolerance;
+                let tat = tat.into();
+                return Some(if is_there { Reserved::Now } else { Reserved::Due { tat } });
+            }
+        }
+    }
+
+    fn cancel(&self, tat: u128, cells: u64, now: impl Fn() -> Timestamp) -> Option<Cancelled> {
+        loop {
+            // Acquire: the clock is read after it.
+            let (setting, seen) = self.read()?;
+            let is_last = seen.into() == tat;
+            let is_due =
+                tat <= (setting.ticks_at(now().as_nanos()) + setting.scale.tolerance).into();
+            if is_due && !is_last {
+                return Some(Cancelled::Forfeited);
+            }
+            let less = less(&setting, seen, cells);
+            // Relaxed: see the header of `bucket`.
+            if self.tat.0.exchange(seen, less, Ordering::Relaxed).is_ok() {
+                return Some(if is_due { Cancelled::AsLast } else { Cancelled::Returned });
+            }
+        }
+    }
+
+    fn setting(&self) -> Option<Setting<u128>> {
+        let (Setting { scale, start_ns, base, version }, _) = self.read()?;
+        let scale = Scale {
+            ticks_per_ns: scale.ticks_per_ns.into(),
+            ticks_per_cell: scale.ticks_per_cell.into(),
+            tolerance: scale.tolerance.into(),
+            burst: scale.burst,
+            elapsed_ns_max: scale.elapsed_ns_max,
+        };
+        Some(Setting { scale, start_ns, base: base.into(), version })
+    }
+
     fn peek_queue(&self, now: Timestamp, cells: u64) -> Option<Result<Timestamp, Decision>> {
         let (setting, seen) = self.read()?;
         Some(departure(&setting, seen, now, cells).0)
@@ -268,24 +372,13 @@ impl<A: AtomicWord> Cell<A> {
 
     fn standing(&self, now: Timestamp) -> Option<Standing> {
         let (setting, seen) = self.read()?;
-        let ticks = setting.ticks_at(now.as_nanos());
-        let full_at = Timestamp::from_nanos(setting.moment_ns(seen.max(ticks)));
-        Some(Standing {
-            burst: setting.scale.burst,
-            remaining: setting.scale.remaining(seen, ticks),
-            full_at: if seen > ticks { full_at } else { now },
-            asked_at: now,
-            fill_ns: setting.scale.nanos_at(setting.scale.tolerance),
-        })
+        Some(standing(&setting, now, seen))
     }
 
     fn refund(&self, cells: u64) -> Option<()> {
         loop {
             let (setting, seen) = self.read()?;
-            let cost = setting.scale.cost(cells.min(setting.scale.burst));
-            // A TAT below that has passed long ago or will be the first tick: full, either way.
-            let less =
-                if seen - setting.base.min(seen) > cost { seen - cost } else { setting.base };
+            let less = less(&setting, seen, cells.min(setting.scale.burst));
             // Relaxed: see the header of `bucket`.
             if self.tat.0.exchange(seen, less, Ordering::Relaxed).is_ok() {
                 return Some(());
@@ -311,9 +404,9 @@ impl<A: AtomicWord> Cell<A> {
                 let missing = carried(debt(seen, ticks).into());
                 let used = seen.max(ticks + old.scale.tolerance);
                 let next = fit(used + A::Word::ONE);
-                let tat = next.map_or(A::Word::MARK, |(_, base)| {
-                    let missing = A::Word::try_from(missing).ok();
-                    base + missing.expect("a debt is at most the tolerance, which fits")
+                let tat = next.map_or(A::Word::MARK, |(scale, base)| {
+                    base + A::Word::try_from(missing)
+                        .map_or(scale.reach(), |it| it.min(scale.reach()))
                 });
                 // Release: who sees it sees that the version is odd.
                 if let Err(found) = self.tat.0.exchange(seen, tat, Ordering::Release) {
@@ -327,6 +420,29 @@ impl<A: AtomicWord> Cell<A> {
                 return Some(Setting { scale, start_ns: now.as_nanos(), base, ..old });
             }
         });
+    }
+}
+
+/// A TAT without `cells` cells. One below the first tick has passed long ago or will be it: the
+/// bucket is full, either way.
+fn less<W: Word>(setting: &Setting<W>, seen: W, cells: u64) -> W {
+    let cost = W::from(cells).checked_mul(setting.scale.ticks_per_cell);
+    match cost {
+        Some(cost) if seen > setting.base && seen - setting.base > cost => seen - cost,
+        _ => setting.base,
+    }
+}
+
+/// What a bucket with theoretical arrival time `tat` holds at `now`.
+pub(crate) fn standing<W: Word>(setting: &Setting<W>, now: Timestamp, tat: W) -> Standing {
+    let ticks = setting.ticks_at(now.as_nanos());
+    let full_at = Timestamp::from_nanos(setting.moment_ns(tat.max(ticks)));
+    Standing {
+        burst: setting.scale.burst,
+        remaining: setting.scale.remaining(tat, ticks),
+        full_at: if tat > ticks { full_at } else { now },
+        asked_at: now,
+        fill_ns: setting.scale.nanos_at(setting.scale.tolerance),
     }
 }
 
@@ -354,7 +470,7 @@ fn departure<W: Word>(
 
 /// The denial that ends at tick `ready`.
 #[inline]
-fn denied<W: Word>(setting: &Setting<W>, now: Timestamp, ready: W) -> Decision {
+pub(crate) fn denied<W: Word>(setting: &Setting<W>, now: Timestamp, ready: W) -> Decision {
     let retry_at = Timestamp::from_nanos(setting.moment_ns(ready));
     Decision::Denied(Denial::new(now, retry_at))
 }

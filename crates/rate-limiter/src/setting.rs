@@ -10,6 +10,8 @@
 //! decides between a check that read the old setting and whoever carries its bucket over: one of
 //! the two fails and looks again.
 
+use env::clock::Timestamp;
+
 use crate::gcra::Word;
 use crate::quota::Scale;
 use crate::sync::{AtomicU64, Ordering};
@@ -94,6 +96,11 @@ impl<W: Word> Setting<W> {
     #[inline]
     pub(crate) fn moment_ns(&self, tick: W) -> u64 {
         self.start_ns.saturating_add(self.scale.moment_ns(tick - self.base))
+    }
+
+    /// When a reservation is due that led to `tat`: when the bucket is no longer overdrawn.
+    pub(crate) fn due(&self, tat: W) -> Timestamp {
+        Timestamp::from_nanos(self.moment_ns(tat - self.scale.tolerance.min(tat - self.base)))
     }
 }
 

@@ -11,6 +11,12 @@
 //! still waiting is not full, so that no exchange began anew from the clock. The moments are
 //! corrected at once, under the lock; timers are corrected one at a time, from the front: only the
 //! first behind the gap is woken, and whoever leaves the line wakes the next whose timer is late.
+//!
+//! # Another quota
+//!
+//! What a bucket owes beyond a full one, the line's cells, is owed at the new rate; the moments of
+//! those who wait follow by the same formula, and so keep their order. Where they are earlier, the
+//! first is woken as above; where they are later, timers find that out by themselves.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -19,8 +25,10 @@ use std::time::Duration;
 use env::clock::Timestamp;
 
 use crate::decision::Decision;
-use crate::quota::Quota;
-use crate::single::{Bucket, Cancelled, Reserved};
+use crate::live::{Cancelled, Carry, LiveBucket, Reserved, carried};
+use crate::quota::{Quota, Scale};
+use crate::ratio::mul_div_ceil;
+use crate::setting::Setting;
 use crate::sync::Mutex;
 
 /// A waiter's place, by which it is found.
@@ -53,33 +61,34 @@ pub(super) enum Turn {
 
 #[derive(Debug)]
 pub(super) struct Line {
-    bucket: Bucket,
+    bucket: LiveBucket,
     queue: Mutex<Queue>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     next: u64,
-    /// Invariant: places and due ticks ascend.
+    /// Invariant: places and TATs ascend.
     waiters: VecDeque<Waiter>,
 }
 
 #[derive(Debug)]
 struct Waiter {
     place: u64,
-    due: u128,
-    /// The tick for which its timer is set. Invariant: not before `due`.
-    armed: u128,
-    cost: u128,
+    /// The bucket's TAT behind its cells.
+    tat: u128,
+    cells: u64,
+    /// Its timer is set for a later moment.
+    is_late: bool,
     waker: Waker,
 }
 
 impl Line {
     pub(super) fn new(quota: &Quota, origin: Timestamp) -> Self {
-        Self { bucket: Bucket::full(quota, origin), queue: Mutex::new(Queue::default()) }
+        Self { bucket: LiveBucket::full(quota, origin), queue: Mutex::new(Queue::default()) }
     }
 
-    pub(super) fn bucket(&self) -> &Bucket {
+    pub(super) fn bucket(&self) -> &LiveBucket {
         &self.bucket
     }
 
@@ -105,11 +114,12 @@ impl Line {
         match self.bucket.reserve(now, cells, patience) {
             Reserved::Now => Entered::Served,
             Reserved::TooLate { due } => Entered::TooLate { due },
-            Reserved::Due { due, cost } => {
+            Reserved::TooLarge { burst } => Entered::TooLarge { burst },
+            Reserved::Due { tat } => {
                 let place = queue.next;
                 queue.next += 1;
-                queue.waiters.push_back(Waiter { place, due, armed: due, cost, waker });
-                Entered::Waits(Place(place), self.bucket.moment(due))
+                queue.waiters.push_back(Waiter { place, tat, cells, is_late: false, waker });
+                Entered::Waits(Place(place), self.bucket.setting().due(tat))
             }
         }
     }
@@ -119,7 +129,8 @@ impl Line {
         let mut queue = self.queue.lock().expect("no holder of this lock panics");
         let index = queue.index(place);
         let waiter = &mut queue.waiters[index];
-        if self.bucket.is_due(waiter.due, now) {
+        let setting = self.bucket.setting();
+        if waiter.tat <= setting.ticks_at(now.as_nanos()) + setting.scale.tolerance {
             let (served, next) = queue.remove(index);
             drop(queue);
             wake(served, next);
@@ -128,9 +139,8 @@ impl Line {
         // Dropped outside of the lock, as in `wake`.
         let is_stale = !waiter.waker.will_wake(waker);
         let stale = is_stale.then(|| std::mem::replace(&mut waiter.waker, waker.clone()));
-        let moment = self.bucket.moment(waiter.due);
-        let moved_up = waiter.due < waiter.armed;
-        waiter.armed = waiter.due;
+        let moment = setting.due(waiter.tat);
+        let moved_up = std::mem::take(&mut waiter.is_late);
         drop(queue);
         drop(stale);
         if moved_up { Turn::MovedUp(moment) } else { Turn::Waits(moment) }
@@ -141,15 +151,54 @@ impl Line {
     pub(super) fn leave(&self, place: &Place, now: impl Fn() -> Timestamp) {
         let mut queue = self.queue.lock().expect("no holder of this lock panics");
         let index = queue.index(place);
-        let Waiter { due, cost, .. } = queue.waiters[index];
-        if self.bucket.cancel(due, cost, now) == Cancelled::Returned {
+        let Waiter { tat, cells, .. } = queue.waiters[index];
+        if self.bucket.cancel(tat, cells, now) == Cancelled::Returned {
+            let Setting { scale, base, .. } = self.bucket.setting();
+            let cost = scale.ticks_per_cell.saturating_mul(cells.into());
             for behind in queue.waiters.range_mut(index + 1..) {
-                behind.due = behind.due.saturating_sub(cost);
+                (behind.tat, behind.is_late) = (behind.tat.saturating_sub(cost).max(base), true);
             }
         }
         let (left, next) = queue.remove(index);
         drop(queue);
         wake(left, next);
+    }
+
+    /// Keeps the quota `new` instead of `old` from `now` on; also returns whom to wake. Changes
+    /// come one at a time. `O(waiters)`, under the lock.
+    pub(super) fn change(
+        &self,
+        now: Timestamp,
+        old: &Quota,
+        new: &Quota,
+        carry: Carry,
+    ) -> Option<Waker> {
+        let mut queue = self.queue.lock().expect("no holder of this lock panics");
+        let from = self.bucket.setting();
+        let end = from.ticks_at(now.as_nanos());
+        let kept = match (carry, queue.waiters.front()) {
+            // A bucket that is full, and then those who wait take from it.
+            (Carry::Full, Some(first)) => {
+                let cost = from.scale.ticks_per_cell.saturating_mul(first.cells.into());
+                first.tat.saturating_sub(cost).saturating_sub(end)
+            }
+            _ => from.scale.tolerance,
+        };
+        let owed = |debt: u128| {
+            let (from, to) = (Scale::wide(old), Scale::wide(new));
+            let beyond = debt.saturating_sub(kept);
+            let beyond = mul_div_ceil(beyond, to.ticks_per_cell, from.ticks_per_cell);
+            carried(carry, old, new, debt).saturating_add(beyond)
+        };
+        self.bucket.change_by(now, new, owed);
+        let to = self.bucket.setting();
+        for waiter in &mut queue.waiters {
+            let (before, debt) = (from.due(waiter.tat), waiter.tat.saturating_sub(end));
+            waiter.tat = to.base + owed(debt).min(to.scale.reach());
+            waiter.is_late |= to.due(waiter.tat) < before;
+        }
+        let first = queue.waiters.front().filter(|first| first.is_late);
+        first.map(|first| first.waker.clone())
     }
 }
 
@@ -162,7 +211,7 @@ impl Queue {
     /// Removes a waiter; also returns whom to wake, if the next one's timer is late.
     fn remove(&mut self, index: usize) -> (Waiter, Option<Waker>) {
         let waiter = self.waiters.remove(index).expect("the index was just found");
-        let next = self.waiters.get(index).filter(|next| next.due < next.armed);
+        let next = self.waiters.get(index).filter(|next| next.is_late);
         (waiter, next.map(|next| next.waker.clone()))
     }
 }

@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Acquire, AcquireError, FairLimiter, Timer};
-use crate::{Clock, ManualClock, Quota, Timestamp};
+use crate::{Carry, Clock, ManualClock, Quota, Timestamp};
 
 /// A clock and its alarms.
 #[derive(Clone, Default)]
@@ -214,6 +214,115 @@ proptest! {
         prop_assert!(tasks.is_empty() && limiter.waiting() == 0);
         let order: Vec<_> = arrivals.iter().map(|&(number, ..)| number).collect();
         prop_assert_eq!(served, order);
+    }
+}
+
+/// When each of four is served, one cell a second, the first after one, where the quota becomes
+/// `next` after a second and a half.
+fn served_after_a_change(next: Quota) -> Vec<(usize, u64)> {
+    let (world, limiter) = limiter(Quota::per_second(1).unwrap());
+    assert!(limiter.check_n(1).is_admitted());
+    let mut tasks: Vec<_> = (0..4).map(|number| Task::new(limiter.acquire(1), number)).collect();
+    let change = Timestamp::from_nanos(1_500_000_000);
+    let mut served = Vec::new();
+    let mut note = |tasks: &mut Vec<Task<'_>>| {
+        let now = world.clock.now().as_nanos() / 1_000_000;
+        served.extend(settle(tasks).into_iter().map(|number| (number, now)));
+    };
+    note(&mut tasks);
+    while world.clock.now() < change {
+        world.step(change);
+        note(&mut tasks);
+    }
+    limiter.set_quota(next, Carry::Fraction);
+    assert_eq!(limiter.quota(), next);
+    while !tasks.is_empty() {
+        note(&mut tasks);
+        world.step(Timestamp::MAX);
+    }
+    served
+}
+
+#[test]
+fn who_waits_gets_its_cells_at_the_new_rate() {
+    // Half a cell is missing to the first who waits, and then one to each.
+    let faster = served_after_a_change(Quota::per_second(2).unwrap().with_burst(1).unwrap());
+    assert_eq!(faster, [(0, 1_000), (1, 1_750), (2, 2_250), (3, 2_750)]);
+    let slower = served_after_a_change(Quota::new(1, Duration::from_secs(2)).unwrap());
+    assert_eq!(slower, [(0, 1_000), (1, 2_500), (2, 4_500), (3, 6_500)]);
+}
+
+proptest! {
+    /// Under quotas that change, whoever is not cancelled is served in order of arrival, and
+    /// between two changes never more than the quota allows.
+    #[test]
+    fn waiters_keep_every_quota(
+        first in (1..8_u64, 1..40_u64, 3..6_u64),
+        steps in vec((
+            prop_oneof![
+                5 => (1..4_u64).prop_map(Step::Arrive),
+                2 => any::<prop::sample::Index>().prop_map(Step::Cancel),
+                3 => (0..15_u64).prop_map(Step::Advance),
+            ],
+            prop::option::weighted(0.15, (
+                (1..8_u64, 1..40_u64, 3..6_u64),
+                prop_oneof![Just(Carry::Fraction), Just(Carry::Cells), Just(Carry::Full)],
+            )),
+        ), 1..60),
+    ) {
+        let quota = |(cells, period, burst): (u64, u64, u64)| {
+            Quota::new(cells, Duration::from_nanos(period)).unwrap().with_burst(burst).unwrap()
+        };
+        let (world, limiter) = limiter(quota(first));
+        let (mut tasks, mut arrivals) = (Vec::<Task<'_>>::new(), Vec::new());
+        let (mut served, mut epochs) = (Vec::new(), vec![(first, Vec::new())]);
+        let last = (Step::Advance(1 << 20), None);
+        for (number, (step, change)) in steps.into_iter().chain([last]).enumerate() {
+            let mut end = world.clock.now();
+            match step {
+                Step::Arrive(cost) => {
+                    arrivals.push((number, cost));
+                    tasks.push(Task::new(limiter.acquire(cost), number));
+                }
+                Step::Cancel(_) if tasks.is_empty() => {}
+                Step::Cancel(index) => {
+                    let task = tasks.remove(index.index(tasks.len()));
+                    arrivals.retain(|&(number, _)| number != task.number);
+                    drop(task);
+                }
+                Step::Advance(nanos) => end = end + Duration::from_nanos(nanos),
+            }
+            loop {
+                for number in settle(&mut tasks) {
+                    let cost = arrivals.iter().find(|it| it.0 == number).unwrap().1;
+                    epochs.last_mut().unwrap().1.push((world.clock.now().as_nanos(), cost));
+                    served.push(number);
+                }
+                if world.clock.now() >= end {
+                    break;
+                }
+                world.step(end);
+            }
+            if let Some((next, carry)) = change {
+                limiter.set_quota(quota(next), carry);
+                epochs.push((next, Vec::new()));
+            }
+        }
+        prop_assert!(tasks.is_empty() && limiter.waiting() == 0);
+        prop_assert!(served.iter().copied().eq(arrivals.iter().map(|it| it.0)), "out of order");
+        for ((cells, period, burst), served) in epochs {
+            for (first, &(start, _)) in served.iter().enumerate() {
+                let mut sum = 0;
+                for &(at, cost) in &served[first..] {
+                    sum += cost;
+                    // A moment is rounded up to the nanosecond.
+                    let most = burst * period + (at - start + 1) * cells;
+                    prop_assert!(sum * period <= most, "{} cells from {} to {}", sum, start, at);
+                }
+            }
+        }
+        world.clock.advance(Duration::from_secs(1));
+        prop_assert!(limiter.check_n(limiter.quota().burst()).is_admitted(), "cells are lost");
     }
 }
 

@@ -53,6 +53,9 @@ pub enum TableError {
          make the limiter with `any_quota`"
     )]
     TooFine,
+    /// A limiter whose quota has changed so often that no ticks are left.
+    #[error("this limiter has had more quotas than it can tell apart; make another")]
+    WornOut,
 }
 
 /// How a table is laid out.
@@ -114,8 +117,8 @@ impl<C: Clock, S: BuildHasher> KeyedBuilder<C, S> {
         Self { layout: Layout::Exact(Filling::Dense), ..self }
     }
 
-    /// Keeps a bucket in eight bytes: less than 10 bytes a key. See the error bounds in the header of
-    /// `compact`; a burst above 2^24 and a rate above a cell a nanosecond are refused.
+    /// Keeps a bucket in eight bytes: less than 10 bytes a key. See the error bounds in the header
+    /// of `compact`; a burst above 2^24 and a rate above a cell a nanosecond are refused.
     ///
     /// ```
     /// use rate_limiter::{KeyedLimiter, Quota};

@@ -24,10 +24,16 @@
 //!
 //! So no request takes from a bucket that is already gone.
 //!
+//! # Another quota
+//!
+//! See [`change`].
+//!
 //! # What this module does not do
 //!
 //! It has no constant cost: an insertion allocates, and the one that finds the map full walks over
 //! it. The tables of [`KeyedLimiter`](super::KeyedLimiter) have neither.
+
+mod change;
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -39,9 +45,12 @@ use hashmap::HashMap;
 use super::{TableError, WhenFull};
 use crate::decision::{Decision, Denial, Standing};
 use crate::gcra::{Step, Word, step};
+use crate::live::{denied, standing};
 use crate::quota::{Quota, Scale};
-use crate::single::{denial, settled_by_size, standing};
-use crate::sync::{AtomicU64, AtomicU128, Ordering};
+use crate::setting::{Live, Setting};
+use crate::single::settled_by_size;
+use crate::sync::{AtomicU64, AtomicU128, Mutex, Ordering};
+use change::Carrying;
 
 /// A limiter with a bucket for each key, which it keeps.
 ///
@@ -58,14 +67,20 @@ use crate::sync::{AtomicU64, AtomicU128, Ordering};
 /// ```
 pub struct OwnedKeyLimiter<K, C = FastClock> {
     buckets: HashMap<K, AtomicU128>,
-    scale: Scale<u128>,
+    live: Live<u128>,
+    /// What becomes of buckets of the setting before, while there are any.
+    carrying: Mutex<Option<Carrying>>,
     keys_max: usize,
     when_full: WhenFull,
-    /// Nanoseconds after the origin at which the map may be walked over again.
+    /// The nanosecond at which the map may be walked over again.
     forgets_at: AtomicU64,
-    origin: Timestamp,
     clock: C,
+    /// Held while it changes.
+    quota: Mutex<Quota>,
 }
+
+/// The TAT of a bucket from which nothing was ever taken.
+const UNTOUCHED: u128 = 0;
 
 impl<K: Eq + Hash + Send + Sync + 'static> OwnedKeyLimiter<K, FastClock> {
     /// A limiter for at most `keys_max` keys on the machine's fastest sound clock. Room for none is
@@ -88,12 +103,13 @@ impl<K: Eq + Hash + Send + Sync + 'static, C: Clock> OwnedKeyLimiter<K, C> {
         }
         Ok(Self {
             buckets: HashMap::new(),
-            scale: Scale::wide(&quota),
+            live: Live::new(Setting::first(Scale::wide(&quota), clock.now().as_nanos())),
+            carrying: Mutex::new(None),
             keys_max,
             when_full,
             forgets_at: AtomicU64::new(0),
-            origin: clock.now(),
             clock,
+            quota: Mutex::new(quota),
         })
     }
 
@@ -122,31 +138,36 @@ impl<K: Eq + Hash + Send + Sync + 'static, C: Clock> OwnedKeyLimiter<K, C> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        if let Some(decision) = settled_by_size(self.scale.burst, cells) {
-            return decision;
-        }
-        let elapsed = now.as_nanos().saturating_sub(self.origin.as_nanos());
-        let (ticks, cost) = (self.scale.ticks_at(elapsed), self.scale.cost(cells));
         let pinned = self.buckets.pin();
         loop {
             let Some(tat) = pinned.get(key) else {
-                if !self.has_room(elapsed) {
-                    return self.turn_away(now, elapsed);
+                let (setting, ()) = self.live.read(|| ());
+                if let Some(decision) = settled_by_size(setting.scale.burst, cells) {
+                    return decision;
                 }
-                pinned.get_or_insert_with(key.to_owned(), || AtomicU128::new(0));
+                if !self.has_room(&setting, now) {
+                    return self.turn_away(now);
+                }
+                pinned.get_or_insert_with(key.to_owned(), || AtomicU128::new(UNTOUCHED));
                 continue;
             };
-            match take_living(&self.scale, tat, ticks, cost) {
-                Some(Ok(())) => return Decision::Admitted,
-                Some(Err(ready)) => {
-                    return Decision::Denied(denial(&self.scale, self.origin, now, ready));
-                }
-                None => {
-                    // Whoever marked it is about to remove it; so that nobody waits, we do as well.
-                    // Relaxed: a mark stays, and publishes nothing.
-                    let is_dead = |tat: &AtomicU128| tat.load(Ordering::Relaxed) == u128::MARK;
-                    pinned.remove_if(key, |_, tat| is_dead(tat)).ok();
-                }
+            let (setting, seen) = self.read(tat);
+            if let Some(decision) = settled_by_size(setting.scale.burst, cells) {
+                return decision;
+            }
+            if seen == u128::MARK {
+                // Whoever marked it is about to remove it; so that nobody waits, we do as well.
+                // Relaxed: a mark stays, and publishes nothing.
+                let is_dead = |tat: &AtomicU128| tat.load(Ordering::Relaxed) == u128::MARK;
+                pinned.remove_if(key, |_, tat| is_dead(tat)).ok();
+                continue;
+            }
+            let Some(current) = self.current(&setting, seen) else { continue };
+            let (ticks, cost) = (setting.ticks_at(now.as_nanos()), setting.scale.cost(cells));
+            match step(&setting.scale, current, ticks, cost) {
+                Step::Deny(ready) => return denied(&setting, now, ready),
+                Step::Admit(new) if exchange(tat, seen, new) => return Decision::Admitted,
+                Step::Admit(_) => {}
             }
         }
     }
@@ -158,13 +179,14 @@ impl<K: Eq + Hash + Send + Sync + 'static, C: Clock> OwnedKeyLimiter<K, C> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        if let Some(decision) = settled_by_size(self.scale.burst, cells) {
+        let (setting, tat) = self.look(key);
+        if let Some(decision) = settled_by_size(setting.scale.burst, cells) {
             return decision;
         }
-        let ticks = self.ticks_at(now);
-        match step(&self.scale, self.tat(key), ticks, self.scale.cost(cells)) {
+        let ticks = setting.ticks_at(now.as_nanos());
+        match step(&setting.scale, tat, ticks, setting.scale.cost(cells)) {
             Step::Admit(_) => Decision::Admitted,
-            Step::Deny(ready) => Decision::Denied(denial(&self.scale, self.origin, now, ready)),
+            Step::Deny(ready) => denied(&setting, now, ready),
         }
     }
 
@@ -174,7 +196,8 @@ impl<K: Eq + Hash + Send + Sync + 'static, C: Clock> OwnedKeyLimiter<K, C> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        standing(&self.scale, self.origin, now, self.tat(key))
+        let (setting, tat) = self.look(key);
+        standing(&setting, now, tat)
     }
 
     /// Gives back `cells` cells of `key` that were taken and not used, at `now`; see
@@ -184,47 +207,62 @@ impl<K: Eq + Hash + Send + Sync + 'static, C: Clock> OwnedKeyLimiter<K, C> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let (ticks, cost) = (self.ticks_at(now), self.scale.cost(cells.min(self.scale.burst)));
         let pinned = self.buckets.pin();
         let Some(tat) = pinned.get(key) else { return };
-        // Relaxed, here and below: see the header of `bucket`.
-        let mut seen = tat.load(Ordering::Relaxed);
-        while seen != u128::MARK && seen > ticks {
-            let less = seen.saturating_sub(cost).max(ticks);
-            match tat.compare_exchange(seen, less, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(found) => seen = found,
+        loop {
+            let (setting, seen) = self.read(tat);
+            if seen == u128::MARK {
+                return;
+            }
+            let Some(current) = self.current(&setting, seen) else { continue };
+            let ticks = setting.ticks_at(now.as_nanos());
+            let cost = setting.scale.cost(cells.min(setting.scale.burst));
+            if current <= ticks || exchange(tat, seen, current.saturating_sub(cost).max(ticks)) {
+                return;
             }
         }
     }
 
-    /// The TAT of a key; zero where it has no bucket, which is full then.
-    fn tat<Q>(&self, key: &Q) -> u128
+    /// A bucket, and the setting in force.
+    fn read(&self, tat: &AtomicU128) -> (Setting<u128>, u128) {
+        // Acquire: pairs with the exchanges, so that who sees a TAT of a setting sees that the one
+        // before is over.
+        self.live.read(|| tat.load(Ordering::Acquire))
+    }
+
+    /// The setting in force, and the TAT of a key under it; where it has no bucket, that of a full
+    /// one.
+    fn look<Q>(&self, key: &Q) -> (Setting<u128>, u128)
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
         let pinned = self.buckets.pin();
-        // Relaxed: see the header of `bucket`.
-        let tat = pinned.get(key).map_or(0, |tat| tat.load(Ordering::Relaxed));
-        if tat == u128::MARK { 0 } else { tat }
-    }
-
-    fn ticks_at(&self, now: Timestamp) -> u128 {
-        self.scale.ticks_at(now.as_nanos().saturating_sub(self.origin.as_nanos()))
+        let bucket = pinned.get(key);
+        loop {
+            let (setting, seen) = match bucket {
+                Some(tat) => self.read(tat),
+                None => (self.live.read(|| ()).0, UNTOUCHED),
+            };
+            let seen = if seen == u128::MARK { UNTOUCHED } else { seen };
+            if let Some(tat) = self.current(&setting, seen) {
+                return (setting, tat);
+            }
+        }
     }
 
     /// Forgets every bucket that is full at `now`.
     pub fn forget_full(&self, now: Timestamp) {
-        let ticks = self.ticks_at(now);
         self.buckets.pin().retain(|_, tat| {
-            // Relaxed, both: the word publishes nothing but itself.
-            let seen = tat.load(Ordering::Relaxed);
-            let (order, failure) = (Ordering::Relaxed, Ordering::Relaxed);
-            let is_dead = seen == u128::MARK
-                || (seen <= ticks
-                    && tat.compare_exchange(seen, u128::MARK, order, failure).is_ok());
-            !is_dead
+            loop {
+                let (setting, seen) = self.read(tat);
+                if seen == u128::MARK {
+                    return false;
+                }
+                let Some(current) = self.current(&setting, seen) else { continue };
+                return current > setting.ticks_at(now.as_nanos())
+                    || !exchange(tat, seen, u128::MARK);
+            }
         });
     }
 
@@ -238,55 +276,38 @@ impl<K: Eq + Hash + Send + Sync + 'static, C: Clock> OwnedKeyLimiter<K, C> {
         &self.clock
     }
 
-    fn has_room(&self, elapsed: u64) -> bool {
+    fn has_room(&self, setting: &Setting<u128>, now: Timestamp) -> bool {
         if self.buckets.len() < self.keys_max {
             return true;
         }
         // Relaxed, both: elects who walks, which publishes nothing.
         let due = self.forgets_at.load(Ordering::Relaxed);
-        let next = elapsed.saturating_add(self.scale.nanos_at(self.scale.tolerance).max(1));
+        let fill_ns = setting.scale.nanos_at(setting.scale.tolerance).max(1);
+        let next = now.as_nanos().saturating_add(fill_ns);
         let (order, failure) = (Ordering::Relaxed, Ordering::Relaxed);
-        if elapsed < due || self.forgets_at.compare_exchange(due, next, order, failure).is_err() {
+        if now.as_nanos() < due
+            || self.forgets_at.compare_exchange(due, next, order, failure).is_err()
+        {
             return false;
         }
-        self.forget_full(Timestamp::from_nanos(self.origin.as_nanos().saturating_add(elapsed)));
+        self.forget_full(now);
         self.buckets.len() < self.keys_max
     }
 
     /// The answer to a new key for which there is no room.
-    fn turn_away(&self, now: Timestamp, elapsed: u64) -> Decision {
+    fn turn_away(&self, now: Timestamp) -> Decision {
         // Relaxed: as in `has_room`.
-        let due = self.forgets_at.load(Ordering::Relaxed).max(elapsed.saturating_add(1));
-        let retry_at = Timestamp::from_nanos(self.origin.as_nanos().saturating_add(due));
+        let due = self.forgets_at.load(Ordering::Relaxed).max(now.as_nanos().saturating_add(1));
         match self.when_full {
             WhenFull::Admit => Decision::Admitted,
-            WhenFull::Deny => Decision::Denied(Denial::new(now, retry_at)),
+            WhenFull::Deny => Decision::Denied(Denial::new(now, Timestamp::from_nanos(due))),
         }
     }
 }
 
-/// As [`take`](crate::bucket::take); `None` where the bucket is dead.
-fn take_living(
-    scale: &Scale<u128>,
-    tat: &AtomicU128,
-    now: u128,
-    cost: u128,
-) -> Option<Result<(), u128>> {
-    // Relaxed, here and below: see the header of `bucket`.
-    let mut seen = tat.load(Ordering::Relaxed);
-    loop {
-        if seen == u128::MARK {
-            return None;
-        }
-        let new = match step(scale, seen, now, cost) {
-            Step::Deny(ready) => return Some(Err(ready)),
-            Step::Admit(new) => new,
-        };
-        match tat.compare_exchange(seen, new, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => return Some(Ok(())),
-            Err(found) => seen = found,
-        }
-    }
+/// Gives a bucket that still holds `seen` another TAT. Release: see `read`.
+fn exchange(tat: &AtomicU128, seen: u128, new: u128) -> bool {
+    tat.compare_exchange(seen, new, Ordering::Release, Ordering::Relaxed).is_ok()
 }
 
 impl<K, C> fmt::Debug for OwnedKeyLimiter<K, C> {

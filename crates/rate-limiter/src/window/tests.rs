@@ -127,7 +127,10 @@ trait Subject {
 }
 
 macro_rules! subject {
-    ($limiter:ident, $windows:literal, $changes:expr, |$ledger:ident, $now:ident| $returnable:expr) => {
+    (
+        $limiter:ident, $windows:literal, $changes:expr,
+        |$ledger:ident, $now:ident| $returnable:expr
+    ) => {
         impl Subject for $limiter<ManualClock> {
             const WINDOWS: u64 = $windows;
 

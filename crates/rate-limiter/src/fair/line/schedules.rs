@@ -10,6 +10,7 @@ use harness::sync::atomic::{AtomicU64, Ordering};
 use harness::sync::{Arc, thread};
 
 use super::{Entered, Line};
+use crate::live::Carry;
 use crate::quota::Quota;
 use env::clock::Timestamp;
 
@@ -50,6 +51,22 @@ fn one_leaves_while_another_enters() {
         let turn = line.turn(&place, Timestamp::ZERO + SECOND, Waker::noop());
         assert_eq!(turn, super::Turn::Served, "the first in line is due after a second");
         assert_eq!(next_wait(&line), SECOND * 2, "cells were lost or given twice");
+    });
+}
+
+#[test]
+fn the_quota_changes_while_another_comes_and_goes() {
+    explore("schedules::the_quota_changes_while_another_comes_and_goes", || {
+        let line = empty();
+        let shared = Arc::clone(&line);
+        let other = thread::spawn(move || {
+            let (place, _) = enter(&shared);
+            shared.leave(&place, || Timestamp::ZERO);
+        });
+        let quota = Quota::per_second(1).expect("the quota is legal");
+        assert!(line.change(Timestamp::ZERO, &quota, &quota, Carry::Fraction).is_none());
+        other.join().expect("nobody panics");
+        assert_eq!(next_wait(&line), SECOND, "cells were lost or given twice");
     });
 }
 

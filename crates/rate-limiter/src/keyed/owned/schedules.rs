@@ -9,7 +9,7 @@ use harness::sync::{Arc, thread};
 use super::OwnedKeyLimiter;
 #[cfg(shuttle)]
 use crate::sync::Ordering;
-use crate::{ManualClock, Quota, Timestamp, WhenFull};
+use crate::{Carry, ManualClock, Quota, Timestamp, WhenFull};
 
 type Limiter = OwnedKeyLimiter<u64, ManualClock>;
 
@@ -49,6 +49,17 @@ fn a_forgotten_bucket_gives_no_cell_twice(forget: fn(&Limiter)) {
 fn a_key_is_asked_for_while_it_is_forgotten() {
     explore("schedules::a_key_is_asked_for_while_it_is_forgotten", || {
         a_forgotten_bucket_gives_no_cell_twice(|limiter| limiter.forget_full(NOW));
+    });
+}
+
+/// Three requests for two cells while the quota changes to one of as many.
+#[test]
+fn a_key_is_asked_for_while_the_quota_changes() {
+    explore("schedules::a_key_is_asked_for_while_the_quota_changes", || {
+        a_forgotten_bucket_gives_no_cell_twice(|limiter| {
+            let quota = Quota::per_hour(2).expect("the quota is legal");
+            limiter.set_quota(quota, Carry::Fraction).expect("ticks are left");
+        });
     });
 }
 

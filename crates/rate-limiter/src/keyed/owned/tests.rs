@@ -7,7 +7,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::OwnedKeyLimiter;
-use crate::{Clock, Decision, ManualClock, Quota, TableError, Timestamp, WhenFull};
+use crate::setting::Setting;
+use crate::{
+    Carry, Clock, Decision, KeyedLimiter, ManualClock, Quota, TableError, Timestamp, WhenFull,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -43,6 +46,93 @@ proptest! {
             prop_assert_eq!(verdict, bucket.check(at, cost));
         }
     }
+}
+
+/// What happens, once so much time has passed.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Take(u64, u64),
+    GiveBack(u64, u64),
+    Forget,
+    /// Cells, period and burst.
+    Change((u64, u64, u64), Carry),
+}
+
+fn quota((cells, period, burst): (u64, u64, u64)) -> Quota {
+    Quota::new(cells, Duration::from_nanos(period)).unwrap().with_burst(burst).unwrap()
+}
+
+proptest! {
+    /// Under quotas that change, a map of keys decides as a table of their hashes.
+    #[test]
+    fn changes_are_those_of_the_table(
+        first in (1..12_u64, 1..40_u64, 1..7_u64),
+        acts in vec((0..20_u64, prop_oneof![
+            12 => (0..4_u64, 1..5_u64).prop_map(|(key, cells)| Act::Take(key, cells)),
+            3 => (0..4_u64, 1..5_u64).prop_map(|(key, cells)| Act::GiveBack(key, cells)),
+            2 => Just(Act::Forget),
+            2 => (
+                (1..12_u64, 1..40_u64, 1..7_u64),
+                prop_oneof![Just(Carry::Fraction), Just(Carry::Cells), Just(Carry::Full)],
+            ).prop_map(|(quota, carry)| Act::Change(quota, carry)),
+        ]), 1..80),
+    ) {
+        let limiter = limiter(quota(first), 100);
+        let table = KeyedLimiter::builder(quota(first), 100).any_quota();
+        let table = table.clock(ManualClock::default()).build().unwrap();
+        let mut now = Timestamp::ZERO;
+        for (step, act) in acts {
+            now = now + Duration::from_nanos(step);
+            match act {
+                Act::Take(key, cells) => {
+                    let expected = table.check_at(now, &key, cells);
+                    prop_assert_eq!(limiter.peek_at(now, &key, cells), expected);
+                    prop_assert_eq!(limiter.check_at(now, &key, cells), expected);
+                    prop_assert_eq!(limiter.standing_at(now, &key), table.standing_at(now, &key));
+                }
+                Act::GiveBack(key, cells) => {
+                    limiter.refund_at(now, &key, cells);
+                    table.refund_at(now, &key, cells);
+                }
+                Act::Forget => limiter.forget_full(now),
+                Act::Change(next, carry) => {
+                    limiter.clock().set(now);
+                    table.clock().set(now);
+                    limiter.set_quota(quota(next), carry).unwrap();
+                    table.set_quota(quota(next), carry).unwrap();
+                    prop_assert_eq!(limiter.quota(), table.quota());
+                }
+            }
+        }
+    }
+}
+
+/// The quota changes again and again while its owner takes: no admission is lost in between.
+#[test]
+fn threads_that_change_the_quota_lose_no_admission() {
+    let quota = Quota::per_hour(2_000).unwrap();
+    let limiter = limiter(quota, 100);
+    let admitted: usize = std::thread::scope(|scope| {
+        let count = || (0..2_000).filter(|_| limiter.check(&7).is_admitted()).count();
+        let workers: Vec<_> = (0..3).map(|_| scope.spawn(count)).collect();
+        for _ in 0..500 {
+            limiter.set_quota(quota, Carry::Fraction).unwrap();
+        }
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    assert_eq!(admitted, 2_000);
+}
+
+#[test]
+fn a_limiter_whose_ticks_are_used_up_keeps_its_quota() {
+    let quota = Quota::per_second(2).unwrap();
+    let limiter = limiter(quota, 100);
+    limiter.live.change(|it| Some(Setting { base: u128::MAX - (1 << 55), ..it }));
+    assert!(limiter.check_n(&7, 2).is_admitted());
+    let other = Quota::per_second(3).unwrap();
+    assert_eq!(limiter.set_quota(other, Carry::Full), Err(TableError::WornOut));
+    assert_eq!(limiter.quota(), quota);
+    assert!(!limiter.check(&7).is_admitted());
 }
 
 #[test]

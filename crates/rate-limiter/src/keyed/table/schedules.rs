@@ -10,7 +10,7 @@ use harness::check::schedule::find_failure;
 use harness::sync::{Arc, thread};
 
 use super::{Filling, Table};
-use crate::bucket::{AtomicWord, take};
+use crate::bucket::{AtomicWord, take_between};
 use crate::keyed::Outcome;
 use crate::keyed::exact::{Keeps, Slots};
 use crate::live::Carry;
@@ -54,7 +54,7 @@ fn together<S: Send + Sync + 'static, T: Send + 'static>(
 
 /// Three requests, two cells: two are admitted, whoever comes first.
 fn a_bucket_is_never_overdrawn<A: AtomicWord<Word = u64> + 'static>() {
-    let ask = |bucket: &A| u64::from(take(&scale(2), bucket, 0, SECOND).is_ok());
+    let ask = |bucket: &A| u64::from(take_between(&scale(2), bucket, 0, 1, 1).is_ok());
     let (here, there) = together(A::new(0), ask, move |bucket| ask(bucket) + ask(bucket));
     assert_eq!(here + there, 2, "three requests for two cells");
 }
