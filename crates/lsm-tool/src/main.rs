@@ -5,10 +5,13 @@
 //! (`\x00`), and are given in the same form.
 //!
 //! Exit codes: 0 done; 1 not there, or damaged; 2 wrong arguments.
+//!
+//! `lsm open` keeps a store open and reads commands from its input: see [`session`].
 
 mod escape;
+mod session;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,6 +21,10 @@ use env::fs::{FsErrorKind, OsFs};
 use lsm::{Db, Family, Iter, Options, Reader};
 
 use crate::escape::{Bytes, shown};
+use crate::session::Session;
+
+/// What a session shows where one types.
+const PROMPT: &str = "lsm> ";
 
 /// Looks into a store, changes it, checks it, repairs it, copies it.
 #[derive(Debug, Parser)]
@@ -37,8 +44,45 @@ struct Place {
     family: String,
 }
 
+/// Which entries are shown.
+#[derive(Debug, Args)]
+struct Span {
+    /// The first key.
+    #[arg(long)]
+    from: Option<Bytes>,
+    /// The first key behind the last.
+    #[arg(long)]
+    to: Option<Bytes>,
+    /// Only keys that begin so.
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    prefix: Option<Bytes>,
+    /// From the last to the first.
+    #[arg(long)]
+    reverse: bool,
+    /// So many at most.
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
+impl Span {
+    /// The range of keys where no prefix is given.
+    fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        let from = self.from.as_ref().map_or(Bound::Unbounded, |it| Bound::Included(&*it.0));
+        let to = self.to.as_ref().map_or(Bound::Unbounded, |it| Bound::Excluded(&*it.0));
+        (from, to)
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Opens the store and reads commands from the input, one a line: `help` shows them.
+    Open {
+        #[command(flatten)]
+        place: Place,
+        /// Makes the store, or the family, where there is none.
+        #[arg(long)]
+        create: bool,
+    },
     /// Shows the value of a key.
     Get {
         #[command(flatten)]
@@ -65,21 +109,8 @@ enum Task {
     Scan {
         #[command(flatten)]
         place: Place,
-        /// The first key.
-        #[arg(long)]
-        from: Option<Bytes>,
-        /// The first key behind the last.
-        #[arg(long)]
-        to: Option<Bytes>,
-        /// Only keys that begin so.
-        #[arg(long, conflicts_with_all = ["from", "to"])]
-        prefix: Option<Bytes>,
-        /// From the last to the first.
-        #[arg(long)]
-        reverse: bool,
-        /// So many at most.
-        #[arg(long)]
-        limit: Option<usize>,
+        #[command(flatten)]
+        span: Span,
     },
     /// Shows the families, their levels and the sizes of these.
     Stats {
@@ -137,22 +168,38 @@ enum Failure {
     NoFamily { family: String, known: String },
     #[error("could not write: {0}")]
     Output(#[from] io::Error),
+    #[error("could not read: {0}")]
+    Input(io::Error),
+    #[error("the line is no text; bytes that are none are given as \\x and two digits")]
+    Text,
+    #[error("there is a {0} that nothing closes")]
+    Quote(char),
+    #[error("{0}")]
+    Line(#[from] clap::Error),
 }
 
 fn main() -> ExitCode {
     let task = Arguments::parse().task;
     let mut out = BufWriter::new(io::stdout().lock());
-    let outcome = run(&task, &mut out).and_then(|()| Ok(out.flush()?));
+    let outcome = run(&task, &mut out).and_then(|code| Ok(out.flush().map(|()| code)?));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         // Who reads has seen enough: `lsm scan ... | head`.
         Err(Failure::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }
         Err(cause) => {
             writeln!(io::stderr(), "lsm: {cause}{}", advice(&cause)).ok();
-            ExitCode::FAILURE
+            ExitCode::from(code(&cause))
         }
+    }
+}
+
+/// The exit code that tells of a failure.
+fn code(cause: &Failure) -> u8 {
+    match cause {
+        Failure::Text | Failure::Quote(_) | Failure::Line(_) => 2,
+        _ => 1,
     }
 }
 
@@ -166,8 +213,17 @@ fn advice(cause: &Failure) -> &'static str {
     }
 }
 
-fn run(task: &Task, out: &mut impl Write) -> Result<(), Failure> {
+/// Does it. Returns the exit code.
+fn run(task: &Task, out: &mut impl Write) -> Result<u8, Failure> {
     match task {
+        Task::Open { place, create } => {
+            let db = Db::open(&place.store, options(*create))?;
+            let family = family(&db, &place.family, *create)?;
+            let is_typed = io::stdin().is_terminal() && io::stdout().is_terminal();
+            let prompt = is_typed.then_some(PROMPT);
+            let session = Session { db: &db, family, prompt, out, errors: io::stderr() };
+            return session.run(io::stdin().lock());
+        }
         Task::Get { place, key } => {
             let reader = reader(&place.store)?;
             require_family(&reader, &place.family)?;
@@ -183,17 +239,14 @@ fn run(task: &Task, out: &mut impl Write) -> Result<(), Failure> {
             let db = Db::open(&place.store, options(false))?;
             family(&db, &place.family, false)?.delete(&key.0)?;
         }
-        Task::Scan { place, from, to, prefix, reverse, limit } => {
+        Task::Scan { place, span } => {
             let reader = reader(&place.store)?;
             require_family(&reader, &place.family)?;
-            let iter = if let Some(prefix) = prefix {
-                reader.prefix_in(&place.family, &prefix.0)
-            } else {
-                let from = from.as_ref().map_or(Bound::Unbounded, |it| Bound::Included(&*it.0));
-                let to = to.as_ref().map_or(Bound::Unbounded, |it| Bound::Excluded(&*it.0));
-                reader.range_in(&place.family, (from, to))
+            let iter = match &span.prefix {
+                Some(prefix) => reader.prefix_in(&place.family, &prefix.0),
+                None => reader.range_in(&place.family, span.bounds()),
             };
-            scan(iter, *reverse, limit.unwrap_or(usize::MAX), out)?;
+            scan(iter, span, out)?;
         }
         Task::Stats { store, tables } => stats(&reader(store)?, *tables, out)?,
         Task::Verify { store } => {
@@ -218,7 +271,7 @@ fn run(task: &Task, out: &mut impl Write) -> Result<(), Failure> {
             written?;
         }
     }
-    Ok(())
+    Ok(0)
 }
 
 fn options(create: bool) -> Options {
@@ -246,16 +299,16 @@ fn family(db: &Db, name: &str, create: bool) -> Result<Family, Failure> {
     Ok(db.family(name)?)
 }
 
-fn scan(mut iter: Iter, reverse: bool, limit: usize, out: &mut impl Write) -> Result<(), Failure> {
-    if reverse {
+fn scan(mut iter: Iter, span: &Span, out: &mut impl Write) -> Result<(), Failure> {
+    if span.reverse {
         iter.seek_last()?;
     } else {
         iter.seek_first()?;
     }
-    for _ in 0..limit {
+    for _ in 0..span.limit.unwrap_or(usize::MAX) {
         let Some((key, value)) = iter.entry() else { break };
         writeln!(out, "{}\t{}", shown(key), shown(value))?;
-        if reverse { iter.backward()? } else { iter.forward()? }
+        if span.reverse { iter.backward()? } else { iter.forward()? }
     }
     Ok(())
 }
