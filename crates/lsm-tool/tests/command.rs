@@ -1,7 +1,8 @@
 //! The command, as a user types it.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use lsm::{Db, Options};
 
@@ -23,6 +24,21 @@ fn refused(arguments: &[&str], code: i32) -> String {
     let output = lsm(arguments);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}");
     String::from_utf8(output.stderr).expect("it prints text")
+}
+
+/// What a session says of these lines, its errors, and its exit code.
+fn session(arguments: &[&str], lines: &[u8]) -> (String, String, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lsm"));
+    let command = command.arg("open").args(arguments);
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().expect("the command was built");
+    let mut input = child.stdin.take().expect("it is a pipe");
+    // A session that did not begin reads nothing.
+    input.write_all(lines).ok();
+    drop(input);
+    let output = child.wait_with_output().expect("it ends with its input");
+    let text = |bytes| String::from_utf8(bytes).expect("it prints text");
+    (text(output.stdout), text(output.stderr), output.status.code())
 }
 
 fn text(path: &Path) -> &str {
@@ -57,6 +73,83 @@ fn a_store_is_made_filled_read_and_copied() {
     let stats = said(&["stats", copy, "--tables"]);
     assert!(stats.contains("\"apple\" to \"apricot\""), "{stats}");
     refused(&["get", store, "\\q"], 2);
+}
+
+#[test]
+fn a_session_does_what_its_lines_say() {
+    let folder = tempfile::tempdir().expect("the temporary directory is writable");
+    let store = folder.path().join("store");
+    let store = text(&store);
+    let (_, missing, code) = session(&[store], b"put a 1\n");
+    assert!(missing.contains("there is no store") && code == Some(1), "{missing}");
+    let lines = b"put apple red\n\nput 'two words' \"a \\\"quoted\\\" one\"\nput \\x00 \\xff\\n\n\
+        get apple\nget \"two words\"\nscan\nscan --from b --limit 1\nscan --prefix ap\n\
+        scan --reverse --limit 1 --to b\ndelete apple\nscan --to b\nquit\nput late 1\n";
+    let (said_there, errors, code) = session(&[store, "--create"], lines);
+    let all = "\\x00\t\\xff\\n\napple\tred\ntwo words\ta \\\"quoted\\\" one\n";
+    let some = "two words\ta \\\"quoted\\\" one\napple\tred\napple\tred\n\\x00\t\\xff\\n\n";
+    assert_eq!(said_there, format!("red\na \\\"quoted\\\" one\n{all}{some}"));
+    assert_eq!((&*errors, code), ("", Some(0)));
+    assert!(refused(&["get", store, "late"], 1).contains("there is no key late"));
+    assert_eq!(said(&["get", store, "two words"]), "a \\\"quoted\\\" one\n");
+
+    let unknown = session(&[store, "--family", "numbers"], b"").1;
+    assert!(unknown.contains("there is no family `numbers`; there are: default"), "{unknown}");
+    let made = session(&[store, "--family", "numbers", "--create"], b"put one 1");
+    assert_eq!(made, (String::new(), String::new(), Some(0)), "the last line may lack its end");
+    assert_eq!(said(&["scan", store, "--family", "numbers"]), "one\t1\n");
+}
+
+#[test]
+fn errors_do_not_end_a_session() {
+    let folder = tempfile::tempdir().expect("the temporary directory is writable");
+    let store = text(folder.path());
+    let (out, errors, code) = session(&[store, "--create"], b"get a\nput a 1\nget a\n");
+    assert_eq!((&*out, code), ("1\n", Some(1)));
+    assert_eq!(errors, "lsm: line 1: there is no key a\n");
+
+    let lines = b"put a\nfly\nget 'a\n\xff\nscan --from b --prefix c\nget \\q\nget b\nget a\n";
+    let (out, errors, code) = session(&[store], lines);
+    assert_eq!((&*out, code), ("1\n", Some(2)), "{errors}");
+    for said in [
+        "line 1: error: the following required arguments",
+        "line 2: error: unrecognized subcommand 'fly'",
+        "line 3: there is a ' that nothing closes",
+        "line 4: the line is no text",
+        "line 5: error: the argument '--from <FROM>' cannot be used with",
+        "line 6: error: invalid value '\\q' for '<KEY>': after a backslash",
+        "line 7: there is no key b",
+    ] {
+        assert!(errors.contains(&format!("lsm: {said}")), "{said}: {errors}");
+    }
+    let (out, errors, code) = session(&[store], b"help\nput b 1\nstats\nhelp put\n");
+    for said in ["get ", "put ", "delete ", "scan ", "stats ", "quit ", "written     1 changes"] {
+        assert!(out.contains(said), "{said}: {out}");
+    }
+    assert_eq!((&*errors, code), ("", Some(0)));
+}
+
+/// A program asks, reads the answer, and asks again; meanwhile the store is locked.
+#[test]
+fn a_session_answers_each_line_at_once() {
+    let folder = tempfile::tempdir().expect("the temporary directory is writable");
+    let store = text(folder.path());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lsm"));
+    let command = command.args(["open", store, "--create"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("built");
+    let mut input = child.stdin.take().expect("it is a pipe");
+    let mut answers = BufReader::new(child.stdout.take().expect("it is a pipe"));
+    for value in ["1", "2"] {
+        writeln!(input, "put a {value}\nget a").expect("it reads");
+        let mut answer = String::new();
+        answers.read_line(&mut answer).expect("it answers");
+        assert_eq!(answer, format!("{value}\n"));
+    }
+    let busy = refused(&["put", store, "a", "3"], 1);
+    assert!(busy.contains("open elsewhere"), "{busy}");
+    assert_eq!(said(&["get", store, "a"]), "2\n", "beside the session");
+    drop(input);
+    assert!(child.wait().expect("it ends with its input").success());
 }
 
 #[test]
