@@ -123,7 +123,16 @@ fn errors_do_not_end_a_session() {
         assert!(errors.contains(&format!("lsm: {said}")), "{said}: {errors}");
     }
     let (out, errors, code) = session(&[store], b"help\nput b 1\nstats\nhelp put\n");
-    for said in ["get ", "put ", "delete ", "scan ", "stats ", "quit ", "written     1 changes"] {
+    for said in [
+        "get ",
+        "put ",
+        "delete ",
+        "scan ",
+        "stats ",
+        "quit ",
+        "written     1 changes",
+        "blocks      0 hits",
+    ] {
         assert!(out.contains(said), "{said}: {out}");
     }
     assert_eq!((&*errors, code), ("", Some(0)));

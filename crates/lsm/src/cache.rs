@@ -39,6 +39,7 @@ pub(crate) use self::slabs::Bytes;
 use self::slabs::{Slabs, Tenant};
 pub(crate) use self::uses::Uses;
 use crate::slot::Slot;
+use crate::tally::Tally;
 
 /// Misses of so many threads go on side by side.
 const SHARDS: usize = 8;
@@ -91,6 +92,8 @@ pub(crate) struct Cache {
     has_cleared: AtomicBool,
     /// Made for the first block; none where the cache is too small.
     slabs: OnceLock<Option<Arc<Slabs>>>,
+    /// What its readers met.
+    pub(crate) tally: Tally,
 }
 
 impl<T: Cached> Slots<T> {
@@ -131,7 +134,8 @@ impl Cache {
         let [used, pinned, lent] = [const { AtomicUsize::new(0) }; 3];
         let shards = std::array::from_fn(|_| Mutex::new(Queues::default()));
         let (has_cleared, slabs) = (AtomicBool::new(false), OnceLock::new());
-        Arc::new(Self { capacity, used, pinned, lent, shards, has_cleared, slabs })
+        let tally = Tally::default();
+        Arc::new(Self { capacity, used, pinned, lent, shards, has_cleared, slabs, tally })
     }
 
     pub(crate) fn capacity(&self) -> usize {

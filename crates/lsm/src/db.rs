@@ -307,7 +307,7 @@ impl Db {
     /// What the store holds and did.
     pub fn stats(&self) -> Stats {
         let core = self.core();
-        let mut stats = core.counters.read();
+        let mut stats = core.counters.read().with(&core.cache);
         stats.levels = vec![(0, 0); LEVELS];
         for family in core.all_families() {
             let state = family.share();
@@ -317,8 +317,6 @@ impl Db {
                 stats.levels[level].1 += table.meta.size;
             }
         }
-        stats.cached_bytes = core.cache.used();
-        stats.pinned_bytes = core.cache.pinned();
         stats.snapshots = core.snapshots.count();
         stats.failure = core.work.lock().failure.as_ref().map(ToString::to_string);
         stats

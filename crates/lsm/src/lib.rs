@@ -69,6 +69,7 @@ mod stamp;
 mod stats;
 mod sync;
 mod table;
+mod tally;
 mod transaction;
 mod values;
 mod version;

@@ -2,23 +2,45 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use env::clock::{Clock, MonotonicClock};
+
+use crate::cache::Cache;
 use crate::run::Run;
 use crate::table::{Table, TableMeta};
+use crate::tally::Met;
 use crate::version::{LEVELS, Version};
 
 /// Counts since the store was opened. Each is one relaxed addition, nothing is reached through it.
+/// What readers meet is counted elsewhere: `tally.rs`.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     changes: AtomicU64,
     bytes: AtomicU64,
     stalls: AtomicU64,
+    stall_ns: AtomicU64,
     slowed: AtomicU64,
+    slowed_ns: AtomicU64,
     flushes: AtomicU64,
     flushed_bytes: AtomicU64,
     merges: AtomicU64,
     merged_bytes: AtomicU64,
     moves: AtomicU64,
+}
+
+/// A writer that waits; when it goes on, what it waited is counted.
+#[derive(Debug)]
+pub(crate) struct Stall<'a> {
+    counters: &'a Counters,
+    /// Begun with the stall.
+    clock: MonotonicClock,
+}
+
+impl Drop for Stall<'_> {
+    fn drop(&mut self) {
+        add(&self.counters.stall_ns, self.clock.now().as_nanos());
+    }
 }
 
 fn add(counter: &AtomicU64, value: u64) {
@@ -38,12 +60,16 @@ impl Counters {
         plus(&self.bytes, bytes as u64);
     }
 
-    pub(crate) fn stalled(&self) {
+    /// A writer begins to wait, for as long as it holds what this returns.
+    #[must_use]
+    pub(crate) fn stall(&self) -> Stall<'_> {
         add(&self.stalls, 1);
+        Stall { counters: self, clock: MonotonicClock::new() }
     }
 
-    pub(crate) fn slowed(&self) {
+    pub(crate) fn slowed(&self, delay: Duration) {
         add(&self.slowed, 1);
+        add(&self.slowed_ns, u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn flushed(&self, bytes: u64) {
@@ -67,7 +93,9 @@ impl Counters {
             changes: get(&self.changes),
             change_bytes: get(&self.bytes),
             stalls: get(&self.stalls),
+            stall_time: Duration::from_nanos(get(&self.stall_ns)),
             slowed: get(&self.slowed),
+            slowed_time: Duration::from_nanos(get(&self.slowed_ns)),
             flushes: get(&self.flushes),
             flushed_bytes: get(&self.flushed_bytes),
             merges: get(&self.merges),
@@ -120,10 +148,14 @@ pub struct Stats {
     pub changes: u64,
     /// What they took in memtables.
     pub change_bytes: u64,
-    /// How often a writer had to wait for a memtable to be written out.
+    /// How often a writer had to wait for a flush or a merge.
     pub stalls: u64,
+    /// How long they waited, all together.
+    pub stall_time: Duration,
     /// How many writes waited for microseconds, so that none has to wait for longer.
     pub slowed: u64,
+    /// How long they waited, all together.
+    pub slowed_time: Duration,
     /// Memtables that were written out.
     pub flushes: u64,
     /// What was written for them.
@@ -134,9 +166,22 @@ pub struct Stats {
     pub merged_bytes: u64,
     /// Tables that went down a level as they were.
     pub moves: u64,
+    /// Blocks that readers found in the cache. Merges read past it and are not counted, here and
+    /// below.
+    pub block_hits: u64,
+    /// Blocks that readers had to read from a file.
+    pub block_misses: u64,
+    /// Values apart that readers found in the cache.
+    pub value_hits: u64,
+    /// Values apart that readers had to read from a file.
+    pub value_misses: u64,
+    /// How often a filter spared a reader the look into a table.
+    pub filtered: u64,
+    /// How often a reader looked into a table whose filter let a key through that is not there.
+    pub filtered_in_vain: u64,
     /// Memory of the memtables.
     pub memtable_bytes: usize,
-    /// Memory of cached blocks.
+    /// Memory of cached blocks and values apart.
     pub cached_bytes: usize,
     /// Memory of filters and indexes.
     pub pinned_bytes: usize,
@@ -148,6 +193,24 @@ pub struct Stats {
     pub failure: Option<String>,
 }
 
+impl Stats {
+    /// Adds what a cache holds and what its readers met.
+    pub(crate) fn with(self, cache: &Cache) -> Self {
+        let met = |what| cache.tally.sum(what);
+        Self {
+            block_hits: met(Met::BlockHit),
+            block_misses: met(Met::BlockMiss),
+            value_hits: met(Met::ValueHit),
+            value_misses: met(Met::ValueMiss),
+            filtered: met(Met::Filtered),
+            filtered_in_vain: met(Met::FilteredInVain),
+            cached_bytes: cache.used(),
+            pinned_bytes: cache.pinned(),
+            ..self
+        }
+    }
+}
+
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
@@ -156,7 +219,19 @@ impl fmt::Display for Stats {
         writeln!(f, "flushed     {} memtables, {flushed:.1} MiB", self.flushes)?;
         let merged = mib(self.merged_bytes);
         writeln!(f, "merged      {} times, {merged:.1} MiB, {} moves", self.merges, self.moves)?;
-        writeln!(f, "stalls      {}, {} writes slowed", self.stalls, self.slowed)?;
+        let Self { stalls, stall_time, slowed, slowed_time, .. } = self;
+        write!(f, "stalls      {stalls} for {stall_time:.1?}, ")?;
+        writeln!(f, "{slowed} writes slowed for {slowed_time:.1?}")?;
+        let share = |hits: u64, misses: u64| 100.0 * hits as f64 / (hits + misses).max(1) as f64;
+        for (what, hits, misses) in [
+            ("blocks", self.block_hits, self.block_misses),
+            ("values", self.value_hits, self.value_misses),
+        ] {
+            let percent = share(hits, misses);
+            writeln!(f, "{what}      {hits} hits, {misses} misses ({percent:.1} % hits)")?;
+        }
+        let Self { filtered, filtered_in_vain, .. } = self;
+        writeln!(f, "filters     {filtered} tables spared, {filtered_in_vain} looked at in vain")?;
         let sizes = [self.memtable_bytes, self.cached_bytes, self.pinned_bytes].map(|it| it as u64);
         let [memtables, cached, pinned] = sizes.map(mib);
         write!(f, "memory      {memtables:.1} MiB memtables, {cached:.1} MiB blocks, ")?;

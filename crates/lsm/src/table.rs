@@ -39,6 +39,7 @@ pub(crate) use self::survey::{Entries, Entry, Survey, survey};
 use crate::cache::{Cache, Slots};
 use crate::codec::Taker;
 use crate::stamp::{Kind, Sequence, Stamp};
+use crate::tally::Met;
 use crate::values::{Pointer, ValueFile, Values};
 use crate::{Result, resident};
 
@@ -96,15 +97,25 @@ impl Table {
         sequence: Sequence,
         guard: &'g Guard,
     ) -> Result<Option<(Stamp, &'g [u8])>> {
+        let tally = &self.cache.tally;
         if !self.filter.may_hold(hash) {
+            tally.add(Met::Filtered);
             return Ok(None);
         }
         let Some(at) = self.index.find(key) else { return Ok(None) };
         let block = match self.slots.get(at, guard) {
-            Some(block) => block,
-            None => self.cache.insert(&self.slots, at, self.housed(at, guard)?, guard),
+            Some(block) => {
+                tally.add(Met::BlockHit);
+                block
+            }
+            None => self.cache.insert(&self.slots, at, self.missed(at, guard)?, guard),
         };
-        let Some(mut entry) = block.find(key, hash) else { return Ok(None) };
+        let Some(mut entry) = block.find(key, hash) else {
+            if !self.filter.is_empty() {
+                tally.add(Met::FilteredInVain);
+            }
+            return Ok(None);
+        };
         let base = self.meta.special.base;
         // Older versions of the key follow.
         while block.stamp(entry).sequence() + base > sequence {
@@ -146,19 +157,23 @@ impl Table {
     pub(crate) fn block(&self, at: usize, keep: bool) -> Result<Arc<Block>> {
         let guard = epoch::pin();
         if let Some(block) = self.slots.share(at, &guard) {
+            if keep {
+                self.cache.tally.add(Met::BlockHit);
+            }
             return Ok(block);
         }
         if !keep {
             return self.read(at).map(Arc::new);
         }
-        let block = self.housed(at, &guard)?;
+        let block = self.missed(at, &guard)?;
         self.cache.insert(&self.slots, at, Arc::clone(&block), &guard);
         Ok(block)
     }
 
-    /// A block that was read to be cached.
-    fn housed(&self, at: usize, guard: &Guard) -> Result<Arc<Block>> {
+    /// A block that a reader did not find, read to be cached.
+    fn missed(&self, at: usize, guard: &Guard) -> Result<Arc<Block>> {
         let block = self.read(at)?;
+        self.cache.tally.add(Met::BlockMiss);
         Ok(Arc::new(self.cache.house(&self.slots, at, block, guard)))
     }
 

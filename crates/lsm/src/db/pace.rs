@@ -64,7 +64,7 @@ impl Core {
     pub(super) fn pay(&self, debt: Debt, bytes: usize) {
         let delay = debt.delay(bytes);
         if !delay.is_zero() && self.options.background == Background::Threads {
-            self.counters.slowed();
+            self.counters.slowed(delay);
             linger(delay);
         }
     }

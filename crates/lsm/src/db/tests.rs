@@ -2,6 +2,7 @@
 
 mod contract;
 mod copy;
+mod counts;
 mod crash;
 mod damage;
 mod disk;

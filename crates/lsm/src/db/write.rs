@@ -245,7 +245,7 @@ impl Core {
         if self.options.background == Background::Inline {
             return self.work_off();
         }
-        self.counters.stalled();
+        let _stall = self.counters.stall();
         let mut work = self.work.lock();
         let before = work.attempts;
         self.call(&mut work);
@@ -265,7 +265,7 @@ impl Core {
         if self.options.background == Background::Inline {
             return self.work_off();
         }
-        self.counters.stalled();
+        let _stall = self.counters.stall();
         let mut work = self.work.lock();
         let before = work.attempts;
         self.call(&mut work);

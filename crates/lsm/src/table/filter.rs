@@ -56,6 +56,11 @@ impl Filter {
         line.0.iter().zip(bits(hash)).fold(0, |missing, (word, bit)| missing | (!word & bit)) == 0
     }
 
+    /// Whether it knows no key, and holds every one for possible.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// What it takes of memory.
     pub(crate) fn bytes(&self) -> usize {
         self.lines.len() * size_of::<Line>()

@@ -17,6 +17,7 @@ use crossbeam_epoch::Guard;
 use super::Pointer;
 use crate::cache::{self, Bytes, Cache, Cached, Slots, Uses};
 use crate::table;
+use crate::tally::Met;
 
 /// Places that a value may be in.
 const WAYS: usize = 8;
@@ -71,16 +72,18 @@ impl Recent {
         // The whole pointer: a place says nothing about what is in it.
         let value = inside.find(|it| it.pointer == pointer)?;
         value.uses.add();
+        self.cache.tally.add(Met::ValueHit);
         Some(&value.bytes)
     }
 
-    /// Keeps a value that was just read, as far as there is room.
+    /// Keeps a value that was not here and was just read, as far as there is room.
     pub(super) fn keep<'g>(
         &self,
         pointer: Pointer,
         bytes: Vec<u8>,
         guard: &'g Guard,
     ) -> Cow<'g, [u8]> {
+        self.cache.tally.add(Met::ValueMiss);
         if bytes.len() > self.cache.capacity() / SHARE_MAX {
             return Cow::Owned(bytes);
         }

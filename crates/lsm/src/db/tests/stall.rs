@@ -4,6 +4,7 @@
 use std::sync::atomic::AtomicBool;
 use std::thread;
 
+use env::clock::{Clock, MonotonicClock};
 use harness::sim::SimDisk;
 
 use super::*;
@@ -21,7 +22,7 @@ fn writers_who_are_too_fast_are_held_up() {
         ..tiny()
     };
     let db = open(&SimDisk::new(1).mount(), &options).expect("the disk is well");
-    let is_over = AtomicBool::new(false);
+    let (is_over, clock) = (AtomicBool::new(false), MonotonicClock::new());
     let (runs, full) = thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
@@ -51,6 +52,10 @@ fn writers_who_are_too_fast_are_held_up() {
     });
     let stats = db.stats();
     assert!(stats.slowed > 0 && stats.stalls > 0, "they were not too fast: {stats}");
+    let waited = [stats.stall_time, stats.slowed_time];
+    assert!(waited.iter().all(|it| !it.is_zero()), "they waited: {stats}");
+    let lived = Duration::from_nanos(clock.now().as_nanos() * WRITERS);
+    assert!(waited.iter().sum::<Duration>() <= lived, "no longer than they lived: {stats}");
     // Memtables that were full already follow those that fill the level.
     let (memtables, runs_max) = (options.memtables.get(), db.core().runs_max());
     assert!(runs <= runs_max + memtables, "{runs} runs, at most {runs_max}");
