@@ -95,7 +95,14 @@ fn what_snapshots_held_is_within_the_limit_after_them() {
         }
         let bytes = || files(&fs).iter().map(|it| it.1).sum::<u64>();
         db.settle().expect("the disk is well");
-        assert!(bytes() > 15 * 100 * 400, "{} bytes: a snapshot lost its values", bytes());
+        // Not by sizes: a flushed memtable keeps its segments in the log until it is freed, which
+        // readers of other stores in the process, those of the tests beside this one, hold up.
+        for (round, snapshot) in (0..).zip(&snapshots) {
+            for number in 0..100 {
+                let found = snapshot.get(&key(number)).expect("the disk is well");
+                assert_eq!(found, Some(large(number, round)), "a snapshot lost its values");
+            }
+        }
         drop(snapshots);
         db.compact().expect("the disk is well");
         db.settle().expect("the disk is well");
