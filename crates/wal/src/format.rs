@@ -119,15 +119,18 @@ pub(crate) fn decode_head(segment: u64, bytes: &[u8]) -> Head {
 }
 
 /// What stands before the bytes of a record: mark, checksum, length and one, durable bytes. The
-/// mark is the checksum of the last two; the other continues it over the bytes.
-pub(crate) fn prefix(segment: u64, durable: u32, bytes: &[u8]) -> [u8; PREFIX as usize] {
-    let len = u32::try_from(bytes.len()).expect("a record is shorter than a segment");
+/// mark is the checksum of the last two; the other continues it over the bytes, which are given in
+/// two parts.
+pub(crate) fn prefix(segment: u64, durable: u32, parts: [&[u8]; 2]) -> [u8; PREFIX as usize] {
+    let len = u32::try_from(parts[0].len() + parts[1].len());
+    let len = len.expect("a record is shorter than a segment");
     let mut prefix = [0; PREFIX as usize];
     prefix[8..12].copy_from_slice(&(len + 1).to_le_bytes());
     prefix[12..].copy_from_slice(&durable.to_le_bytes());
     let mark = checksum(segment, &prefix[8..]);
     prefix[..4].copy_from_slice(&mark.to_le_bytes());
-    prefix[4..8].copy_from_slice(&crc32c::crc32c_append(mark, bytes).to_le_bytes());
+    let sum = parts.into_iter().fold(mark, crc32c::crc32c_append);
+    prefix[4..8].copy_from_slice(&sum.to_le_bytes());
     prefix
 }
 

@@ -39,9 +39,9 @@
 //!
 //! # What this crate does not do
 //!
-//! It does not share a sync between logs: several users of one log do better. It cannot see damage
-//! to the very last records of a log, which looks like a torn end. It does not lock its directory:
-//! the store above holds one lock for all of its files.
+//! It does not share a sync between logs: those who would are streams of one, see [`SharedLog`]. It
+//! cannot see damage to the very last records of a log, which looks like a torn end. It does not
+//! lock its directory: the store above holds one lock for all of its files.
 
 mod company;
 mod error;
@@ -51,12 +51,14 @@ mod peek;
 mod recovery;
 mod salvage;
 mod segment;
+mod shared;
 
 pub use error::{Error, Result};
 pub use format::{Position, number as segment_number, path as segment_path};
 pub use log::{Backend, Fate, Log, Options};
 pub use peek::peek;
 pub use salvage::{Gap, Salvaged, salvage, salvage_segment};
+pub use shared::{SharedLog, Stream, StreamId};
 
 #[cfg(test)]
 mod tests;

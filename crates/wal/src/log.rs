@@ -136,13 +136,13 @@ impl Log {
     /// A full disk is met only where a new segment is needed; the log is as it was then, and the
     /// next append tries again.
     pub fn append(&self, bytes: &[u8]) -> Result<Position> {
-        self.append_within(bytes, self.record_len_max())
+        self.append_parts([&[], bytes], self.record_len_max())
     }
 
     /// The same for a record of nearly 4 GiB at most: one that is too large for a segment gets one
     /// of its own, which is as long as it needs.
     pub fn append_large(&self, bytes: &[u8]) -> Result<Position> {
-        self.append_within(bytes, (u32::MAX - HEAD - PREFIX - ALIGN) as usize)
+        self.append_parts([&[], bytes], (u32::MAX - HEAD - PREFIX - ALIGN) as usize)
     }
 
     /// The length of the largest record that [`Log::append`] takes.
@@ -155,9 +155,12 @@ impl Log {
         lock(&self.tail).has_failed
     }
 
-    fn append_within(&self, bytes: &[u8], limit: usize) -> Result<Position> {
-        let span = format::span(bytes.len()).filter(|_| bytes.len() <= limit);
-        let span = span.ok_or(Error::TooLarge { len: bytes.len(), limit })?;
+    /// Writes a record that is given in two parts, so that who puts something before the bytes of
+    /// another need not copy these.
+    pub(crate) fn append_parts(&self, parts: [&[u8]; 2], limit: usize) -> Result<Position> {
+        let len = parts[0].len() + parts[1].len();
+        let span = format::span(len).filter(|_| len <= limit);
+        let span = span.ok_or(Error::TooLarge { len, limit })?;
         let mut tail = lock(&self.tail);
         if tail.has_failed {
             return Err(Error::Failed);
@@ -167,8 +170,8 @@ impl Log {
         }
         let at = tail.end;
         let durable = if tail.durable.segment == at.segment { tail.durable.offset } else { 0 };
-        let prefix = format::prefix(at.segment, durable, bytes);
-        tail.guarded(|tail| tail.write(&prefix, bytes))?;
+        let prefix = format::prefix(at.segment, durable, parts);
+        tail.guarded(|tail| tail.write(&prefix, parts))?;
         tail.end.offset += span;
         Ok(at)
     }
@@ -467,9 +470,9 @@ impl Tail {
     }
 
     #[expect(unsafe_code, reason = "`Segment::write` takes one thread at a time")]
-    fn write(&self, prefix: &[u8], bytes: &[u8]) -> Result<()> {
+    fn write(&self, prefix: &[u8], parts: [&[u8]; 2]) -> Result<()> {
         // SAFETY: `tail` is behind its lock, and no segment is in two tails.
-        unsafe { self.segment.write(self.end.offset, prefix, bytes) }
+        unsafe { self.segment.write(self.end.offset, prefix, parts) }
     }
 
     /// Does what changes the log, unless that failed before; a failure is remembered for good.

@@ -109,27 +109,33 @@ impl Segment {
         Ok(Position { segment: number, offset: HEAD })
     }
 
-    /// Writes a record.
+    /// Writes a record, whose bytes are given in two parts.
     ///
     /// # Safety
     ///
     /// No two threads may be in here at the same time.
-    pub(crate) unsafe fn write(&self, at: u32, prefix: &[u8], bytes: &[u8]) -> Result<()> {
+    pub(crate) unsafe fn write(&self, at: u32, prefix: &[u8], parts: [&[u8]; 2]) -> Result<()> {
+        let [first, second] = parts;
         match &self.memory {
             Memory::Mapped(mapped) => {
                 let at = at as usize;
                 // The bytes first: a kill in between leaves a record that does not check either
                 // way, but what is older stays whole.
+                let middle = at + prefix.len() + first.len();
                 // SAFETY: the caller vouches that nobody else stores, and nobody ever loads.
-                unsafe { mapped.store_shared(at + prefix.len(), bytes) };
+                unsafe { mapped.store_shared(middle, second) };
+                if !first.is_empty() {
+                    // SAFETY: as above.
+                    unsafe { mapped.store_shared(at + prefix.len(), first) };
+                }
                 // SAFETY: as above.
                 unsafe { mapped.store_shared(at, prefix) };
-                let end = at + prefix.len() + bytes.len();
+                let end = middle + second.len();
                 if at / PIECE < end / PIECE {
                     mapped.let_go(at / PIECE * PIECE..end / PIECE * PIECE);
                 }
             }
-            Memory::Written(written) => written.write(at, prefix, bytes)?,
+            Memory::Written(written) => written.write(at, &[prefix, first, second])?,
         }
         Ok(())
     }
@@ -146,8 +152,8 @@ impl Segment {
 
 impl Written {
     /// Writes a record, and zeros behind it up to the end of a piece that it is the first in.
-    fn write(&self, at: u32, prefix: &[u8], bytes: &[u8]) -> Result<()> {
-        let mut whole = [prefix, bytes].concat();
+    fn write(&self, at: u32, parts: &[&[u8]]) -> Result<()> {
+        let mut whole = parts.concat();
         let len = u32::try_from(whole.len()).expect("a record fits into a segment");
         // Relaxed, here and below: one thread at a time writes.
         if at + len <= self.filled.load(Ordering::Relaxed) {

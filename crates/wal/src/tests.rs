@@ -433,7 +433,7 @@ fn threads_share_syncs() {
 
 #[test]
 fn bytes_of_another_segment_never_parse() {
-    let bytes = [&format::prefix(7, 28, b"old")[..], b"old"].concat();
+    let bytes = [&format::prefix(7, 28, [b"", b"old"])[..], b"old"].concat();
     assert!(format::decode(7, &bytes).is_some());
     assert_eq!(format::decode(8, &bytes), None);
 }

@@ -71,7 +71,7 @@ fn opened(filled: u32) -> (Segment, Noted) {
 
 fn write(segment: &Segment, at: u32, len: usize) {
     // SAFETY: there is one thread.
-    unsafe { segment.write(at, &[1; 16], &vec![1; len - 16]) }.expect("it cannot fail");
+    unsafe { segment.write(at, &[1; 16], [&[1; 4], &vec![1; len - 20]]) }.expect("it cannot fail");
 }
 
 /// The first record in a piece fills it, and the others are written as they are.
