@@ -60,7 +60,7 @@ pub use pass::{Latency, LatencyLog};
 pub use plan::Plan;
 pub use rounds::Outcome;
 pub use statistics::{Estimate, median, median_of_episodes};
-pub use subject::{Contender, Isolation, Line, Make, OwnFigures, Subject};
+pub use subject::{Contender, Isolation, Line, Make, OwnFigures, Start, Subject};
 
 /// Measures one line in this very process: for tests, and for callers that trust the contenders.
 ///

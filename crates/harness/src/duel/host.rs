@@ -93,6 +93,10 @@ pub(super) enum Lost {
 
 /// Holds subjects and answers requests.
 pub(super) trait Host {
+    /// Gives a request early, if the host can: it works on it, and the next call, which must be for
+    /// the same, waits for the answer. So several hosts work at once.
+    fn begin(&mut self, _: &Request) {}
+
     fn call(&mut self, request: &Request, limit: Duration) -> Result<Response, Lost>;
 }
 
@@ -237,7 +241,7 @@ impl Hosting for Children {
                 }
             }
         });
-        Ok(Box::new(Child { process, requests, answers, _scratch: scratch }))
+        Ok(Box::new(Child { process, requests, answers, has_begun: false, _scratch: scratch }))
     }
 }
 
@@ -246,6 +250,8 @@ struct Child {
     process: std::process::Child,
     requests: ChildStdin,
     answers: Receiver<String>,
+    /// Whether it was given the request of the next call.
+    has_begun: bool,
     /// What the child takes for the temporary directory. Removed after the child has ended.
     _scratch: TempDir,
 }
@@ -257,13 +263,22 @@ impl Child {
             Err(error) => Lost::Crashed(error.to_string()),
         }
     }
+
+    /// Whether it took the request.
+    fn send(&mut self, request: &Request) -> bool {
+        let mut line = serde_json::to_string(request).expect("requests are plain data");
+        line.push('\n');
+        self.requests.write_all(line.as_bytes()).is_ok()
+    }
 }
 
 impl Host for Child {
+    fn begin(&mut self, request: &Request) {
+        self.has_begun = self.send(request);
+    }
+
     fn call(&mut self, request: &Request, limit: Duration) -> Result<Response, Lost> {
-        let mut line = serde_json::to_string(request).expect("requests are plain data");
-        line.push('\n');
-        if self.requests.write_all(line.as_bytes()).is_err() {
+        if !std::mem::take(&mut self.has_begun) && !self.send(request) {
             return Err(self.crashed());
         }
         match self.answers.recv_timeout(limit) {

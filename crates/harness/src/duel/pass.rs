@@ -18,7 +18,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::subject::Subject;
+use super::subject::{Start, Subject};
 
 /// What a timed pass cost, or several of them together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -99,10 +99,11 @@ pub(super) fn timed(
 ) -> Sample {
     let clock = MonotonicClock::new();
     let each = operations / threads as u64;
+    let warms_up = subject.before_pass() == Start::Warm;
     let process_start = cpu_ns(ClockId::ProcessCPUTime);
     let parts = together(threads, |thread, start| {
-        // Untimed: brings the subject's memory to this processor.
-        let warm = met(start, || subject.run(thread, round, each / 32));
+        let warm_up = || if warms_up { subject.run(thread, round, each / 32) } else { 0 };
+        let warm = met(start, warm_up);
         let (wall_start, cpu_start) = (clock.now(), cpu_ns(ClockId::ThreadCPUTime));
         let fingerprint = warm.wrapping_add(subject.run(thread, round, each));
         let cpu = cpu_ns(ClockId::ThreadCPUTime) - cpu_start;

@@ -14,7 +14,7 @@
 
 use env::clock::{Clock, MonotonicClock};
 
-use super::host::{Host, Hosting, Request, Response, Weight};
+use super::host::{Host, Hosting, Lost, Request, Response, Weight};
 use super::metric;
 use super::pass::{Latency, Sample};
 use super::plan::Plan;
@@ -157,19 +157,31 @@ impl<'a> Bout<'a> {
         }
     }
 
-    /// Sets up every standing entrant that has no subject.
+    /// Sets up every standing entrant that has no subject. Where each has a process of its own all
+    /// do it at once: to load a store takes longer than to measure it.
     fn make_ready(&mut self) {
-        for index in 0..self.entrants.len() {
-            let entrant = &self.entrants[index];
-            if entrant.ready || entrant.out.is_some() {
-                continue;
+        let is_due = |it: &Entrant| !it.ready && it.out.is_none();
+        let due = |it: &Self| -> Vec<usize> {
+            (0..it.entrants.len()).filter(|index| is_due(&it.entrants[*index])).collect()
+        };
+        if self.line.isolation == Isolation::Separate {
+            for index in due(self) {
+                let request = self.set_up(index);
+                if let Ok(host) = self.host(index) {
+                    host.begin(&request);
+                }
             }
-            let contender = entrant.contender.name.to_owned();
-            let request = Request::SetUp { contender, size: self.plan.size };
-            if self.ask(index, &request).is_some() {
+        }
+        for index in due(self) {
+            if self.ask(index, &self.set_up(index)).is_some() {
                 self.entrants[index].ready = true;
             }
         }
+    }
+
+    fn set_up(&self, index: usize) -> Request {
+        let contender = self.entrants[index].contender.name.to_owned();
+        Request::SetUp { contender, size: self.plan.size }
     }
 
     /// Asks an entrant's host; `None` where the entrant is out, also from now on.
@@ -195,12 +207,17 @@ impl<'a> Bout<'a> {
         None
     }
 
-    fn answer(&mut self, place: usize, request: &Request) -> Result<Response, super::host::Lost> {
+    fn answer(&mut self, place: usize, request: &Request) -> Result<Response, Lost> {
+        let limit = self.plan.limit;
+        self.host(place)?.call(request, limit)
+    }
+
+    fn host(&mut self, place: usize) -> Result<&mut dyn Host, Lost> {
         let host = match &mut self.hosts[place] {
             Some(host) => host,
             empty => empty.insert(self.hosting.host(self.line)?),
         };
-        host.call(request, self.plan.limit)
+        Ok(&mut **host)
     }
 
     /// Indices of the entrants that stand and have a subject.

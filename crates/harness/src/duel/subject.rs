@@ -15,6 +15,12 @@ pub trait Subject: Sync {
     /// measured, each call asks for one operation, and `round` counts them.
     fn run(&self, thread: usize, round: u64, operations: u64) -> u64;
 
+    /// Called before each timed pass, whose time and processor time this is no part of: for passes
+    /// that each begin anew. Returns how the pass begins.
+    fn before_pass(&self) -> Start {
+        Start::Warm
+    }
+
     /// What the subject has measured of itself since it was last asked, which is once an episode:
     /// where operations overlap only it knows how long each one took.
     fn own_figures(&self) -> OwnFigures {
@@ -25,6 +31,15 @@ pub trait Subject: Sync {
     fn entries(&self) -> Option<u64> {
         None
     }
+}
+
+/// How a timed pass begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// After a thirtieth of its operations, which bring the subject's memory to the processor.
+    Warm,
+    /// With its first operation, where that is part of what is compared.
+    Cold,
 }
 
 /// See [`Line::long_parts`].

@@ -1,15 +1,20 @@
 //! Rounds with contenders that behave, and with all kinds that do not.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::measure;
 use crate::contract::Unsupported;
 use crate::duel::host::{Host, Hosting, InThisProcess, Local, Lost, Request, Response};
-use crate::duel::{Contender, Line, Make, Outcome, Plan, Subject};
+use crate::duel::{Contender, Line, Make, Outcome, Plan, Start, Subject};
+use crate::workload::Sizes;
+
+/// Operations of a pass that is a whole.
+const ALL: Sizes = Sizes { smoke: 3_200, quick: 3_200, full: 3_200 };
 
 /// Spins for a number of steps an operation.
 struct Spin(u64);
@@ -24,6 +29,25 @@ impl Subject for Spin {
 
     fn entries(&self) -> Option<u64> {
         Some(1)
+    }
+}
+
+/// Works only once it was made ready, which takes far longer than its work.
+struct BeginsAnew(Start, AtomicBool);
+
+impl Subject for BeginsAnew {
+    fn before_pass(&self) -> Start {
+        assert!(!self.1.swap(true, Ordering::Relaxed), "once a pass");
+        Spin(1).run(0, 0, 1_000_000);
+        self.0
+    }
+
+    fn run(&self, thread: usize, round: u64, operations: u64) -> u64 {
+        assert!(self.1.load(Ordering::Relaxed), "before the pass");
+        let is_whole = operations == ALL.smoke;
+        assert!(is_whole || self.0 == Start::Warm, "a cold pass begins with its first operation");
+        self.1.store(!is_whole, Ordering::Relaxed);
+        Spin(10).run(thread, round, operations)
     }
 }
 
@@ -59,6 +83,72 @@ const PLAN: Plan = Plan { episodes: 5, rounds: 5, part_ns: 50_000, ..Plan::SMOKE
 
 fn measured(line: &Line, plan: &Plan) -> Outcome {
     measure(line, plan, &InThisProcess, &mut || {})
+}
+
+#[test]
+fn a_pass_begins_anew_outside_its_time() {
+    let measured_as = |anew: Make| {
+        let line = spinning(anew, |_| Ok(Box::new(Spin(10)))).exactly(ALL);
+        measured(&line, &PLAN)
+    };
+    let warm = measured_as(|_| Ok(Box::new(BeginsAnew(Start::Warm, AtomicBool::new(false)))));
+    assert!(warm.failures.is_empty(), "{:?}", warm.failures);
+    let cpu = warm.ratios.iter().find(|it| it.metric != "throughput").expect("processor time");
+    assert!((0.5..2.0).contains(&cpu.ratio), "thirty times the work was not timed: {cpu:?}");
+    // It does a thirtieth less than the other, and is found out: the figures are of all passes.
+    let cold = measured_as(|_| Ok(Box::new(BeginsAnew(Start::Cold, AtomicBool::new(false)))));
+    assert!(cold.failures.iter().all(|it| it.reason.contains("other work")), "{cold:?}");
+}
+
+/// What hosts were asked, in the order in which they were.
+type Asked = Rc<RefCell<Vec<String>>>;
+
+struct Listening(Asked);
+
+struct ListeningHost {
+    inner: Local,
+    asked: Asked,
+}
+
+impl ListeningHost {
+    fn note(&self, what: &str, request: &Request) {
+        if let Request::SetUp { contender, .. } = request {
+            self.asked.borrow_mut().push(format!("{what} {contender}"));
+        }
+    }
+}
+
+impl Host for ListeningHost {
+    fn begin(&mut self, request: &Request) {
+        self.note("begin", request);
+    }
+
+    fn call(&mut self, request: &Request, limit: Duration) -> Result<Response, Lost> {
+        self.note("call", request);
+        self.inner.call(request, limit)
+    }
+}
+
+impl Hosting for Listening {
+    fn host(&self, line: &Line) -> Result<Box<dyn Host>, Lost> {
+        let (inner, asked) = (Local::new(line.clone()), Rc::clone(&self.0));
+        Ok(Box::new(ListeningHost { inner, asked }))
+    }
+}
+
+#[test]
+fn processes_of_their_own_set_up_at_once() {
+    let line = || spinning(|_| Ok(Box::new(Spin(10))), |_| Ok(Box::new(Spin(10))));
+    let plan = Plan { episodes: 1, ..PLAN };
+    let asked_on = |line: &Line| {
+        let asked = Asked::default();
+        measure(line, &plan, &Listening(Rc::clone(&asked)), &mut || {});
+        asked.take()
+    };
+    let calls = ["call ours", "call peer"];
+    assert_eq!(asked_on(&line()), calls, "one process does one thing after the other");
+    let at_once = asked_on(&line().separate());
+    assert_eq!(at_once, [["begin ours", "begin peer"], calls].concat());
 }
 
 #[test]
