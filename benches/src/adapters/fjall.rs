@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-use fjall::config::{BlockSizePolicy, FilterPolicy};
-use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy};
+use fjall::{CompressionType, Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
 use harness::contract::{Durability, OrderedStore, StoreError, StoreSpec};
 
 use super::entries::visited;
@@ -36,14 +36,18 @@ impl OrderedStore for Store {
 
     fn open(directory: &Path, spec: &StoreSpec) -> Result<Self, StoreError> {
         let memtable = spec.memory_budget / 5;
+        let codec = if spec.compressed { CompressionType::Lz4 } else { CompressionType::None };
+        // No one's log is compressed.
         let database = Database::builder(directory)
             .cache_size(spec.memory_budget - memtable)
+            .journal_compression(CompressionType::None)
             .worker_threads(2)
             .open()?;
         // The cached blocks, the size of blocks and ten bits of filter a key: as for the others.
         let options = KeyspaceCreateOptions::default()
             .max_memtable_size(memtable)
             .data_block_size_policy(BlockSizePolicy::all(4 << 10))
+            .data_block_compression_policy(CompressionPolicy::all(codec))
             .filter_policy(FilterPolicy::all(fjall::config::FilterPolicyEntry::Bloom(
                 fjall::config::BloomConstructionPolicy::BitsPerKey(10.0),
             )));

@@ -23,9 +23,11 @@ impl<const APART: bool> OrderedStore for Store<APART> {
             Durability::Sync => lsm::Durability::Sync,
         };
         let codec = if spec.compressed { Codec::Lz4 } else { Codec::None };
+        // Else a small store, all of it in the first two levels, would not be compressed at all.
+        let codec_lowest = spec.compressed.then_some(codec);
         let options = Options::with_budget(usize::try_from(spec.memory_budget)?);
         let value_threshold = APART.then_some(THRESHOLD);
-        let options = Options { durability, codec, value_threshold, ..options };
+        let options = Options { durability, codec, codec_lowest, value_threshold, ..options };
         Ok(Self(Db::open(directory, options)?))
     }
 

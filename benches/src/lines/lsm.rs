@@ -13,12 +13,18 @@
 //! | `queue/...`          | a key behind all, and the first of all found and removed: one operation |
 //! | `settled/...`        | ten thousand new keys, then all work behind them done; a key counts     |
 //! | `ycsb-a` to `ycsb-f` | YCSB's mixes over scrambled Zipfian keys, `d` over the latest           |
+//! | `...-lz4`            | the same with blocks compressed by LZ4                                  |
+//! | `...-tight`          | the same with a fifth of the memory: the data is several times as large |
+//! | `...-cold`           | each pass opens the store, whose files are not in memory, and goes on   |
 //!
 //! What follows is the size of values and what an acknowledged write survives: `os` a kill of the
 //! process, `sync` a loss of power as well. Each contender has a process of its own, the same
 //! memory for buffers and cache (a fifth for the memtable where there is one), blocks of 4 KiB, ten
 //! bits of filter a key, two background threads and no compression. Reading lines begin on a store
-//! that was loaded and has settled; all data has been through its files and was read once.
+//! that was loaded and has settled; all data has been through its files and was read once. Lines of
+//! more than two threads and the three variants are for `--full`, or for who asks for them. `redb`
+//! and `sled` have no LZ4. A cold pass has a number of operations; to open the store is part of it,
+//! since some read there what others read later.
 //!
 //! At the end each store is settled, and that is timed apart; what it wrote until then and the size
 //! of its files are recorded, so that nobody gains by leaving work for later.
@@ -28,16 +34,18 @@
 //! its log in the process and `sled` its writes: on `os` lines both survive less than the others.
 //!
 //! Keys are 16 bytes: a scattered number of eight, and eight that all share. The data of a reading
-//! line is four times the memtable and about fits the cache. Values are half compressible.
+//! line is four times the memtable and about fits the cache, or is twenty times the memtable and
+//! four times the whole memory where that is tight. Values are half compressible.
 
 #![expect(clippy::unnecessary_wraps, reason = "every maker of a subject may decline")]
 
+use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use env::clock::{Clock, MonotonicClock};
 use env::fs::{Fs, OsFs};
-use harness::contract::{Durability, OrderedStore, StoreSpec, Unsupported};
+use harness::contract::{OrderedStore, StoreSpec, Unsupported};
 use harness::duel::{Contender, LatencyLog, Line, Make, OwnFigures, Subject};
 use harness::workload::{
     Inserts, KeyDistribution, Mix, Operation, OperationKind, Operations, Size, Sizes, ValueContent,
@@ -49,8 +57,10 @@ use tempfile::TempDir;
 use crate::adapters::rocksdb;
 use crate::adapters::{fjall, lsm, redb, sled, yours_store as yours};
 
+mod terms;
 mod works;
 
+use self::terms::{Anew, Cold, Lz4, Os, Synced, Terms, Tight};
 use self::works::{
     Ascending, Batches, HotScans, Misses, Queue, Reads, Scans, Scattered, Settled, Watched, YcsbA,
     YcsbB, YcsbC, YcsbD, YcsbE, YcsbF,
@@ -69,16 +79,21 @@ const ENTRIES: Sizes = Sizes { smoke: 1_000, quick: 200_000, full: 2_000_000 };
 /// Memory for buffers and caches.
 const MEMORY: Sizes = Sizes { smoke: 1 << 20, quick: 32 << 20, full: 320 << 20 };
 
+/// Writes of a pass that fills a store beyond its memory.
+const BEYOND: Sizes = Sizes { smoke: 1_000, quick: 200_000, full: 1_000_000 };
+/// Operations of a pass on a store that is cold.
+const COLD: Sizes = Sizes { smoke: 64, quick: 1_000, full: 10_000 };
+
+/// A line for each row of a table.
+macro_rules! lines {
+    ($($workload:literal, $threads:literal: $work:ident, $value:literal, $terms:ident;)+) => {
+        [$(line($workload, $threads, for_each!($work, $value, $terms))),+]
+    };
+}
+
 /// The lines.
 pub(super) fn lines() -> Vec<Line> {
-    let mut lines = Vec::new();
-    macro_rules! of {
-        ($($workload:literal, $threads:literal:
-            $work:ident, $value:literal, $durability:ident;)+) => {$(
-            lines.push(line($workload, $threads, for_each!($work, $value, $durability)));
-        )+};
-    }
-    of! {
+    let mut lines = Vec::from(lines! {
         "fillseq/100/os", 1: Ascending, 100, Os;
         "fillrandom/100/os", 1: Scattered, 100, Os;
         "fillrandom/100/os", 2: Scattered, 100, Os;
@@ -99,9 +114,25 @@ pub(super) fn lines() -> Vec<Line> {
         "ycsb-f/100/os", 1: YcsbF, 100, Os;
         "fillrandom/4k/os", 1: Scattered, 4096, Os;
         "readrandom/4k/os", 1: Reads, 4096, Os;
-        "fillrandom/100/sync", 1: Scattered, 100, Sync;
-        "fillrandom/100/sync", 4: Scattered, 100, Sync;
-    }
+        "fillrandom/100/sync", 1: Scattered, 100, Synced;
+    });
+    let dear = lines! {
+        "fillrandom/100/os", 4: Scattered, 100, Os;
+        "readrandom/100/os", 4: Reads, 100, Os;
+        "ycsb-a/100/os", 4: YcsbA, 100, Os;
+        "fillrandom/100/sync", 4: Scattered, 100, Synced;
+        "settled-lz4/100/os", 1: Settled, 100, Lz4;
+        "readrandom-lz4/100/os", 1: Reads, 100, Lz4;
+        "scan100-lz4/100/os", 1: Scans, 100, Lz4;
+        "fillrandom-tight/100/os", 1: Scattered, 100, Tight;
+        "readrandom-tight/100/os", 1: Reads, 100, Tight;
+        "scan100-tight/100/os", 1: Scans, 100, Tight;
+        "ycsb-a-tight/100/os", 1: YcsbA, 100, Tight;
+        "readrandom-cold/100/os", 1: Reads, 100, Cold;
+        "scan100-cold/100/os", 1: Scans, 100, Cold;
+        "readrandom-cold/4k/os", 1: Reads, 4096, Cold;
+    };
+    lines.extend(dear.map(Line::full_only));
     lines
 }
 
@@ -109,6 +140,8 @@ fn line(workload: &'static str, threads: usize, mut contenders: Vec<Contender>) 
     contenders.retain(|it| it.name != yours::Store::NAME || yours::is_judged());
     // Small values lie beside their keys either way.
     contenders.retain(|it| it.name != lsm::APART_NAME || workload.contains("4k"));
+    let has_codec = |it: &Contender| ![redb::Store::NAME, sled::Store::NAME].contains(&it.name);
+    contenders.retain(|it| has_codec(it) || !workload.contains("-lz4"));
     #[cfg(feature = "rocksdb")]
     contenders.retain(|it| match it.name {
         rocksdb::BLOB_NAME => workload.contains("4k"),
@@ -116,7 +149,11 @@ fn line(workload: &'static str, threads: usize, mut contenders: Vec<Contender>) 
         _ => true,
     });
     let line = Line::new(BUILD, workload, threads, contenders).separate().costly();
-    if threads > 2 { line.full_only() } else { line }
+    match workload {
+        "fillrandom-tight/100/os" => line.exactly(BEYOND),
+        _ if workload.contains("-cold") => line.exactly(COLD),
+        _ => line,
+    }
 }
 
 fn contender<S: OrderedStore>(version: &'static str, make: Make) -> Contender {
@@ -126,48 +163,25 @@ fn contender<S: OrderedStore>(version: &'static str, make: Make) -> Contender {
 
 /// Instantiates a line for each store.
 macro_rules! for_each {
-    ($work:ident, $value:literal, $durability:ident) => {
+    ($work:ident, $value:literal, $terms:ident) => {
         vec![
-            contender::<lsm::Store>(
-                OURS,
-                make::<lsm::Store, $work, $value>(Durability::$durability),
-            ),
-            contender::<lsm::Store<true>>(
-                OURS,
-                make::<lsm::Store<true>, $work, $value>(Durability::$durability),
-            ),
-            contender::<yours::Store>(
-                OURS,
-                make::<yours::Store, $work, $value>(Durability::$durability),
-            ),
-            contender::<fjall::Store>(
-                "3.1.13",
-                make::<fjall::Store, $work, $value>(Durability::$durability),
-            ),
-            contender::<redb::Store>(
-                "4.4.0",
-                make::<redb::Store, $work, $value>(Durability::$durability),
-            ),
-            contender::<sled::Store>(
-                "0.34.7",
-                make::<sled::Store, $work, $value>(Durability::$durability),
-            ),
+            contender::<lsm::Store>(OURS, made::<lsm::Store, $work, $value, $terms>),
+            contender::<lsm::Store<true>>(OURS, made::<lsm::Store<true>, $work, $value, $terms>),
+            contender::<yours::Store>(OURS, made::<yours::Store, $work, $value, $terms>),
+            contender::<fjall::Store>("3.1.13", made::<fjall::Store, $work, $value, $terms>),
+            contender::<redb::Store>("4.4.0", made::<redb::Store, $work, $value, $terms>),
+            contender::<sled::Store>("0.34.7", made::<sled::Store, $work, $value, $terms>),
             #[cfg(feature = "rocksdb")]
-            contender::<rocksdb::Store>(
-                "0.25.0",
-                make::<rocksdb::Store, $work, $value>(Durability::$durability),
-            ),
+            contender::<rocksdb::Store>("0.25.0", made::<rocksdb::Store, $work, $value, $terms>),
             #[cfg(feature = "rocksdb")]
             contender::<rocksdb::Store<{ rocksdb::BLOB }>>(
                 "0.25.0",
-                make::<rocksdb::Store<{ rocksdb::BLOB }>, $work, $value>(Durability::$durability),
+                made::<rocksdb::Store<{ rocksdb::BLOB }>, $work, $value, $terms>,
             ),
             #[cfg(feature = "rocksdb")]
             contender::<rocksdb::Store<{ rocksdb::USER_LOG }>>(
                 "0.25.0",
-                make::<rocksdb::Store<{ rocksdb::USER_LOG }>, $work, $value>(
-                    Durability::$durability,
-                ),
+                made::<rocksdb::Store<{ rocksdb::USER_LOG }>, $work, $value, $terms>,
             ),
         ]
     };
@@ -186,9 +200,7 @@ trait Work: Send + Sync + 'static {
     const BEFORE: u64 = 0;
 
     /// One operation on the `number`th turn of a thread.
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64
-    where
-        Self: Sized;
+    fn turn<S: OrderedStore>(store: &Loaded<S>, turn: &mut Turn) -> u64;
 
     /// How many operations a turn counts for.
     const WEIGHT: u64 = 1;
@@ -218,7 +230,7 @@ impl Turn {
 }
 
 /// A store, and how far each thread has come.
-struct Loaded<S, W> {
+struct Loaded<S> {
     store: S,
     entries: u64,
     turns: Vec<Mutex<Turn>>,
@@ -226,7 +238,14 @@ struct Loaded<S, W> {
     taken: LatencyLog,
     clock: MonotonicClock,
     folder: TempDir,
-    _work: std::marker::PhantomData<fn() -> W>,
+    /// How it was opened.
+    spec: StoreSpec,
+}
+
+/// A store at work.
+struct Working<S, W> {
+    loaded: Loaded<S>,
+    work: PhantomData<fn() -> W>,
 }
 
 /// The key of a number; equal parts come last, so that neighbours share little.
@@ -240,19 +259,11 @@ fn key(number: u64) -> [u8; KEY_LEN] {
     key
 }
 
-fn make<S: OrderedStore + 'static, W: Work, const VALUE: usize>(durability: Durability) -> Make {
-    match durability {
-        Durability::Os => made::<S, W, VALUE, false>,
-        Durability::Sync => made::<S, W, VALUE, true>,
-    }
-}
-
-fn made<S: OrderedStore + 'static, W: Work, const VALUE: usize, const SYNC: bool>(
+fn made<S: OrderedStore + 'static, W: Work, const VALUE: usize, T: Terms>(
     size: Size,
 ) -> Result<Box<dyn Subject>, Unsupported> {
     let folder = tempfile::tempdir().expect("the temporary directory is writable");
-    let durability = if SYNC { Durability::Sync } else { Durability::Os };
-    let spec = StoreSpec { durability, memory_budget: MEMORY.at(size), compressed: false };
+    let spec = T::spec(MEMORY.at(size));
     let store = S::open(folder.path(), &spec).expect("an empty directory can be opened");
     // Large values are fewer, so that all lines hold about as many bytes.
     let entries = ENTRIES.at(size) / (VALUE as u64 / 128 + 1);
@@ -274,16 +285,24 @@ fn made<S: OrderedStore + 'static, W: Work, const VALUE: usize, const SYNC: bool
     };
     let turns: Vec<_> = (0..THREADS).map(turn).collect();
     let (taken, clock) = (LatencyLog::default(), MonotonicClock::new());
-    let work = std::marker::PhantomData;
-    let loaded = Loaded::<S, W> { store, entries, turns, taken, clock, folder, _work: work };
+    let loaded = Loaded { store, entries, turns, taken, clock, folder, spec };
     if W::LOADED {
         loaded.load(VALUE);
     }
     loaded.warm_up(W::BEFORE * entries);
-    Ok(Box::new(loaded))
+    let working = Working::<S, W> { loaded, work: PhantomData };
+    Ok(if T::COLD { Box::new(Anew::new(working)) } else { Box::new(working) })
 }
 
-impl<S: OrderedStore, W> Loaded<S, W> {
+impl<S> Loaded<S> {
+    /// The store, and all that belongs to it with another in its place.
+    fn exchange<T>(self, store: T) -> (S, Loaded<T>) {
+        let Self { store: old, entries, turns, taken, clock, folder, spec } = self;
+        (old, Loaded { store, entries, turns, taken, clock, folder, spec })
+    }
+}
+
+impl<S: OrderedStore> Loaded<S> {
     fn load(&self, value_len: usize) {
         let mut content = ValueContent::new(0.5, 99).expect("a half is a share");
         let mut number = 0;
@@ -359,19 +378,21 @@ fn bytes_in(folder: &Path) -> u64 {
         .sum()
 }
 
-impl<S: OrderedStore, W: Work> Subject for Loaded<S, W> {
+impl<S: OrderedStore, W: Work> Subject for Working<S, W> {
     fn run(&self, thread: usize, _: u64, operations: u64) -> u64 {
-        let mut turn = self.turns[thread].lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = &self.loaded.turns[thread];
+        let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         let turns = operations.div_ceil(W::WEIGHT);
-        (0..turns).fold(0, |sum, _| sum.wrapping_add(W::turn(self, &mut turn)))
+        (0..turns).fold(0, |sum, _| sum.wrapping_add(W::turn(&self.loaded, &mut turn)))
     }
 
     fn own_figures(&self) -> OwnFigures {
-        let start = self.clock.now();
-        self.store.settle().expect("there is room on the disk");
-        let settle_ns = self.clock.now().saturating_since(start).as_nanos() as f64;
-        let disk = bytes_in(self.folder.path()) as f64;
-        let (settle_ns, disk, latency) = (Some(settle_ns), Some(disk), self.taken.take());
+        let Loaded { store, taken, clock, folder, .. } = &self.loaded;
+        let start = clock.now();
+        store.settle().expect("there is room on the disk");
+        let settle_ns = clock.now().saturating_since(start).as_nanos() as f64;
+        let disk = bytes_in(folder.path()) as f64;
+        let (settle_ns, disk, latency) = (Some(settle_ns), Some(disk), taken.take());
         OwnFigures { settle_ns, disk, latency, ..OwnFigures::default() }
     }
 }

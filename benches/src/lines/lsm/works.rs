@@ -24,7 +24,7 @@ pub(super) struct Scans;
 impl Work for Ascending {
     const LOADED: bool = false;
 
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+    fn turn<S: OrderedStore>(store: &Loaded<S>, turn: &mut Turn) -> u64 {
         let key = key(turn.next_fresh());
         store.put(&key, turn.next_value())
     }
@@ -33,7 +33,7 @@ impl Work for Ascending {
 impl Work for Scattered {
     const LOADED: bool = false;
 
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+    fn turn<S: OrderedStore>(store: &Loaded<S>, turn: &mut Turn) -> u64 {
         let key = scattered(turn.next_fresh());
         store.put(&key, turn.next_value())
     }
@@ -42,7 +42,7 @@ impl Work for Scattered {
 impl Work for Watched {
     const LOADED: bool = false;
 
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+    fn turn<S: OrderedStore>(store: &Loaded<S>, turn: &mut Turn) -> u64 {
         let key = scattered(turn.next_fresh());
         let value = turn.next_value();
         let start = store.clock.now();
@@ -57,27 +57,27 @@ impl Work for Batches {
     const LOADED: bool = false;
     const WEIGHT: u64 = BATCH as u64;
 
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+    fn turn<S: OrderedStore>(store: &Loaded<S>, turn: &mut Turn) -> u64 {
         store.put_batch(turn)
     }
 }
 
 impl Work for Reads {
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+    fn turn<S: OrderedStore>(store: &Loaded<S>, turn: &mut Turn) -> u64 {
         let number = scatter(turn.next_fresh()) % store.entries;
         store.get(&scattered(number))
     }
 }
 
 impl Work for Misses {
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+    fn turn<S: OrderedStore>(store: &Loaded<S>, turn: &mut Turn) -> u64 {
         let number = store.entries + turn.next_fresh();
         1 + store.get(&scattered(number))
     }
 }
 
 impl Work for Scans {
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+    fn turn<S: OrderedStore>(store: &Loaded<S>, turn: &mut Turn) -> u64 {
         let number = scatter(turn.next_fresh()) % store.entries;
         store.scan(&scattered(number), SCAN)
     }
@@ -92,7 +92,7 @@ impl Work for HotScans {
     const MIX: Mix = Mix::YCSB_A;
     const BEFORE: u64 = 2;
 
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+    fn turn<S: OrderedStore>(store: &Loaded<S>, turn: &mut Turn) -> u64 {
         let operation = turn.operations.next_operation();
         store.scan(&scattered(operation.key), SCAN)
     }
@@ -102,7 +102,7 @@ impl Work for HotScans {
 impl Work for Queue {
     const LOADED: bool = false;
 
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+    fn turn<S: OrderedStore>(store: &Loaded<S>, turn: &mut Turn) -> u64 {
         let last = key(turn.next_fresh());
         store.put(&last, turn.next_value());
         if turn.fresh <= BACKLOG {
@@ -121,7 +121,7 @@ impl Work for Settled {
     const LOADED: bool = false;
     const WEIGHT: u64 = SETTLED as u64;
 
-    fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+    fn turn<S: OrderedStore>(store: &Loaded<S>, turn: &mut Turn) -> u64 {
         let written = (0..SETTLED / BATCH).map(|_| store.put_batch(turn)).sum();
         store.store.settle().expect("there is room on the disk");
         written
@@ -136,7 +136,7 @@ macro_rules! ycsb {
             const MIX: Mix = Mix::$mix;
             const KEYS: KeyDistribution = KeyDistribution::$keys;
 
-            fn turn<S: OrderedStore>(store: &Loaded<S, Self>, turn: &mut Turn) -> u64 {
+            fn turn<S: OrderedStore>(store: &Loaded<S>, turn: &mut Turn) -> u64 {
                 let operation = turn.operations.next_operation();
                 store.operate(operation, turn)
             }
