@@ -24,12 +24,7 @@ pub fn all() -> Vec<Line> {
 }
 
 /// Folder name of the allocator's build.
-pub const ALLOCATOR: &str = "allocator";
-
-/// The lines of the allocator alone, for the small program that serves them.
-pub fn allocator() -> Vec<Line> {
-    allocator::lines()
-}
+pub const ALLOCATOR: &str = allocator_lines::BUILD;
 
 /// Criterion's settings: enough for a line to be read, not to be published.
 pub fn settings() -> Criterion {

@@ -69,8 +69,9 @@ fn lines() -> Vec<Line> {
     vec![
         line("works/latency", vec![]).with_latency(100_000),
         line("works/separate", vec![]).separate(),
-        line(ELSEWHERE, vec![]).served_by(this_program().leak()),
-        line("fails/nowhere", vec![]).served_by("/nowhere/host"),
+        line(ELSEWHERE, vec![]).served_by("ours", this_program().leak()),
+        line("fails/nowhere", vec![]).served_by("ours", "/nowhere/host"),
+        line("fails/apart", vec![]).separate().served_by("peer", "/nowhere/host"),
         line("fails/panics", vec![actor("panics", |_| Ok(Actor::subject(Conduct::Panics)))]),
         line("fails/aborts", vec![actor("aborts", |_| Ok(Actor::subject(Conduct::Aborts)))]),
         line("fails/hangs", vec![actor("hangs", |_| Ok(Actor::subject(Conduct::Hangs)))]),
@@ -180,6 +181,13 @@ fn hosts_are_missed() {
     let output = run("--workload fails/nowhere");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(text(&output.stdout).contains("could not be started"), "{output:?}");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("record.json");
+    let output = run(&format!("--workload fails/apart --json {}", path.display()));
+    let record = record(&output, &path);
+    let failed: Vec<_> = record.failures.iter().map(|it| it.contender.as_str()).collect();
+    assert_eq!(failed, ["peer"], "the program of one is nothing to the other");
+    assert!(record.rows.iter().any(|row| row.contender == "ours"), "{record:?}");
 }
 
 fn hosts_by_themselves() {

@@ -102,7 +102,8 @@ pub(super) trait Host {
 
 /// Makes hosts.
 pub(super) trait Hosting {
-    fn host(&self, line: &Line) -> Result<Box<dyn Host>, Lost>;
+    /// A host for a contender of a line, and for those who share a process with it.
+    fn host(&self, line: &Line, contender: &str) -> Result<Box<dyn Host>, Lost>;
 }
 
 /// Subjects in this very process: what a child runs, and what tests use.
@@ -182,7 +183,7 @@ impl Host for Local {
 pub(super) struct InThisProcess;
 
 impl Hosting for InThisProcess {
-    fn host(&self, line: &Line) -> Result<Box<dyn Host>, Lost> {
+    fn host(&self, line: &Line, _: &str) -> Result<Box<dyn Host>, Lost> {
         Ok(Box::new(Local::new(line.clone())))
     }
 }
@@ -206,7 +207,7 @@ fn message(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
-/// Hosts in child processes: of this program, or of the one that a line names.
+/// Hosts in child processes: of this program, or of those that a line names.
 pub(super) struct Children {
     program: PathBuf,
 }
@@ -219,10 +220,11 @@ impl Children {
 }
 
 impl Hosting for Children {
-    fn host(&self, line: &Line) -> Result<Box<dyn Host>, Lost> {
+    fn host(&self, line: &Line, contender: &str) -> Result<Box<dyn Host>, Lost> {
         let not_started = |error: io::Error| Lost::NotStarted(error.to_string());
         let scratch = tempfile::tempdir().map_err(not_started)?;
-        let program = line.program.map_or(&*self.program, Path::new);
+        let own = line.programs.iter().find(|(name, _)| *name == contender);
+        let program = own.map_or(&*self.program, |(_, program)| Path::new(program));
         let mut process = Command::new(program)
             .args([SERVE, line.build, line.workload, &line.threads.to_string()])
             .env("TMPDIR", scratch.path())

@@ -215,7 +215,10 @@ impl<'a> Bout<'a> {
     fn host(&mut self, place: usize) -> Result<&mut dyn Host, Lost> {
         let host = match &mut self.hosts[place] {
             Some(host) => host,
-            empty => empty.insert(self.hosting.host(self.line)?),
+            empty => {
+                let contender = self.entrants[place].contender.name;
+                empty.insert(self.hosting.host(self.line, contender)?)
+            }
         };
         Ok(&mut **host)
     }

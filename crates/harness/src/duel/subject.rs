@@ -119,9 +119,8 @@ pub struct Line {
     pub exactly: Option<Sizes>,
     /// Whether the line takes so long that only `--full`, or asking for it, measures it.
     pub full_only: bool,
-    /// The program that serves the line where this one is too large for it: see
-    /// [`Line::served_by`].
-    pub program: Option<&'static str>,
+    /// Contenders that are served by another program than this one: see [`Line::served_by`].
+    pub programs: Vec<(&'static str, &'static str)>,
     /// Who takes part.
     pub contenders: Vec<Contender>,
 }
@@ -145,7 +144,7 @@ impl Line {
             part_factor: 1,
             exactly: None,
             full_only: false,
-            program: None,
+            programs: Vec::new(),
             contenders,
         }
     }
@@ -197,12 +196,15 @@ impl Line {
         Self { full_only: true, ..self }
     }
 
-    /// The same line with its subjects in children of another program, which calls
+    /// The same line with the subjects of a contender in children of another program, which calls
     /// [`serve`](super::serve) with this line. Where the memory of a process is what is compared, a
     /// program that holds nothing else weighs little beside a subject.
+    ///
+    /// Contenders that share a process live where the first of them does.
     #[must_use]
-    pub fn served_by(self, program: &'static str) -> Self {
-        Self { program: Some(program), ..self }
+    pub fn served_by(mut self, contender: &'static str, program: &'static str) -> Self {
+        self.programs.push((contender, program));
+        self
     }
 
     /// The contender of this name.

@@ -283,7 +283,7 @@ impl Host for FragileHost {
 }
 
 impl Hosting for Fragile {
-    fn host(&self, line: &Line) -> Result<Box<dyn Host>, Lost> {
+    fn host(&self, line: &Line, _: &str) -> Result<Box<dyn Host>, Lost> {
         self.made.set(self.made.get() + 1);
         let inner = Local::new(line.clone());
         let passes_left = Rc::clone(&self.passes_left);
@@ -330,7 +330,7 @@ fn a_line_without_time_has_the_fewest_rounds_and_says_so() {
 struct NoHosts;
 
 impl Hosting for NoHosts {
-    fn host(&self, _: &Line) -> Result<Box<dyn Host>, Lost> {
+    fn host(&self, _: &Line, _: &str) -> Result<Box<dyn Host>, Lost> {
         Err(Lost::NotStarted("no processes left".to_owned()))
     }
 }

@@ -10,14 +10,51 @@ use harness::duel::Subject;
 use harness::rng::SplitMix64;
 use harness::workload::Size;
 
-use super::raw::Block;
+use super::raw::{Block, Start};
 
-/// One request: a block in this place is made, or, with no size, freed.
+/// One request: the block of a place is made, or freed.
+///
+/// Eight bytes, and a free tells the layout again, so that a table holds addresses alone: what a
+/// process keeps beside the blocks weighs on its peak of memory, the same for every contender.
 #[derive(Clone, Copy, Debug)]
 struct Request {
+    /// The place, and [`FREES`].
     place: u32,
-    size: u32,
-    align: u32,
+    /// The size, and above [`SIZE_BITS`] the exponent of the alignment.
+    shape: u32,
+}
+
+/// The bit of a place that says that its block is freed.
+const FREES: u32 = 1 << 31;
+const SIZE_BITS: u32 = 27;
+
+impl Request {
+    fn make(place: usize, size: usize, align: usize) -> Self {
+        let narrow = |it: usize| u32::try_from(it).expect("scripts are small");
+        let (place, size) = (narrow(place), narrow(size));
+        assert!(place < FREES && size < 1 << SIZE_BITS, "{size} bytes at {place} are too many");
+        Self { place, shape: align.ilog2() << SIZE_BITS | size }
+    }
+
+    fn freed(self) -> Self {
+        Self { place: self.place | FREES, ..self }
+    }
+
+    fn frees(self) -> bool {
+        self.place & FREES != 0
+    }
+
+    fn place(self) -> usize {
+        (self.place & !FREES) as usize
+    }
+
+    fn size(self) -> usize {
+        (self.shape & ((1 << SIZE_BITS) - 1)) as usize
+    }
+
+    fn align(self) -> usize {
+        1 << (self.shape >> SIZE_BITS)
+    }
 }
 
 /// A script. It begins and ends without a live block.
@@ -32,18 +69,30 @@ pub(super) trait Script: 'static {
 #[derive(Debug)]
 pub(super) struct Writer {
     requests: Vec<Request>,
+    /// What was asked for in each place last.
+    made: Vec<Request>,
     rng: SplitMix64,
 }
 
 impl Writer {
+    fn write<S: Script>(size: Size) -> Self {
+        let mut writer = Self { requests: Vec::new(), made: Vec::new(), rng: SplitMix64::new(7) };
+        S::write(&mut writer, size);
+        writer
+    }
+
     fn make(&mut self, place: usize, size: usize, align: usize) {
-        let narrow = |it: usize| u32::try_from(it).expect("scripts are small");
-        let request = Request { place: narrow(place), size: narrow(size), align: narrow(align) };
+        let request = Request::make(place, size, align);
         self.requests.push(request);
+        if place == self.made.len() {
+            self.made.push(request);
+        } else {
+            self.made[place] = request;
+        }
     }
 
     fn free(&mut self, place: usize) {
-        self.make(place, 0, 1);
+        self.requests.push(self.made[place].freed());
     }
 
     fn below(&mut self, bound: usize) -> usize {
@@ -186,46 +235,106 @@ scripts! {
 /// A script and how far each thread has got in it.
 struct Followed<A, S> {
     script: Vec<Request>,
-    threads: Vec<Mutex<State>>,
+    places: usize,
+    threads: [Mutex<State>; THREADS],
     kinds: PhantomData<fn() -> (A, S)>,
 }
 
-#[derive(Debug)]
+/// Where a thread is in the script, and the block of each place. A thread makes the table when it
+/// begins: a line has no table for threads that it has not.
+#[derive(Debug, Default)]
 struct State {
     next: usize,
-    blocks: Vec<Option<Block>>,
+    blocks: Vec<Option<Start>>,
 }
 
 /// The most threads of a line.
 const THREADS: usize = 4;
 
 pub(super) fn make<A: Allocator, S: Script>(size: Size) -> Result<Box<dyn Subject>, Unsupported> {
-    let mut writer = Writer { requests: Vec::new(), rng: SplitMix64::new(7) };
-    S::write(&mut writer, size);
-    let places = writer.requests.iter().map(|it| it.place as usize + 1).max().unwrap_or(0);
-    let state = || Mutex::new(State { next: 0, blocks: vec![None; places] });
-    let threads = (0..THREADS).map(|_| state()).collect();
-    let kinds = PhantomData;
-    Ok(Box::new(Followed::<A, S> { script: writer.requests, threads, kinds }))
+    let Writer { requests: script, made, .. } = Writer::write::<S>(size);
+    let threads = Default::default();
+    Ok(Box::new(Followed::<A, S> { script, places: made.len(), threads, kinds: PhantomData }))
 }
 
 impl<A: Allocator, S: Script> Subject for Followed<A, S> {
     fn run(&self, thread: usize, _: u64, operations: u64) -> u64 {
         let mut state = self.threads[thread].lock().unwrap_or_else(PoisonError::into_inner);
         let State { next, blocks } = &mut *state;
+        if blocks.is_empty() {
+            *blocks = vec![None; self.places];
+        }
         let mut sum = 0_u64;
         for _ in 0..operations {
-            let Request { place, size, align } = self.script[*next];
+            let request = self.script[*next];
             *next = if *next + 1 == self.script.len() { 0 } else { *next + 1 };
-            let place = &mut blocks[place as usize];
-            if size == 0 {
-                place.take().expect("scripts free what they make").free::<A>();
+            let (size, align) = (request.size(), request.align());
+            let place = &mut blocks[request.place()];
+            if request.frees() {
+                let start = place.take().expect("scripts free what they make");
+                start.block(size, align).free::<A>();
             } else {
-                let block = Block::new::<A>(size as usize, align as usize);
-                *place = Some(if S::USED { block.used() } else { block });
-                sum += u64::from(size);
+                let block = Block::new::<A>(size, align);
+                *place = Some(if S::USED { block.used() } else { block }.start());
+                sum += size as u64;
             }
         }
         sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use harness::workload::Size;
+
+    use super::{
+        Aligned, Big64, ChurnLarge, ChurnMid, ChurnSmall, Fifo64, FifoMix, Fragmenting, Large,
+        Lifo64, LifoMix, Random64, RandomMix, Request, Script, Writer,
+    };
+
+    fn requests<S: Script>(size: Size) -> Vec<Request> {
+        Writer::write::<S>(size).requests
+    }
+
+    fn is_sound<S: Script>() {
+        let mut live = BTreeMap::new();
+        for request in requests::<S>(Size::Smoke) {
+            let layout = (request.size(), request.align());
+            if request.frees() {
+                assert_eq!(live.remove(&request.place()), Some(layout), "{request:?}");
+            } else {
+                assert_eq!(live.insert(request.place(), layout), None, "{request:?}");
+            }
+        }
+        assert!(live.is_empty(), "{} blocks are left", live.len());
+    }
+
+    #[test]
+    fn scripts_free_what_they_make_and_know_its_layout() {
+        is_sound::<Lifo64>();
+        is_sound::<Fifo64>();
+        is_sound::<Random64>();
+        is_sound::<LifoMix>();
+        is_sound::<FifoMix>();
+        is_sound::<RandomMix>();
+        is_sound::<Big64>();
+        is_sound::<ChurnSmall>();
+        is_sound::<ChurnMid>();
+        is_sound::<ChurnLarge>();
+        is_sound::<Aligned>();
+        is_sound::<Large>();
+        is_sound::<Fragmenting>();
+    }
+
+    #[test]
+    fn a_request_holds_what_it_was_made_of() {
+        let request = Request::make(2_000_000, 16 << 20, 4_096);
+        for request in [request, request.freed()] {
+            assert_eq!(request.place(), 2_000_000);
+            assert_eq!((request.size(), request.align()), (16 << 20, 4_096));
+        }
+        assert!(!request.frees() && request.freed().frees());
     }
 }

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "allocators are called through `GlobalAlloc`")]
 
 use std::alloc::Layout;
+use std::ptr::NonNull;
 
 use harness::contract::Allocator;
 
@@ -18,6 +19,23 @@ pub(super) struct Block {
 
 // SAFETY: a block may be used and freed by any thread that has it.
 unsafe impl Send for Block {}
+
+/// The address of a block whose layout is known elsewhere: what a table of many holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start(NonNull<u8>);
+
+// SAFETY: as for a block.
+unsafe impl Send for Start {}
+
+impl Start {
+    /// The block, which has this layout.
+    #[inline(always)]
+    pub(super) fn block(self, size: usize, align: usize) -> Block {
+        // SAFETY: as in `Block::new`.
+        let layout = unsafe { Layout::from_size_align_unchecked(size, align) };
+        Block { start: self.0.as_ptr(), layout }
+    }
+}
 
 impl Block {
     /// A block of which the first byte is written.
@@ -52,6 +70,12 @@ impl Block {
     /// Writes one byte of each page but the first.
     pub(super) fn used(self) -> Self {
         (PAGE..self.layout.size()).step_by(PAGE).fold(self, Self::touched)
+    }
+
+    #[inline(always)]
+    pub(super) fn start(self) -> Start {
+        // SAFETY: a byte was written there.
+        Start(unsafe { NonNull::new_unchecked(self.start) })
     }
 
     pub(super) fn size(self) -> usize {

@@ -1,0 +1,12 @@
+//! Serves the lines of the allocator to the system's allocator.
+
+#[path = "../adapters/glibc.rs"]
+pub mod adapter;
+#[path = "../adapters/allocators.rs"]
+pub mod allocators;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    allocator_lines::host::<adapter::Heap>()
+}
