@@ -13,6 +13,7 @@ const HOSTS: &[(&str, &str)] = &[
     ("jemalloc", env!("CARGO_BIN_EXE_host-jemalloc")),
     ("mimalloc", env!("CARGO_BIN_EXE_host-mimalloc")),
     ("mimalloc-nothp", env!("CARGO_BIN_EXE_host-mimalloc-nothp")),
+    ("mimalloc-v2", env!("CARGO_BIN_EXE_host-mimalloc-v2")),
     ("rpmalloc", env!("CARGO_BIN_EXE_host-rpmalloc")),
     ("rusty_alloc", env!("CARGO_BIN_EXE_host-rusty-alloc")),
     #[cfg(feature = "snmalloc")]

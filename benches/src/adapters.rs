@@ -17,6 +17,7 @@ pub mod leaky_bucket;
 pub mod lsm;
 pub mod mimalloc;
 pub mod mimalloc_nothp;
+pub mod mimalloc_v2;
 pub mod mutex_bucket;
 pub mod papaya;
 pub mod raft;

@@ -9,7 +9,7 @@ use crate::adapters::snmalloc;
 #[cfg(feature = "tcmalloc")]
 use crate::adapters::tcmalloc;
 use crate::adapters::{
-    allocator, glibc, jemalloc, mimalloc, mimalloc_nothp, rpmalloc, rusty_alloc,
+    allocator, glibc, jemalloc, mimalloc, mimalloc_nothp, mimalloc_v2, rpmalloc, rusty_alloc,
     yours_allocator as yours,
 };
 
@@ -21,6 +21,7 @@ pub(super) fn lines() -> Vec<Line> {
     join::<glibc::Heap>(&mut lines, "system");
     join::<mimalloc::Heap>(&mut lines, "0.1.52");
     join::<mimalloc_nothp::Heap>(&mut lines, "0.1.52");
+    join::<mimalloc_v2::Heap>(&mut lines, "2.3.2");
     join::<jemalloc::Heap>(&mut lines, "0.7.0");
     join::<rusty_alloc::Heap>(&mut lines, "2.4.0");
     join::<rpmalloc::Heap>(&mut lines, "0.2.2");
