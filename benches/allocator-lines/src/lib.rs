@@ -6,7 +6,8 @@
 //! | `batch/<order>/<size>` | 10,000 blocks are made, then freed in that order                      |
 //! | `batch/big/64`         | the same with a million                                               |
 //! | `churn/<sizes>`        | of many live blocks one at random is freed and made anew              |
-//! | `frag`                 | 200,000 small blocks; nine of ten are freed; larger ones come instead |
+//! | `frag`                 | two million small blocks, a tenth of that in a quick run; nine of ten |
+//! |                        | are freed, and larger ones come instead, as many bytes                |
 //! | `xthread/<sizes>`      | one thread makes blocks, the other frees them                         |
 //! | `shared/mix`           | threads free and make blocks in one table                             |
 //! | `realloc/<step>`       | a block grows step by step, to a thousand steps; fresh bytes are used |
@@ -41,8 +42,8 @@ use harness::duel::{Contender, Line, Make, serve};
 
 use self::shared::{Fixed64, Mixed};
 use self::trace::{
-    Aligned, Big64, ChurnLarge, ChurnMid, ChurnSmall, Fifo64, FifoMix, Fragmenting, Large, Lifo64,
-    LifoMix, Random64, RandomMix,
+    Aligned, Big64, ChurnLarge, ChurnMid, ChurnSmall, FRAGMENTING, Fifo64, FifoMix, Fragmenting,
+    Large, Lifo64, LifoMix, Random64, RandomMix,
 };
 
 /// Folder name of the build.
@@ -57,7 +58,7 @@ pub fn lines<A: Allocator>(version: &'static str, ours: bool) -> Vec<Line> {
     let mut lines: Vec<_> = single::<A>().map(|(workload, make)| line(workload, 1, make)).into();
     lines.push(line("batch/big/64", 1, trace::make::<A, Big64>).costly());
     lines.push(line("large", 1, trace::make::<A, Large>).costly());
-    lines.push(line("frag", 1, trace::make::<A, Fragmenting>).costly());
+    lines.push(line("frag", 1, trace::make::<A, Fragmenting>).costly().exactly(FRAGMENTING));
     lines.push(line("churn/small", 2, trace::make::<A, ChurnSmall>));
     lines.push(line("xthread/64", 2, shared::passing::<A, Fixed64>));
     lines.push(line("xthread/mix", 2, shared::passing::<A, Mixed>));

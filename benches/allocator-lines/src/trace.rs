@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use harness::contract::{Allocator, Unsupported};
 use harness::duel::Subject;
 use harness::rng::SplitMix64;
-use harness::workload::Size;
+use harness::workload::{Size, Sizes};
 
 use super::raw::{Block, Start};
 
@@ -152,6 +152,11 @@ macro_rules! scripts {
 
 const BATCH: usize = 10_000;
 
+/// Small blocks of `frag`.
+const FRAGMENTS: Sizes = Sizes { smoke: 2_000, quick: 200_000, full: 2_000_000 };
+/// Operations of `frag`, once through.
+pub(super) const FRAGMENTING: Sizes = Sizes { smoke: 4_720, quick: 472_000, full: 4_720_000 };
+
 fn smaller(size: Size, count: usize) -> usize {
     if size == Size::Smoke { count / 100 } else { count }
 }
@@ -214,7 +219,8 @@ scripts! {
         script.churn(16, turns, |script| (script.between(1 << 20, 16 << 20), 8));
     }
     Fragmenting: |script, size| {
-        let count = smaller(size, 200_000);
+        let count = FRAGMENTS.at(size);
+        let count = usize::try_from(count).expect("fewer than all addresses");
         for place in 0..count {
             let size = script.between(16, 512);
             script.make(place, size, 8);
@@ -224,11 +230,13 @@ scripts! {
         for place in freed {
             script.free(*place);
         }
-        for place in freed {
+        // The mean of the sizes is five times that of before: as many bytes come as went.
+        let refilled = &freed[..freed.len() / 5];
+        for place in refilled {
             let size = script.between(512, 2_048);
             script.make(*place, size, 8);
         }
-        freed.iter().chain(kept).for_each(|place| script.free(*place));
+        refilled.iter().chain(kept).for_each(|place| script.free(*place));
     }
 }
 
@@ -290,8 +298,8 @@ mod tests {
     use harness::workload::Size;
 
     use super::{
-        Aligned, Big64, ChurnLarge, ChurnMid, ChurnSmall, Fifo64, FifoMix, Fragmenting, Large,
-        Lifo64, LifoMix, Random64, RandomMix, Request, Script, Writer,
+        Aligned, Big64, ChurnLarge, ChurnMid, ChurnSmall, FRAGMENTING, Fifo64, FifoMix,
+        Fragmenting, Large, Lifo64, LifoMix, Random64, RandomMix, Request, Script, Writer,
     };
 
     fn requests<S: Script>(size: Size) -> Vec<Request> {
@@ -336,5 +344,24 @@ mod tests {
             assert_eq!((request.size(), request.align()), (16 << 20, 4_096));
         }
         assert!(!request.frees() && request.freed().frees());
+    }
+
+    #[test]
+    fn fragments_are_refilled_with_as_many_bytes() {
+        for size in [Size::Smoke, Size::Quick] {
+            let requests = requests::<Fragmenting>(size);
+            assert_eq!(requests.len() as u64, FRAGMENTING.at(size));
+            let (mut live, mut most, mut first) = (0, 0, 0);
+            for request in requests {
+                if request.frees() {
+                    first = first.max(live);
+                    live -= request.size();
+                } else {
+                    live += request.size();
+                    most = most.max(live);
+                }
+            }
+            assert!(most * 100 <= first * 105, "{most} bytes at the most, {first} at first");
+        }
     }
 }
