@@ -35,6 +35,7 @@ mod spans;
 use std::cell::Cell;
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
 
 use self::outgoing::{Added, Outgoing};
 use self::ownership::post;
@@ -83,6 +84,8 @@ pub(crate) struct Heap {
     outgoing: Outgoing,
     /// Blocks of other heaps that are used again, by class.
     guests: [Slab; guests::CLASSES],
+    /// Where the thread ran that left the heap last.
+    processor: AtomicU32,
     /// The heap that was made before this one.
     pub(crate) next: Cell<Option<&'static Heap>>,
     handover: Line<Handover<Block>>,
@@ -127,6 +130,7 @@ impl Heap {
             sampler: Sampler::new(),
             outgoing: Outgoing::new(),
             guests: [const { Slab::none() }; guests::CLASSES],
+            processor: AtomicU32::new(0),
             next: Cell::new(None),
             handover: Line(handover),
         }

@@ -1,4 +1,4 @@
-//! What the allocator asks of the operating system: a trait of seven calls, without policy.
+//! What the allocator asks of the operating system: a trait of eight calls, without policy.
 //!
 //! # What this module does not do
 //!
@@ -50,4 +50,7 @@ pub(crate) trait Os: Sync {
 
     /// Milliseconds of a clock that is cheap to read.
     fn now_ms(&self) -> u64;
+
+    /// The processor that the calling thread runs on. Zero where that cannot be told.
+    fn processor(&self) -> u32;
 }

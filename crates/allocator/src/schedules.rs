@@ -90,6 +90,10 @@ impl Os for Ground {
     fn now_ms(&self) -> u64 {
         0
     }
+
+    fn processor(&self) -> u32 {
+        0
+    }
 }
 
 /// A world, and the blocks of it that are out, each with its size.

@@ -54,7 +54,7 @@ struct Heaps {
 /// The world of this process.
 pub(crate) static WORLD: World = World::new(&SYSTEM);
 
-/// Orphans that are looked at for one slab.
+/// Orphans that are looked at for one slab, or for one that was left nearby.
 const LOOKS: usize = 8;
 
 /// How often a thread that begins looks for an orphan which others hold for a moment.
@@ -115,10 +115,8 @@ impl World {
             if all_taken && !EXPLORED {
                 return None;
             }
-            let adopted = self.heaps.with(|heaps| {
-                let mut all = std::iter::successors(heaps.first, |heap| heap.next.get());
-                all.find(|heap| heap.claim())
-            });
+            let here = self.os.processor();
+            let adopted = self.heaps.with(|heaps| heaps.claim_near(here));
             if adopted.is_some() {
                 return adopted;
             }
@@ -217,6 +215,17 @@ impl Heaps {
         heap.next.set(self.first);
         self.first = Some(heap);
         Some(heap)
+    }
+
+    /// Claims an orphan, rather one that was left on this processor: of threads that come and go,
+    /// each on its own, each finds its blocks again. Else what they free would be another's, and
+    /// wait in parcels.
+    fn claim_near(&self, processor: u32) -> Option<&'static Heap> {
+        let all = std::iter::successors(self.first, |heap| heap.next.get());
+        let mut orphans = all.filter(|heap| heap.is_orphan());
+        let near = orphans.clone().take(LOOKS);
+        let near = near.filter(|heap| heap.was_left_on(processor)).find(|heap| heap.claim());
+        near.or_else(|| orphans.find(|heap| heap.claim()))
     }
 
     /// Claims the next orphan after the cursor.

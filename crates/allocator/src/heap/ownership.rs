@@ -2,6 +2,8 @@
 //!
 //! The protocol is that of [`handover`](crate::handover); here is what is done with what it yields.
 
+use std::sync::atomic::Ordering;
+
 use super::{Heap, NO_SLAB, Role, owner_of, slab_of_block};
 use crate::block::Block;
 use crate::handover::Posted;
@@ -62,6 +64,17 @@ impl Heap {
         claimed
     }
 
+    /// Whether nobody owns the heap: a hint.
+    pub(crate) fn is_orphan(&self) -> bool {
+        self.handover.0.is_orphan()
+    }
+
+    /// Whether the thread that left it ran on this processor.
+    pub(crate) fn was_left_on(&self, processor: u32) -> bool {
+        // Relaxed: a hint.
+        self.processor.load(Ordering::Relaxed) == processor
+    }
+
     /// Takes in what is there, and gives back what is empty.
     pub(crate) fn settle(&'static self) {
         self.take_parcels();
@@ -70,6 +83,9 @@ impl Heap {
 
     /// Gives the heap up: its thread ends.
     pub(crate) fn leave(&'static self) {
+        let processor = self.world().os().processor();
+        // Relaxed: a hint.
+        self.processor.store(processor, Ordering::Relaxed);
         // First of all: a thread that begins now had better wait for this heap than make one.
         self.world().is_left();
         if !planted::is(Bug::ForgetsParcels) {

@@ -81,6 +81,14 @@ impl Os for Linux {
     fn now_ms(&self) -> u64 {
         clock_ns(libc::CLOCK_MONOTONIC_COARSE) / 1_000_000
     }
+
+    fn processor(&self) -> u32 {
+        let errno = Errno::save();
+        // SAFETY: asks, and changes nothing.
+        let processor = unsafe { libc::sched_getcpu() };
+        errno.restore();
+        u32::try_from(processor).unwrap_or(0)
+    }
 }
 
 /// Nanoseconds of one of the system's clocks.

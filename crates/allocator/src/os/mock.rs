@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "it passes calls on to the real system")]
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use super::{Linux, Os};
 
@@ -13,6 +13,8 @@ pub(crate) struct Mock {
     pub(crate) maps_left: AtomicUsize,
     /// What the clock shows.
     pub(crate) now_ms: AtomicU64,
+    /// Where all threads run.
+    pub(crate) processor: AtomicU32,
     /// Bytes that were purged.
     pub(crate) purged: AtomicUsize,
     /// Bytes that huge pages were asked for.
@@ -62,5 +64,9 @@ impl Os for Mock {
 
     fn now_ms(&self) -> u64 {
         self.now_ms.load(SeqCst)
+    }
+
+    fn processor(&self) -> u32 {
+        self.processor.load(SeqCst)
     }
 }

@@ -67,6 +67,33 @@ fn threads_one_after_another_make_one_heap() {
     world.pool.release_all();
 }
 
+/// Threads that came and went, each on a processor of its own, took over each other's heaps: what
+/// they freed was then another's, and waited in parcels while both heaps grew.
+#[test]
+fn a_thread_takes_over_what_was_left_on_its_processor() {
+    let os: &'static Mock = Box::leak(Box::new(Mock::new()));
+    let world: &'static World = Box::leak(Box::new(World::new(os)));
+    let begin = |processor| {
+        os.processor.store(processor, SeqCst);
+        world.heap(Role::Thread).expect("there is memory")
+    };
+    let end = |processor, heap: &'static Heap| {
+        os.processor.store(processor, SeqCst);
+        heap.leave();
+    };
+    let heaps = [begin(0), begin(1)];
+    for order in [[0_u32, 1], [1, 0]] {
+        (0..).zip(heaps).for_each(|(processor, heap)| end(processor, heap));
+        for processor in order {
+            assert!(std::ptr::eq(begin(processor), heaps[processor as usize]), "another's heap");
+        }
+    }
+    // Any is better than one more.
+    end(0, heaps[0]);
+    assert!(std::ptr::eq(begin(7), heaps[0]), "a third heap");
+    world.pool.release_all();
+}
+
 /// What a thread frees for another goes home only where the thread has no use for it.
 #[test]
 fn blocks_of_others_are_used_again_before_fresh_memory() {
