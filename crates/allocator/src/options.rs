@@ -55,7 +55,8 @@ impl Options {
         Self { decay_ms, ..self }
     }
 
-    /// Whether huge pages are asked for once 8 MiB are in use, and what was made last is used.
+    /// Whether huge pages are asked for once 8 MiB are in use, or more where there are
+    /// many threads, and what was made last is used.
     #[must_use]
     pub const fn huge_pages(self, huge_pages: bool) -> Self {
         Self { huge_pages, ..self }

@@ -125,6 +125,11 @@ impl World {
         None
     }
 
+    /// Heaps that there are.
+    pub(crate) fn heaps_made(&self) -> usize {
+        self.made.load(Ordering::Relaxed) // Relaxed: a count.
+    }
+
     /// Whether it is worth looking for an orphan.
     pub(crate) fn may_have_orphans(&self) -> bool {
         // Relaxed: a hint.

@@ -5,7 +5,9 @@
 //!
 //! - Memory has never been used. Slices are handed out in order, so that such a chunk is about to
 //!   be filled.
-//! - [`DENSE`] bytes are in use besides, or the last block with a mapping of its own was used.
+//! - Much is in use besides, or the last block with a mapping of its own was used. How much that is
+//!   goes by the heaps: each has a slab of its own for every class, and may use little of it. So it
+//!   is [`DENSE`], and [`SPARSE`] for each heap but the first.
 //! - What was opened last has been touched: a program that makes large blocks and leaves most of
 //!   them alone, as compressors do for small files, would pay for all that they might have held.
 //!
@@ -23,6 +25,10 @@ use crate::world::World;
 
 /// Slices in use from which on huge pages are asked for: 8 MiB.
 const DENSE: usize = (8 << 20) / SLICE;
+/// Slices that a heap may have and hardly use: 4 MiB, one for each class up to 8 KiB.
+const SPARSE: usize = (4 << 20) / SLICE;
+/// Heaps that count: with a hundred threads it is the memory that is large.
+const HEAPS_MAX: usize = 16;
 /// A huge page that takes longer than as many small ones would is no gain.
 const SLOW_NS: u64 = 1_500_000;
 /// The bit of `probe` that stands for a block with a mapping of its own.
@@ -62,9 +68,11 @@ impl Huge {
         // Relaxed: see `Huge`, here and below.
         let before = self.probe.swap(probe, Ordering::Relaxed);
         let page = std::ptr::with_exposed_provenance_mut(before & !OWN);
+        let others = world.heaps_made().min(HEAPS_MAX).saturating_sub(1);
+        let dense = DENSE + others * SPARSE;
         world.options().huge_pages
             && !self.is_slow.load(Ordering::Relaxed)
-            && (used > DENSE || before & OWN != 0)
+            && (used > dense || before & OWN != 0)
             && world.os().is_touched(page)
     }
 

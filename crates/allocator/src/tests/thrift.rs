@@ -119,12 +119,15 @@ fn blocks_of_others_are_used_again_before_fresh_memory() {
 }
 
 /// Makes blocks of 4 MiB until 64 MiB are out, and uses `part` of the pages of each; the bytes that
-/// huge pages were asked for.
-fn huge_after_blocks_of(part: usize) -> usize {
+/// huge pages were asked for, in a process with so many heaps.
+fn huge_after_blocks_of(part: usize, heaps: usize) -> usize {
     const LARGE: usize = 4 << 20;
     let os: &'static Mock = Box::leak(Box::new(Mock::new()));
     let world: &'static World = Box::leak(Box::new(World::new(os)));
     let heap = world.heap(Role::Thread).expect("there is memory");
+    for _ in 1..heaps {
+        world.heap(Role::Thread).expect("there is memory");
+    }
     for _ in 0..16 {
         let block = heap.allocate(LARGE, 8);
         assert!(!block.is_null(), "no memory");
@@ -143,8 +146,16 @@ fn huge_after_blocks_of(part: usize) -> usize {
 /// times as much as with small ones.
 #[test]
 fn large_blocks_get_huge_pages_where_they_are_filled() {
-    let used = huge_after_blocks_of(1);
+    let used = huge_after_blocks_of(1, 1);
     // Not at first, and then all of them.
     assert!((40 << 20..56 << 20).contains(&used), "{used} bytes");
-    assert_eq!(huge_after_blocks_of(4 << 20), 0, "only their first pages are used");
+    assert_eq!(huge_after_blocks_of(4 << 20, 1), 0, "only their first pages are used");
+}
+
+/// Two threads that had 4 MiB each, and half of that in use, got 2 MiB at once where they asked for
+/// one slab more.
+#[test]
+fn many_heaps_get_huge_pages_later() {
+    let one = huge_after_blocks_of(1, 1);
+    assert_eq!(huge_after_blocks_of(1, 5), one - 4 * (4 << 20));
 }
