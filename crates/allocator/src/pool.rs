@@ -40,6 +40,9 @@ const HINT: usize = 0x0100_0000_0000;
 /// Places for it, a segment from each to the next: 64 TiB, which end below where programs lie.
 const PLACES: u64 = 1 << 20;
 
+/// A page of the system, at the least.
+const PAGE: usize = 4096;
+
 /// The largest span that a segment holds.
 pub(crate) const SPAN_MAX: usize = SLICES / 2;
 
@@ -149,11 +152,13 @@ impl Pool {
         if opened == 0 {
             return;
         }
-        // The start of a slab is used at once, that of a large block is not all of it.
-        let probe = if count < CHUNK { start } else { start + count / 2 };
+        // A slab's first page is used at once, whatever becomes of it; the second one where blocks
+        // are small, or filled. The start of a large block is not all of it.
+        let (slice, page) = if count < CHUNK { (start, PAGE) } else { (start + count / 2, 0) };
+        let probe = segment.slice(slice).as_ptr().wrapping_add(page);
         // Relaxed: a rule of thumb.
         let used = self.used.load(Ordering::Relaxed).saturating_sub(count);
-        if self.huge.expects_use(world, segment.slice(probe).as_ptr(), used) {
+        if self.huge.expects_use(world, probe, used) {
             (0..32)
                 .filter(|chunk| opened >> chunk & 1 == 1)
                 .all(|chunk| self.huge.ask(world, segment.slice(chunk * CHUNK).as_ptr()));

@@ -159,3 +159,24 @@ fn many_heaps_get_huge_pages_later() {
     let one = huge_after_blocks_of(1, 1);
     assert_eq!(huge_after_blocks_of(1, 5), one - 4 * (4 << 20));
 }
+
+/// Blocks of some pages, of which nobody used more than the first, got huge pages as well: then
+/// twice as much was resident.
+#[test]
+fn blocks_that_are_hardly_used_get_no_huge_pages() {
+    let os: &'static Mock = Box::leak(Box::new(Mock::new()));
+    let world: &'static World = Box::leak(Box::new(World::new(os)));
+    let heap = world.heap(Role::Thread).expect("there is memory");
+    let huge_after = |used: usize| {
+        let before = os.huge.load(SeqCst);
+        for _ in 0..(16 << 20) / (16 << 10) {
+            let block = heap.allocate(16 << 10, 8);
+            // SAFETY: the block is as long.
+            unsafe { block.write_bytes(1, used) };
+        }
+        os.huge.load(SeqCst) - before
+    };
+    assert_eq!(huge_after(1), 0);
+    assert!(huge_after(16 << 10) >= 12 << 20);
+    world.pool.release_all();
+}
