@@ -131,8 +131,8 @@ impl<W: Word> Scale<W> {
         W::from(elapsed_ns.min(self.elapsed_ns_max)) * self.ticks_per_ns
     }
 
-    /// Ticks from the origin to the farthest TAT that fits for sure: of an empty bucket at the end of
-    /// the clock.
+    /// Ticks from the origin to the farthest TAT that fits for sure: of an empty bucket at the end
+    /// of the clock.
     pub(crate) fn reach(&self) -> W {
         self.ticks_at(u64::MAX) + self.tolerance
     }

@@ -180,7 +180,8 @@ impl LiveBucket {
         either!(self, cell => cell.reserve(now, cells, patience))
     }
 
-    /// Gives back a reservation of `cells` cells that led to `tat`, unless it is due already; that is decided at `now` (called after the bucket was read).
+    /// Gives back a reservation of `cells` cells that led to `tat`, unless it is due already; that
+    /// is decided at `now` (called after the bucket was read).
     ///
     /// As long as the reservation is not due, the bucket was not full since, so that without it
     /// every later TAT would have been smaller by what it took.
