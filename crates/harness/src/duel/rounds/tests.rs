@@ -130,7 +130,7 @@ impl Host for ListeningHost {
 }
 
 impl Hosting for Listening {
-    fn host(&self, line: &Line) -> Result<Box<dyn Host>, Lost> {
+    fn host(&self, line: &Line, _: &str) -> Result<Box<dyn Host>, Lost> {
         let (inner, asked) = (Local::new(line.clone()), Rc::clone(&self.0));
         Ok(Box::new(ListeningHost { inner, asked }))
     }
