@@ -184,10 +184,9 @@ impl Line {
             }
             _ => from.scale.tolerance,
         };
+        let intervals = (Scale::wide(new).ticks_per_cell, from.scale.ticks_per_cell);
         let owed = |debt: u128| {
-            let (from, to) = (Scale::wide(old), Scale::wide(new));
-            let beyond = debt.saturating_sub(kept);
-            let beyond = mul_div_ceil(beyond, to.ticks_per_cell, from.ticks_per_cell);
+            let beyond = mul_div_ceil(debt.saturating_sub(kept), intervals.0, intervals.1);
             carried(carry, old, new, debt).saturating_add(beyond)
         };
         self.bucket.change_by(now, new, owed);

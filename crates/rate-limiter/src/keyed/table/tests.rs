@@ -106,6 +106,7 @@ fn a_dense_table_has_room_for_nearly_all() {
         table.take(rng.next_u64(), 0, 1);
     }
     let stats = table.stats();
+    assert_eq!(stats.bytes, (keys * 16).div_ceil(13 * 4) * 64);
     assert!(stats.bytes < keys * 20, "{} bytes", stats.bytes);
     assert!(stats.turned_away < keys as u64 * 3 / 1_000, "{} turned away", stats.turned_away);
 }
