@@ -173,9 +173,12 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
     #[inline]
     pub fn check_n<K: Hash + ?Sized>(&self, key: &K, cells: u64) -> Decision {
         let hash = self.hasher.hash_one(key);
-        // The bucket comes from memory while the clock is read.
-        any!(&self.table, table => table.prefetch(hash));
-        self.check_hashed(self.clock.now(), hash, cells)
+        any!(&self.table, table => {
+            // The bucket comes from memory while the clock is read.
+            let home = table.prefetch(hash);
+            let now = self.clock.now();
+            self.decision(now, cells, || table.take_at(home, hash, self.elapsed_ns(now), cells))
+        })
     }
 
     /// Takes `cells` cells from the bucket of `key`, all or none, at `now`, a reading of this
@@ -308,11 +311,26 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
 
     #[inline(always)]
     fn check_hashed(&self, now: Timestamp, hash: u64, cells: u64) -> Decision {
+        let take = || any!(&self.table, table => table.take(hash, self.elapsed_ns(now), cells));
+        self.decision(now, cells, take)
+    }
+
+    /// What is said to a request that is decided by `take`.
+    #[inline(always)]
+    fn decision(&self, now: Timestamp, cells: u64, take: impl FnOnce() -> Outcome) -> Decision {
         if cells == 0 {
             return Decision::Admitted;
         }
-        let elapsed = self.elapsed_ns(now);
-        match any!(&self.table, table => table.take(hash, elapsed, cells)) {
+        match take() {
+            Outcome::Admitted => Decision::Admitted,
+            outcome => self.refusal(now, outcome),
+        }
+    }
+
+    /// What is said to who was not simply admitted.
+    #[inline(never)]
+    fn refusal(&self, now: Timestamp, outcome: Outcome) -> Decision {
+        match outcome {
             Outcome::Admitted => Decision::Admitted,
             Outcome::Denied(ready) => self.deny(now, ready),
             Outcome::NoRoom(first_expiry) => match self.when_full {

@@ -104,6 +104,12 @@ impl<L: Line> Lines<L> {
         home
     }
 
+    /// The line at which a window begins.
+    #[inline(always)]
+    pub(super) fn at(&self, home: usize) -> &L {
+        &self.lines[home]
+    }
+
     /// The lines of a window, in order.
     #[inline(always)]
     pub(super) fn window(&self, home: usize) -> impl Iterator<Item = &L> {
@@ -113,10 +119,10 @@ impl<L: Line> Lines<L> {
         })
     }
 
-    /// Asks for the home line of a key that will be taken from soon.
+    /// Asks for a line that will be looked at soon.
     #[inline(always)]
-    pub(super) fn prefetch(&self, hash: u64) {
-        prefetch::line(&raw const self.lines[self.home(hash)]);
+    pub(super) fn prefetch(&self, line: usize) {
+        prefetch::line(&raw const self.lines[line]);
     }
 
     /// Keeps out all others who insert a key of this home.

@@ -103,14 +103,35 @@ impl<L: Line> Table<L> {
     /// Takes `cells` cells, all or none, `elapsed_ns` after the table was made.
     #[inline(always)]
     pub(super) fn take(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Outcome {
-        let (tag, home) = (L::tag(hash), self.lines.home(hash));
+        self.take_at(self.lines.home(hash), hash, elapsed_ns, cells)
+    }
+
+    /// The same where the key's home is known.
+    #[inline(always)]
+    pub(super) fn take_at(&self, home: usize, hash: u64, elapsed_ns: u64, cells: u64) -> Outcome {
+        let tag = L::tag(hash);
         loop {
-            let outcome = match self.find(tag, home) {
-                Some(slot) => self.take_from(&slot, tag, elapsed_ns, cells),
-                None => self.insert(hash, elapsed_ns, cells),
+            let Some(it) = self.find(tag, home) else {
+                match self.insert(hash, elapsed_ns, cells) {
+                    Some(outcome) => return outcome,
+                    None => continue,
+                }
             };
-            if let Some(outcome) = outcome {
-                return outcome;
+            let (setting, seen) = self.live.read(|| it.line.look(it.slot, tag));
+            // A slot that changed hands, and a bucket that was carried over, is looked for again.
+            let Some(seen) = seen else { continue };
+            if cells > setting.scale.burst {
+                return Outcome::Impossible { burst: setting.scale.burst };
+            }
+            let now = self.now(&setting, elapsed_ns);
+            let Some(missing) = self.missing(&setting, seen, now) else { continue };
+            let wanted = missing + setting.scale.cost(cells);
+            if wanted <= setting.scale.tolerance {
+                if it.line.exchange(it.slot, seen, &setting, tag, now + wanted) {
+                    return Outcome::Admitted;
+                }
+            } else if it.line.still(it.slot, seen) {
+                return denied::<L>(setting, elapsed_ns, now, wanted - setting.scale.tolerance);
             }
         }
     }
@@ -172,10 +193,12 @@ impl<L: Line> Table<L> {
         }
     }
 
-    /// Asks for the memory of a bucket that will be taken from soon.
+    /// Asks for the memory of a bucket that will be taken from soon, and says where its home is.
     #[inline(always)]
-    pub(super) fn prefetch(&self, hash: u64) {
-        self.lines.prefetch(hash);
+    pub(super) fn prefetch(&self, hash: u64) -> usize {
+        let home = self.lines.home(hash);
+        self.lines.prefetch(home);
+        home
     }
 
     /// What the table has been through.
@@ -183,10 +206,21 @@ impl<L: Line> Table<L> {
         self.lines.stats()
     }
 
-    /// The slot that a key has.
+    /// The slot that a key has, which is in its home line for nearly all.
     #[inline(always)]
     fn find(&self, tag: u64, home: usize) -> Option<Slot<'_, L>> {
-        for line in self.lines.window(home) {
+        let line = self.lines.at(home);
+        match line.find(tag) {
+            Place::Slot(slot) => Some(Slot { line, slot }),
+            Place::Behind => self.find_behind(tag, home),
+            Place::Nowhere => None,
+        }
+    }
+
+    /// The slot that a key has in a line behind its home.
+    #[inline(never)]
+    fn find_behind(&self, tag: u64, home: usize) -> Option<Slot<'_, L>> {
+        for line in self.lines.window(home).skip(1) {
             match line.find(tag) {
                 Place::Slot(slot) => return Some(Slot { line, slot }),
                 Place::Behind => {}
@@ -204,35 +238,7 @@ impl<L: Line> Table<L> {
     /// Ticks that a bucket misses at `now`; `None` where it has been carried over meanwhile.
     #[inline(always)]
     fn missing(&self, setting: &Setting<L::Word>, seen: L::Seen, now: L::Word) -> Option<L::Word> {
-        L::missing(setting, seen, now).or_else(|| self.carried(setting, seen, now))
-    }
-
-    /// A request of a key that has this slot; `None` where the slot has changed hands.
-    #[inline(always)]
-    fn take_from(
-        &self,
-        it: &Slot<'_, L>,
-        tag: u64,
-        elapsed_ns: u64,
-        cells: u64,
-    ) -> Option<Outcome> {
-        loop {
-            let (setting, seen) = self.live.read(|| it.line.look(it.slot, tag));
-            let seen = seen?;
-            if cells > setting.scale.burst {
-                return Some(Outcome::Impossible { burst: setting.scale.burst });
-            }
-            let now = self.now(&setting, elapsed_ns);
-            let wanted = self.missing(&setting, seen, now)? + setting.scale.cost(cells);
-            if wanted <= setting.scale.tolerance {
-                if it.line.exchange(it.slot, seen, &setting, tag, now + wanted) {
-                    return Some(Outcome::Admitted);
-                }
-            } else if it.line.still(it.slot, seen) {
-                let wait = wanted - setting.scale.tolerance;
-                return Some(Outcome::Denied(L::moment_ns(&setting, elapsed_ns, now, wait)));
-            }
-        }
+        L::missing(setting, seen, now).or_else(|| self.carried(*setting, seen, now))
     }
 
     /// Gives a key without a bucket a slot and takes `cells` cells from it; `None` where the key
@@ -326,6 +332,19 @@ impl<L: Line> Table<L> {
         }
         Err(first_free)
     }
+}
+
+/// The answer where `wait` ticks must pass first.
+///
+/// The setting comes by value: with a reference to it about, every request would write it to memory.
+#[inline(never)]
+fn denied<L: Line>(
+    setting: Setting<L::Word>,
+    elapsed_ns: u64,
+    now: L::Word,
+    wait: L::Word,
+) -> Outcome {
+    Outcome::Denied(L::moment_ns(&setting, elapsed_ns, now, wait))
 }
 
 /// What a bucket misses at `now`, at least, that is full or from which a cell was taken at

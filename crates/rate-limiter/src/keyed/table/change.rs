@@ -125,16 +125,18 @@ impl<L: Line> Table<L> {
 
     /// What a bucket of an older setting misses at `now`; `None` where the walk has come by, and
     /// the slot holds something else by now.
+    ///
+    /// The setting comes by value, as in `denied`.
     #[cold]
     pub(super) fn carried(
         &self,
-        setting: &Setting<L::Word>,
+        setting: Setting<L::Word>,
         seen: L::Seen,
         now: L::Word,
     ) -> Option<L::Word> {
         let carrying = *self.carrying.lock().expect("no holder of this lock panics");
         let carrying = carrying.filter(|it| it.version == setting.version)?;
-        Some(carrying.tat::<L>(seen, setting).max(now) - now)
+        Some(carrying.tat::<L>(seen, &setting).max(now) - now)
     }
 }
 
