@@ -75,12 +75,12 @@ const BATCH: usize = 100;
 const THREADS: u64 = 4;
 
 /// Entries before the first round of a reading line.
-const ENTRIES: Sizes = Sizes { smoke: 1_000, quick: 200_000, full: 2_000_000 };
+const ENTRIES: Sizes = Sizes { smoke: 1_000, quick: 100_000, full: 2_000_000 };
 /// Memory for buffers and caches.
-const MEMORY: Sizes = Sizes { smoke: 1 << 20, quick: 32 << 20, full: 320 << 20 };
+const MEMORY: Sizes = Sizes { smoke: 1 << 20, quick: 16 << 20, full: 320 << 20 };
 
 /// Writes of a pass that fills a store beyond its memory.
-const BEYOND: Sizes = Sizes { smoke: 1_000, quick: 200_000, full: 1_000_000 };
+const BEYOND: Sizes = Sizes { smoke: 1_000, quick: 100_000, full: 1_000_000 };
 /// Operations of a pass on a store that is cold.
 const COLD: Sizes = Sizes { smoke: 64, quick: 1_000, full: 10_000 };
 

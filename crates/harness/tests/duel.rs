@@ -105,6 +105,7 @@ fn main() -> ExitCode {
         ("what is unknown exits with 2", unknown_names_exit_with_2),
         ("an unwritable file exits with 1 after the table", unwritable_file),
         ("a baseline is kept, held and missed", baselines),
+        ("a reader that leaves stops nothing", readers_that_leave),
     ];
     for (name, case) in cases {
         case();
@@ -222,6 +223,22 @@ fn unwritable_file() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let shown = text(&output.stdout);
     assert!(shown.contains("ours") && shown.contains("not kept"), "{shown}");
+}
+
+/// As `duel ... | head` does.
+fn readers_that_leave() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("record.json");
+    let measure = format!("--workload works/separate --json {}", path.display());
+    for words in ["--list", &measure] {
+        let (reader, writer) = std::io::pipe().expect("there are descriptors left");
+        drop(reader);
+        let output = stage(words).stdout(writer).output().expect("this program starts");
+        assert_eq!(output.status.code(), Some(0), "{words}: {output:?}");
+        if words == measure {
+            assert!(!record(&output, &path).rows.is_empty(), "{output:?}");
+        }
+    }
 }
 
 fn baselines() {

@@ -18,6 +18,7 @@ mod question;
 mod run;
 
 use std::ffi::OsString;
+use std::io::stdout;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -99,7 +100,8 @@ fn answer(words: impl IntoIterator<Item = OsString>, lines: Vec<Line>, root: &Pa
         Err(misunderstood) => return refuse(&misunderstood.to_string()),
     };
     if arguments.list {
-        question::list(&lines);
+        // Who reads only the first lines, as `head` does, has what he wanted.
+        let _unread = question::list(&lines, &mut stdout().lock());
         return ExitCode::SUCCESS;
     }
     let program = match std::env::current_exe() {

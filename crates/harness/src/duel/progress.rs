@@ -1,6 +1,6 @@
 //! How far a run is: a bar on a terminal, a plain line for each line of the comparison elsewhere.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{IsTerminal, Write, stderr, stdout};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -46,11 +46,14 @@ impl Progress {
     }
 
     /// Prints a paragraph of results without disturbing the bar.
-    #[expect(clippy::print_stdout, reason = "results go to standard output, progress does not")]
     pub(super) fn print(&self, text: &str) {
+        let paragraph = || {
+            // Who reads no further, as `head` does not, still finds all of it in the record.
+            let _unread = writeln!(stdout(), "{text}");
+        };
         match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{text}")),
-            None => println!("{text}"),
+            Some(bar) => bar.suspend(paragraph),
+            None => paragraph(),
         }
     }
 

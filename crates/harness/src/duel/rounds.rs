@@ -45,7 +45,7 @@ pub(super) struct Entrant {
     pub(super) contender: Contender,
     /// Whether its host holds a subject for it.
     ready: bool,
-    /// One sample a round, both passes together, by episode.
+    /// One sample a round, its passes together, by episode.
     pub(super) samples: Vec<Vec<Sample>>,
     pub(super) latencies: Vec<Latency>,
     /// What it has measured of itself, once an episode.
@@ -105,6 +105,8 @@ struct Bout<'a> {
     hosts: Vec<Option<Box<dyn Host>>>,
     entrants: Vec<Entrant>,
     order: SplitMix64,
+    /// The order of the next round, where that is the way back of the one before.
+    way_back: Option<Vec<usize>>,
     round: u64,
     /// Operations of one pass; zero until calibrated.
     operations: u64,
@@ -121,6 +123,7 @@ impl<'a> Bout<'a> {
             hosts: entrants.iter().map(|_| None).collect(),
             entrants,
             order: SplitMix64::new(ORDER_SEED),
+            way_back: None,
             round: 0,
             operations: 0,
         }
@@ -266,14 +269,33 @@ impl<'a> Bout<'a> {
         }
     }
 
-    /// One round: every entrant once in a random order and once in the reverse.
+    /// The turns of a round: every entrant once in a random order and once in the reverse. Where a
+    /// pass is a whole that is dear, the way back is the next round: two would take as long, and
+    /// would be of one process.
+    fn turns(&mut self, standing: &[usize]) -> Vec<usize> {
+        let still_stand = |back: &Vec<usize>| {
+            back.len() == standing.len() && back.iter().all(|index| standing.contains(index))
+        };
+        if let Some(back) = self.way_back.take().filter(still_stand) {
+            return back;
+        }
+        let mut turns = standing.to_vec();
+        self.order.shuffle(&mut turns);
+        let back: Vec<_> = turns.iter().rev().copied().collect();
+        if self.line.costly && self.line.exactly.is_some() {
+            self.way_back = Some(back);
+        } else {
+            turns.extend(back);
+        }
+        turns
+    }
+
+    /// One round.
     fn play(&mut self) {
         self.round += 1;
         let standing = self.standing();
-        let mut order = standing.clone();
-        self.order.shuffle(&mut order);
         let mut sums = vec![Sample::default(); self.entrants.len()];
-        for &index in order.iter().chain(order.iter().rev()) {
+        for index in self.turns(&standing) {
             if self.entrants[index].out.is_some() {
                 continue;
             }

@@ -1,5 +1,7 @@
 //! Which lines were asked for.
 
+use std::io::{self, Write};
+
 use super::super::subject::Line;
 use super::Arguments;
 
@@ -67,15 +69,15 @@ pub(super) fn select(
     Ok(lines)
 }
 
-/// Prints a line for each line.
-#[expect(clippy::print_stdout, reason = "a command's output is what it is for")]
-pub(super) fn list(lines: &[Line]) {
+/// Writes a line for each line; an error where nobody reads them, or no further.
+pub(super) fn list(lines: &[Line], out: &mut impl Write) -> io::Result<()> {
     for line in lines {
         let names: Vec<_> = line.contenders.iter().map(|contender| contender.name).collect();
         let full = if line.full_only { " (with --full)" } else { "" };
         let Line { build, workload, threads, .. } = line;
-        println!("{build} {workload} x{threads}{full}: {}", names.join(", "));
+        writeln!(out, "{build} {workload} x{threads}{full}: {}", names.join(", "))?;
     }
+    out.flush()
 }
 
 fn unknown(asked: &[String], known: &[&'static str]) -> Option<String> {

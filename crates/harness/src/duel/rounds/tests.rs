@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -98,6 +99,37 @@ fn a_pass_begins_anew_outside_its_time() {
     // It does a thirtieth less than the other, and is found out: the figures are of all passes.
     let cold = measured_as(|_| Ok(Box::new(BeginsAnew(Start::Cold, AtomicBool::new(false)))));
     assert!(cold.failures.iter().all(|it| it.reason.contains("other work")), "{cold:?}");
+}
+
+/// Whose passes were run, in the order in which they were.
+static PASSES: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+
+struct Noting(&'static str);
+
+impl Subject for Noting {
+    fn run(&self, _: usize, _: u64, operations: u64) -> u64 {
+        if operations == ALL.smoke {
+            PASSES.lock().expect("no holder of this lock panics").push(self.0);
+        }
+        operations
+    }
+}
+
+#[test]
+fn each_order_is_followed_by_its_reverse() {
+    let line = || spinning(|_| Ok(Box::new(Noting("ours"))), |_| Ok(Box::new(Noting("peer"))));
+    let passes = |line: &Line| {
+        // A costly line has a third of the episodes.
+        measured(line, &Plan { episodes: 12, ..PLAN });
+        std::mem::take(&mut *PASSES.lock().expect("no holder of this lock panics"))
+    };
+    let there_and_back = |passes: &[&str]| {
+        passes.chunks(4).all(|it| it[0] != it[1] && it[0] == it[3] && it[1] == it[2])
+    };
+    let in_a_round = passes(&line().exactly(ALL));
+    assert!(in_a_round.len() == 12 * 4 && there_and_back(&in_a_round), "{in_a_round:?}");
+    let in_two_rounds = passes(&line().exactly(ALL).costly());
+    assert!(in_two_rounds.len() == 4 * 2 && there_and_back(&in_two_rounds), "{in_two_rounds:?}");
 }
 
 /// What hosts were asked, in the order in which they were.
