@@ -8,7 +8,9 @@
 //! In a durable line ours, raft-rs and openraft have the same write-ahead log, that of this
 //! workspace, so that what remains is what drives it; the contenders with `-file` have a growing
 //! file instead, as one would write it first. The floor commits nothing: it is the client, and one
-//! thread that applies. Each contender has a process of its own, and is charged for all of it.
+//! thread that applies; where logs are durable, it first writes what waits over a part of a file
+//! that has all its blocks, and syncs that. Each contender has a process of its own, and is charged
+//! for all of it.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -73,6 +75,7 @@ fn durable<const IN_FLIGHT: u64, const LEN: usize, const NODES: usize>() -> Vec<
         contender::<OpenRaft<Summed, false>, IN_FLIGHT, LEN, NODES, true>(OPENRAFT),
         contender::<RaftRs<Summed, true>, IN_FLIGHT, LEN, NODES, true>(RAFT_RS),
         contender::<OpenRaft<Summed, true>, IN_FLIGHT, LEN, NODES, true>(OPENRAFT),
+        contender::<Floor<Summed>, IN_FLIGHT, LEN, NODES, true>(OURS),
     ]
 }
 
