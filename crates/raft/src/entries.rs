@@ -29,10 +29,18 @@ pub struct Entries {
     /// `None` where there are none, so that a heartbeat costs no memory.
     shared: Option<Arc<[Entry]>>,
     /// Invariant: `start <= end`, and both lie in `shared`.
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
     /// Invariant: the sum of the sizes of the entries.
     bytes: u64,
+}
+
+/// Each message, write and run of a log holds one and is moved several times: two moves of 16 bytes
+/// have no rest, and a rest waits for what was stored in other pieces.
+const _: () = assert!(size_of::<Entries>() == 32);
+
+fn place(at: usize) -> u32 {
+    u32::try_from(at).expect("more entries do not fit memory")
 }
 
 impl Entries {
@@ -42,8 +50,9 @@ impl Entries {
     }
 
     /// How many there are.
+    #[inline]
     pub const fn len(&self) -> usize {
-        self.end - self.start
+        (self.end - self.start) as usize
     }
 
     /// Whether there are none.
@@ -68,7 +77,7 @@ impl Entries {
             return self.clone();
         }
         let bytes = self[part.clone()].iter().map(Entry::size).sum();
-        let (start, end) = (self.start + part.start, self.start + part.end);
+        let (start, end) = (self.start + place(part.start), self.start + place(part.end));
         Self { shared: self.shared.clone(), start, end, bytes }
     }
 
@@ -113,8 +122,10 @@ impl Entries {
 impl Deref for Entries {
     type Target = [Entry];
 
+    #[inline]
     fn deref(&self) -> &[Entry] {
-        self.shared.as_ref().map_or(&[], |shared| &shared[self.start..self.end])
+        let part = self.start as usize..self.end as usize;
+        self.shared.as_ref().map_or(&[], |shared| &shared[part])
     }
 }
 
@@ -139,7 +150,7 @@ impl FromIterator<Entry> for Entries {
     fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
         let shared: Arc<[Entry]> = entries.into_iter().collect();
         let bytes = shared.iter().map(Entry::size).sum();
-        let end = shared.len();
+        let end = place(shared.len());
         Self { shared: (end > 0).then_some(shared), start: 0, end, bytes }
     }
 }

@@ -59,7 +59,11 @@ pub struct Message {
 }
 
 /// What a message says.
+//
+// A word for the tag: behind a byte, all that follows is moved from an odd address on, in pieces
+// that are not those in which it was stored, and each move waits until the stores are done.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(u64)]
 pub enum Body {
     /// Would you vote for me? Nothing changes by the question (D§9.6).
     RequestPreVote {
