@@ -293,10 +293,22 @@ impl Chain {
                 }
                 return;
             }
-            let term = run.entries.last().map_or(self.last.term, |entry| entry.term);
-            self.base = Position { index: end, term };
-            self.runs.pop_front().map(|run| run.entries).into_iter().for_each(&mut free);
+            self.base = run.entries.last().map_or(self.last, Entry::position);
+            if let Some(run) = self.runs.pop_front() {
+                free(run.entries);
+            }
         }
+    }
+
+    /// Gives `range` away where that is the first run, and no more than `bytes_max`. It is moved:
+    /// neither a copy nor a look at who else holds it.
+    pub(crate) fn take_first(&mut self, range: &Range<Index>, bytes_max: u64) -> Option<Entries> {
+        let is_wanted = |run: &mut Run| {
+            run.first == range.start && run.end() == range.end && run.entries.bytes <= bytes_max
+        };
+        let entries = self.runs.pop_front_if(is_wanted)?.entries;
+        self.base = entries.last().map_or(self.last, Entry::position);
+        Some(entries)
     }
 
     /// Has what was released freed also where it shares a run with an entry that stays: the rest

@@ -389,6 +389,11 @@ impl<S: Storage> Log<S> {
     /// The next entries to apply, which are from now on the driver's.
     pub(crate) fn take_applicable(&mut self, bytes_max: u64) -> Result<Entries, StorageError> {
         let range = self.applying + 1..self.applicable() + 1;
+        // What can be applied is durable, and so nobody needs it here once it is handed out.
+        if let Some(entries) = self.recent.take_first(&range, bytes_max) {
+            self.applying = range.end.before();
+            return Ok(entries);
+        }
         let entries = self.entries(range, bytes_max)?;
         self.applying = entries.last().map_or(self.applying, |entry| entry.index);
         self.trim();

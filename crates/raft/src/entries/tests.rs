@@ -26,6 +26,7 @@ enum Step {
     Push(u64),
     Truncate(u64),
     Release(u64),
+    Take(u64, u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -33,6 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..9_u64).prop_map(Step::Push),
         1 => (0..12_u64).prop_map(Step::Truncate),
         1 => (0..12_u64).prop_map(Step::Release),
+        2 => (0..9_u64, 0..900_u64).prop_map(|(count, most)| Step::Take(count, most)),
     ]
 }
 
@@ -65,6 +67,19 @@ proptest! {
                     chain.release(to, drop);
                     chain.shed();
                     list.retain(|entry| entry.index > to);
+                }
+                Step::Take(count, most) => {
+                    let start = chain.base().index + 1;
+                    let range = start..start + count;
+                    let fits = |run: &Run| run.end() == range.end && run.entries.bytes() <= most;
+                    let is_given = chain.runs.front().is_some_and(fits);
+                    let found = chain.take_first(&range, most);
+                    prop_assert_eq!(found.is_some(), is_given);
+                    if let Some(entries) = found {
+                        let rest = list.split_off(entries.len());
+                        prop_assert_eq!(&*entries, &list[..]);
+                        list = rest;
+                    }
                 }
             }
             let (first, last) = (chain.base().index, chain.last().index);
