@@ -144,10 +144,10 @@ struct Outgoing<'a, S> {
     config: &'a Config,
     round: u64,
     messages: &'a mut Vec<Message>,
-    /// The entries of the last message, and from which index.
-    shared: Option<(Index, Entries)>,
-    /// The same, of the last message to a witness.
-    withheld: Option<(Index, Entries)>,
+    /// Where the entries begin that were read last, and which of `messages` has them.
+    shared: Option<(Index, usize)>,
+    /// The same, of those that were read for a witness.
+    withheld: Option<(Index, usize)>,
     /// What the device said, where it failed: whoever needs that part of the log starves.
     failed: Option<StorageError>,
 }
@@ -204,29 +204,31 @@ impl<S: Storage> Outgoing<'_, S> {
 
     /// Entries of a range that ends at the end, the same copy for everybody who needs them.
     fn entries(&mut self, range: Range<Index>) -> Result<Entries, StorageError> {
-        if let Some((first, entries)) = &self.shared
-            && *first == range.start
-        {
-            return Ok(entries.clone());
+        if let Some(entries) = self.sent(self.shared, range.start) {
+            return Ok(entries);
         }
         let first = range.start;
         let entries = self.log.entries(range, self.config.message_bytes_max)?;
-        self.shared = Some((first, entries.clone()));
+        self.shared = Some((first, self.messages.len()));
         Ok(entries)
     }
 
     /// The same for witnesses, without commands.
     fn withheld(&mut self, range: Range<Index>) -> Result<Entries, StorageError> {
-        if let Some((first, entries)) = &self.withheld
-            && *first == range.start
-        {
-            return Ok(entries.clone());
+        if let Some(entries) = self.sent(self.withheld, range.start) {
+            return Ok(entries);
         }
         let first = range.start;
         let whole = self.log.entries(range, self.config.message_bytes_max)?;
-        let entries: Entries = whole.iter().map(Entry::withheld).collect();
-        self.withheld = Some((first, entries.clone()));
-        Ok(entries)
+        self.withheld = Some((first, self.messages.len()));
+        Ok(whole.iter().map(Entry::withheld).collect())
+    }
+
+    /// What that message has, where it begins at `first`.
+    fn sent(&self, message: Option<(Index, usize)>, first: Index) -> Option<Entries> {
+        let (_, at) = message.filter(|(begin, _)| *begin == first)?;
+        let Body::AppendEntries { entries, .. } = &self.messages.get(at)?.body else { return None };
+        Some(entries.clone())
     }
 
     /// A heartbeat. It stands behind what was sent, so that its rejection tells of a loss. Where
@@ -439,3 +441,6 @@ pub(crate) fn knows_commit<S: Storage>(core: &Core<S>) -> bool {
 pub(crate) fn leader_elsewhere<S: Storage>(core: &Core<S>) -> Option<NodeId> {
     core.leader.filter(|leader| *leader != core.id())
 }
+
+#[cfg(test)]
+mod tests;
