@@ -322,7 +322,23 @@ impl Chain {
 
     /// Entries of `range`, all of which are in the chain: as many as fit in `bytes_max`, but at
     /// least one.
+    #[inline]
     pub(crate) fn range(&self, range: Range<Index>, bytes_max: u64) -> Entries {
+        // What was appended last is asked for more often than all else, and all of it.
+        match self.runs.back() {
+            Some(run)
+                if run.first == range.start
+                    && range.end == self.last.index + 1
+                    && run.entries.bytes <= bytes_max =>
+            {
+                run.entries.clone()
+            }
+            _ => self.part(range, bytes_max),
+        }
+    }
+
+    /// The same, wherever the range lies.
+    fn part(&self, range: Range<Index>, bytes_max: u64) -> Entries {
         if range.start >= range.end {
             return Entries::default();
         }

@@ -211,6 +211,12 @@ impl<S: Storage> Log<S> {
 
     /// Makes one run of what was pushed.
     pub(crate) fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.seal_tail();
+        }
+    }
+
+    fn seal_tail(&mut self) {
         if self.tail.len() > 1 {
             self.recent.push(self.tail.drain(..).collect());
         } else if let Some(entry) = self.tail.pop() {

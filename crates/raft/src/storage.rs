@@ -133,18 +133,22 @@ impl MemoryStorage {
     ///
     /// Panics where the snapshot is older than the present one.
     pub fn compact(&mut self, snapshot: Snapshot, keep_after: Index) {
-        drop(self.compact_to(snapshot, keep_after));
+        self.compact_with(snapshot, keep_after, drop);
     }
 
     /// The same; the entries are returned, to be freed where that holds up nobody.
     pub(crate) fn compact_to(&mut self, snapshot: Snapshot, keep_after: Index) -> Vec<Entries> {
+        let mut released = Vec::new();
+        self.compact_with(snapshot, keep_after, |entries| released.push(entries));
+        released
+    }
+
+    fn compact_with(&mut self, snapshot: Snapshot, keep_after: Index, free: impl FnMut(Entries)) {
         let last = snapshot.meta.last.index;
         assert!(last >= self.snapshot.meta.last.index, "a snapshot never goes back");
-        let mut released = Vec::new();
-        self.log.release(keep_after.min(last), |entries| released.push(entries));
+        self.log.release(keep_after.min(last), free);
         self.log.shed();
         self.snapshot = snapshot;
-        released
     }
 
     /// The newest snapshot.
