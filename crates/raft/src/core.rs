@@ -412,12 +412,21 @@ impl Leader {
     /// To be changed, and so perhaps to be sent to.
     pub(crate) fn progress_mut(&mut self, id: NodeId) -> Option<&mut Progress> {
         self.has_news = true;
-        let position = self.progress.binary_search_by_key(&id, |it| it.id).ok()?;
+        let position = self.position(id)?;
         Some(&mut self.progress[position])
     }
 
     pub(crate) fn progress(&self, id: NodeId) -> Option<&Progress> {
-        let position = self.progress.binary_search_by_key(&id, |it| it.id).ok()?;
-        Some(&self.progress[position])
+        self.position(id).map(|at| &self.progress[at])
+    }
+
+    /// Where in `progress` a member is.
+    pub(crate) fn position(&self, id: NodeId) -> Option<usize> {
+        self.progress.binary_search_by_key(&id, |it| it.id).ok()
+    }
+
+    /// Whether the next flush has anything to do.
+    pub(crate) const fn is_busy(&self) -> bool {
+        self.has_news | self.wants_round | self.is_beat_due | self.resigns
     }
 }

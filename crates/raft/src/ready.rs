@@ -61,10 +61,10 @@ impl Ready {
 /// Whether anything may be to be done: cheap, and true rather too often than too rarely.
 pub(crate) fn has_work<S: Storage>(core: &Core<S>) -> bool {
     let is_leader_busy = match &core.role {
-        Role::Leader(it) => it.has_news || it.wants_round || it.is_beat_due || it.resigns,
+        Role::Leader(it) => it.is_busy(),
         Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => false,
     };
-    let says = !core.messages.is_empty() || !core.promises.is_empty() || !core.reads.is_empty();
+    let says = core.messages.len() + core.promises.len() + core.reads.len() > 0;
     is_leader_busy
         || says
         || core.log.has_news()
@@ -82,21 +82,21 @@ fn is_state_news<S: Storage>(core: &Core<S>) -> bool {
 /// with.
 pub(crate) fn take<S: Storage>(core: &mut Core<S>, ready: &mut Ready) -> Result<(), StorageError> {
     assert!(ready.is_empty(), "something of the last one is not done");
-    if !has_work(core) {
-        return Ok(());
-    }
     replication::flush(core);
-    ready.apply = take_apply(core)?;
-    ready.write = take_write(core);
+    if core.log.has_applicable() {
+        ready.apply = take_apply(core)?;
+    }
+    if is_write_due(core) {
+        ready.write = Some(take_write(core));
+    } else {
+        core.messages.append(&mut core.promises);
+    }
     std::mem::swap(&mut ready.messages, &mut core.messages);
     std::mem::swap(&mut ready.reads, &mut core.reads);
     Ok(())
 }
 
 fn take_apply<S: Storage>(core: &mut Core<S>) -> Result<Option<Apply>, StorageError> {
-    if !core.log.has_applicable() {
-        return Ok(None);
-    }
     if core.config.incarnation.is_witness() {
         core.log.pass_over();
         return Ok(None);
@@ -108,20 +108,21 @@ fn take_apply<S: Storage>(core: &mut Core<S>) -> Result<Option<Apply>, StorageEr
     core.log.take_applicable(core.config.apply_bytes_max).map(|it| Some(Apply::Entries(it)))
 }
 
-/// A promise goes with the write that it relies on; where all of it is durable, it goes at once.
-fn take_write<S: Storage>(core: &mut Core<S>) -> Option<Write> {
-    let state = core.hard_state();
+/// Whether there is something to write, or a promise that relies on a write on its way: where all
+/// of it is durable, it goes at once.
+fn is_write_due<S: Storage>(core: &Core<S>) -> bool {
     let is_promise_early = !core.promises.is_empty() && core.log.is_writing();
-    if !is_state_news(core) && !core.log.has_news() && !is_promise_early {
-        core.messages.append(&mut core.promises);
-        return None;
-    }
+    is_state_news(core) || core.log.has_news() || is_promise_early
+}
+
+/// A promise goes with the write that it relies on.
+fn take_write<S: Storage>(core: &mut Core<S>) -> Write {
     core.write_sequence += 1;
-    core.handed_state = state;
-    let sequence = core.write_sequence;
+    core.handed_state = core.hard_state();
+    let (sequence, hard_state) = (core.write_sequence, core.handed_state);
     let (snapshot, entries) = core.log.hand_out(sequence);
     let promises = std::mem::take(&mut core.promises);
-    Some(Write { sequence, hard_state: state, snapshot, entries, promises })
+    Write { sequence, hard_state, snapshot, entries, promises }
 }
 
 /// A write is durable; what waited for it goes to `messages`.

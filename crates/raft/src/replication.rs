@@ -89,6 +89,9 @@ pub(crate) fn follow_configuration<S: Storage>(core: &mut Core<S>) {
 pub(crate) fn flush<S: Storage>(core: &mut Core<S>) {
     core.log.seal();
     let Role::Leader(leader) = &mut core.role else { return };
+    if !leader.is_busy() {
+        return;
+    }
     leader.has_news = false;
     let is_round = std::mem::take(&mut leader.wants_round);
     let is_beat = std::mem::take(&mut leader.is_beat_due);
@@ -338,12 +341,10 @@ fn last_possible_match<S: Storage>(log: &Log<S>, index: Index, term: Term) -> Po
 /// A follower has answered.
 pub(crate) fn on_response<S: Storage>(core: &mut Core<S>, message: &Message) {
     let Body::AppendResponse { round, session, outcome } = message.body else { return };
-    if !heard_from(core, message, round, session) {
-        return;
-    }
+    let Some(at) = heard_from(core, message, round, session) else { return };
     let Role::Leader(leader) = &mut core.role else { return };
     let is_settling = leader.settling_round.is_some_and(|first| round >= first);
-    let Some(progress) = leader.progress_mut(message.from) else { return };
+    let progress = &mut leader.progress[at];
     match outcome {
         AppendOutcome::Accepted { matched } if matched <= core.log.last_index() => {
             if is_settling {
@@ -371,26 +372,30 @@ pub(crate) fn on_response<S: Storage>(core: &mut Core<S>, message: &Message) {
     }
 }
 
-/// Notes that a follower has answered a round. False where the answer is not from the member that
-/// the leader replicates to: from another disk, or from before it was removed and added again.
+/// Notes that a follower has answered a round, and tells which of the leader's `progress` is its
+/// own. `None` where the answer is not from the member that the leader replicates to: from another
+/// disk, or from before it was removed and added again.
 pub(crate) fn heard_from<S: Storage>(
     core: &mut Core<S>,
     message: &Message,
     round: u64,
     session: u64,
-) -> bool {
-    let Role::Leader(leader) = &mut core.role else { return false };
-    let Some(progress) = leader.progress_mut(message.from) else { return false };
+) -> Option<usize> {
+    let Role::Leader(leader) = &mut core.role else { return None };
+    let at = leader.position(message.from)?;
+    // Whatever it says, more may be to be sent to it now.
+    leader.has_news = true;
+    let progress = &mut leader.progress[at];
     let is_same_disk = progress.incarnation == message.incarnation || on(Bug::WipedMemberCounts);
     let is_same_session = progress.session == session || on(Bug::OldSessionCounts);
     if !is_same_disk || !is_same_session {
-        return false;
+        return None;
     }
     if round > progress.round {
         progress.round = round;
         read_index::confirm(core);
     }
-    true
+    Some(at)
 }
 
 /// Commits what a majority has, if it is of this term (§5.4.2, figure 8).

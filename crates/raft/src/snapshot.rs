@@ -121,12 +121,9 @@ pub(crate) fn on_response<S: Storage>(core: &mut Core<S>, message: &Message) {
     let Body::SnapshotResponse { round, session, last: of, offset: wanted } = message.body else {
         return;
     };
-    if !heard_from(core, message, round, session) {
-        return;
-    }
+    let Some(at) = heard_from(core, message, round, session) else { return };
     let Role::Leader(leader) = &mut core.role else { return };
-    let Some(progress) = leader.progress_mut(message.from) else { return };
-    if let Mode::Snapshot { last, offset, asked } = &mut progress.mode
+    if let Mode::Snapshot { last, offset, asked } = &mut leader.progress[at].mode
         && *last == of
         && *offset != wanted
     {

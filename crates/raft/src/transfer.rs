@@ -71,10 +71,10 @@ pub(crate) fn start<S: Storage>(core: &mut Core<S>, to: NodeId) -> Result<(), Tr
 
 /// A follower has more of the log: all of it, if it is the target?
 pub(crate) fn on_progress<S: Storage>(core: &mut Core<S>, from: NodeId) {
-    let last = core.log.last_index();
     let Role::Leader(leader) = &mut core.role else { return };
-    let has_all = leader.progress(from).is_some_and(|it| it.match_index == last);
-    if has_all && leader.transfer.is_some_and(|transfer| transfer.to == from) {
+    let is_target = leader.transfer.is_some_and(|transfer| transfer.to == from);
+    let last = core.log.last_index();
+    if is_target && leader.progress(from).is_some_and(|it| it.match_index == last) {
         leader.is_lease_void = true;
         core.send(from, Body::TimeoutNow);
     }
