@@ -228,6 +228,10 @@ impl<S: Storage> Raft<S> {
     /// again, its buffers are too.
     ///
     /// Panics where something is left in it.
+    //
+    // A driver's loop into which this is inlined works out the addresses of all that it touches,
+    // and keeps them on the stack, also where there is nothing to do.
+    #[inline(never)]
     pub fn ready_into(&mut self, ready: &mut Ready) -> Result<(), StorageError> {
         ready::take(&mut self.core, ready)
     }
@@ -242,6 +246,9 @@ impl<S: Storage> Raft<S> {
     }
 
     /// As [`Raft::persisted`], behind what is in `messages`, so that their buffer is used again.
+    //
+    // Not inlined: see `ready_into`.
+    #[inline(never)]
     pub fn persisted_into(&mut self, write: Write, messages: &mut Vec<Message>) {
         ready::persisted(&mut self.core, write, messages);
     }
