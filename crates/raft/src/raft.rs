@@ -4,6 +4,8 @@
 //!
 //! It holds no logic; each call goes to the part of the protocol that it belongs to.
 
+use std::iter::once;
+
 use bytes::Bytes;
 
 use crate::config::{Config, ConfigError, ReadMode};
@@ -152,7 +154,7 @@ impl<S: Storage> Raft<S> {
     /// is lost after that; it certainly is once it comes out of [`Ready::apply`].
     pub fn propose(&mut self, command: Bytes) -> Result<Index, ProposeError> {
         self.admit(std::slice::from_ref(&command))?;
-        Ok(replication::append(&mut self.core, [Payload::Command(command)]))
+        Ok(replication::append(&mut self.core, once(Payload::Command(command))))
     }
 
     /// Proposes commands that come one after another in the log; returns the index of the last.
