@@ -334,7 +334,7 @@ async fn status(at: At) -> Result<ExitCode, String> {
         } else {
             let [term, snapshot, applied, commit, last] =
                 ["term", "snapshot", "applied", "commit", "last"].map(number);
-            let role = text("role");
+            let role = if it["member"] == false { "no member".to_owned() } else { text("role") };
             format!("{role:<12} {term:>6} {snapshot:>9} {applied:>9} {commit:>9} {last:>9}")
         };
         say(format!("{:>3} {:<24} {line}", number("id"), text("address")))?;

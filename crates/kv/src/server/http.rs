@@ -46,6 +46,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::members::Newcomer;
+use super::status::mark_members;
 use super::{GROUP, Server, backup, in_time};
 use crate::backup::KEY_MAX;
 use crate::http_client::{Content, request};
@@ -329,7 +330,8 @@ async fn status(State(server): State<Server>, uri: Uri) -> Answered {
     server.status().await.map(Json).map_err(|cause| failed(&server, &uri, &cause))
 }
 
-/// The status of all servers that are known; of those that do not answer, why.
+/// The status of all servers that are known; of those that do not answer, why. Where there is a
+/// leader, `member` says whether it counts them as one.
 async fn cluster(State(server): State<Server>) -> Json<Value> {
     let mut servers = server.settings.peers.clone();
     servers.extend(server.view.servers());
@@ -354,6 +356,7 @@ async fn cluster(State(server): State<Server>) -> Json<Value> {
     for task in asked {
         found.extend(task.await.ok());
     }
+    mark_members(&mut found);
     Json(found.into())
 }
 

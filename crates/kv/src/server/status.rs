@@ -14,6 +14,19 @@ fn ids(of: &[NodeId]) -> Vec<u64> {
     of.iter().map(|id| id.0).collect()
 }
 
+/// Notes of each server whether it is a member for the leader, the one of the latest term where
+/// several say that they lead: a server that was removed is told nothing any more, and takes itself
+/// for a follower.
+pub(super) fn mark_members(all: &mut [Value]) {
+    let leaders = all.iter().filter(|it| it["role"] == "leader");
+    let Some(leader) = leaders.max_by_key(|it| it["term"].as_u64()) else { return };
+    let lists = ["voters", "outgoing", "learners"].map(|name| leader[name].clone());
+    let is_member = |id: &Value| lists.iter().filter_map(Value::as_array).any(|it| it.contains(id));
+    for it in all {
+        it["member"] = is_member(&it["id"]).into();
+    }
+}
+
 impl Server {
     pub(super) async fn status(&self) -> Result<Value, raft_net::Error> {
         let found = self.node.status(GROUP).await?;
@@ -84,3 +97,6 @@ impl Server {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

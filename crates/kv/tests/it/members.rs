@@ -23,10 +23,22 @@ async fn several_members_are_replaced_at_once() {
         (id as u64, cluster.address(id).parse().expect("it is one"))
     });
     client.change(&newcomers, &gone.map(|id| id as u64)).await.expect("it is agreed on");
+    let mut rest = Client::new(cluster.http(&[stays, 4, 5]), Duration::from_secs(30));
+    // Those that are gone are there, and nobody has told them: the leader knows.
+    let is_gone = |it: &Value| gone.iter().any(|id| it["id"] == *id as u64);
+    for turn in 0.. {
+        let all = rest.call("GET", "/cluster", None).await.expect("a server answers");
+        let all = all.as_array().expect("it is a list");
+        let is_said = all.iter().all(|it| it["member"] == !is_gone(it));
+        if is_said && all.iter().filter(|it| is_gone(it)).count() == 2 {
+            break;
+        }
+        assert!(turn < 200, "{all:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
     for id in gone {
         cluster.kill(id);
     }
-    let mut rest = Client::new(cluster.http(&[stays, 4, 5]), Duration::from_secs(30));
     // Neither of those that are gone is needed, though they were a majority.
     assert_eq!(rest.put("after", "it").await, Ok(None));
     for consistency in [Consistency::Linearizable, Consistency::Lease] {
