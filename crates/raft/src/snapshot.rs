@@ -11,8 +11,13 @@
 //! The follower says from where it wants to go on. A part that was lost, a follower that was
 //! restarted, a leader that is another one now: all resume at that place, or at the beginning.
 //!
-//! The leader says how long it is. Where that is more than this server takes, it takes none of it,
-//! and wants it from the beginning: heartbeats ask again, until somebody raises the limit.
+//! The follower gathers the parts in memory, and writes nothing before it has all of them. That
+//! takes as much room as the snapshot has bytes, and up to twice that while it grows. So the leader
+//! says how long it is. Where that is more than this server takes, [`Config::snapshot_bytes_max`],
+//! it takes none of it, and wants it from the beginning: heartbeats ask again, until somebody
+//! raises the limit.
+//!
+//! [`Config::snapshot_bytes_max`]: crate::Config::snapshot_bytes_max
 //!
 //! A witness is sent one part, which begins at the end: it learns where the snapshot ends and keeps
 //! nothing of it. Anybody else who gets that part, with another disk than the leader knows of,
