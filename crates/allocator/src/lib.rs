@@ -60,7 +60,7 @@
 //!   thread that makes no allocation wait until it does. One parcel a class up to 1 KiB, of at most
 //!   16 KiB, stays with the thread that freed it, until that uses its blocks again, collects or
 //!   ends.
-//! - A heap keeps up to 256 KiB of empty slabs and 4 MiB of large blocks for reuse.
+//! - A heap keeps up to 512 KiB of empty slabs and 4 MiB of large blocks for reuse.
 //! - In the child of a `fork`, the blocks of the parent's other threads can be used and freed, but
 //!   their memory is not used again.
 //! - An idle process gives back what is free within one and a half decay times (three seconds at

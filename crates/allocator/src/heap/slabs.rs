@@ -10,8 +10,9 @@ use crate::segment::Segment;
 use crate::size_class::{CLASSES, SMALL, size_of_class, slices_of_class};
 use crate::slab::{FLAGS, Kind, Slab};
 
-/// Bytes of empty slabs that a heap keeps.
-const KEPT_MAX: usize = 256 << 10;
+/// Bytes of empty slabs that a heap keeps: what a program needs that goes round through the small
+/// classes again and again.
+const KEPT_MAX: usize = 512 << 10;
 
 impl Heap {
     #[inline]
