@@ -14,10 +14,12 @@
 #![expect(unsafe_code, reason = "a process is traced, and functions are called by their names")]
 #![expect(clippy::print_stdout, reason = "the counts are worth reading")]
 
+use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::mem::transmute;
 use std::ops::Range;
-use std::{ptr, slice};
+use std::sync::mpsc;
+use std::{ptr, slice, thread};
 
 /// Calls that are counted. All take the same path, so that the least is what one costs.
 const CALLS: u64 = 64;
@@ -199,6 +201,22 @@ fn hot_paths_stay_short() {
         // SAFETY: as above.
         unsafe { delete(block, 64) };
     });
+    // Blocks of a thread that is there as long as they are: else its heap would be ours. All but a
+    // few in a hundred go into a parcel and wait.
+    let (made, blocks) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let maker = thread::spawn(move || {
+        let blocks = (0..WARM_UP + CALLS).map(|_| malloc(64).expose_provenance());
+        made.send(blocks.collect::<Vec<_>>()).expect("the test waits for them");
+        ended.recv().expect_err("nothing is ever sent");
+    });
+    let blocks = RefCell::new(blocks.recv().expect("the thread makes them").into_iter());
+    check(&library, "free of 64 B of another thread", [49, 108], || {
+        let block = blocks.borrow_mut().next().expect("one for each call");
+        free(ptr::with_exposed_provenance_mut(block));
+    });
+    drop(end);
+    maker.join().expect("nothing in it panics");
     let block = malloc(64);
     check(&library, "realloc in place", [64, 98], || {
         // SAFETY: it stays where it is, since it fits.

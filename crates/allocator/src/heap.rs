@@ -235,44 +235,52 @@ impl Heap {
         } else if heap == ours.address() {
             ours.free_local(slab, block);
         } else if heap != 0 {
-            ours.free_remote(slab, block);
+            Self::free_remote(block, slab, ours);
         } else if slab.kind.get() == Kind::Inside {
-            // Only the first slice of a slab says whose it is.
-            let slab = first(slab);
-            ours.free_inside(slab, block);
+            Self::free_inside(block, slab, ours);
         } else {
             crate::abort::foreign(block.start(), "freed");
         }
     }
 
-    fn free_inside(&'static self, slab: &'static Slab, block: Block) {
+    /// Only the first slice of a slab says whose it is.
+    #[inline(never)]
+    fn free_inside(block: Block, slab: &'static Slab, ours: &'static Self) {
+        let slab = first(slab);
         match slab.owner() {
             0 => crate::abort::foreign(block.start(), "freed"),
-            owner if owner == self.address() => self.free_local(slab, block),
-            owner => Self::free_slow(block, slab, self, owner),
+            owner if owner == ours.address() => ours.free_local(slab, block),
+            owner => Self::free_slow(block, slab, ours, owner),
         }
     }
 
+    /// Adds a block to the parcel of its slab. What else there is to do is called last: so a block
+    /// that only waits saves no register.
     #[inline(never)]
-    fn free_remote(&'static self, slab: &'static Slab, block: Block) {
-        match self.outgoing.add(slab, block) {
-            Added::Not => {}
-            Added::Waits => return,
-            Added::Goes(place) => return self.dispatch(place),
+    fn free_remote(block: Block, slab: &'static Slab, ours: &'static Self) {
+        match ours.outgoing.add(slab, block) {
+            Added::Waits => {}
+            Added::Goes(place) => ours.dispatch(place),
+            Added::Not => Self::free_first(block, slab, ours),
         }
+    }
+
+    /// Frees the first block of a slab of another heap that has no parcel here.
+    #[inline(never)]
+    fn free_first(block: Block, slab: &'static Slab, ours: &'static Self) {
         // A thread that only frees is better off with a heap too: often it is that of the blocks.
-        if let Some(heap) = local::begin_to_free(self) {
+        if let Some(heap) = local::begin_to_free(ours) {
             return Self::free_slow(block, slab, heap, slab.owner());
         }
         // What is freed for a heap of one's own must not wait: it may be destroyed.
-        if self.is_nobody() || owner_of(slab).role.get() == Role::Object {
+        if ours.is_nobody() || owner_of(slab).role.get() == Role::Object {
             block.set_next(Some(block));
             block.set_count(1);
             post(slab, block);
-        } else if self.adopt(slab) {
-            Self::free_slow(block, slab, self, slab.owner());
+        } else if ours.adopt(slab) {
+            Self::free_slow(block, slab, ours, slab.owner());
         } else {
-            self.outgoing.begin(slab, block);
+            ours.outgoing.begin(slab, block);
         }
     }
 }
