@@ -10,15 +10,29 @@ use std::cell::Cell;
 use super::guests::CLASSES;
 use super::ownership::post;
 use crate::block::Block;
-use crate::size_class::size_of_class;
+use crate::size_class::{self, size_of_class};
 use crate::slab::Slab;
 
 /// Slabs that are remembered.
 const PLACES: usize = 128;
 /// A parcel goes when it has this many blocks,
-const BLOCKS_MAX: u16 = 64;
+const BLOCKS_MAX: usize = 64;
 /// or this many bytes.
 const BYTES_MAX: usize = 16 << 10;
+
+/// Blocks with which a parcel goes, by class: to work it out takes a division, and programs whose
+/// threads free at random begin a parcel for every few blocks.
+#[expect(clippy::cast_possible_truncation, reason = "at most `BLOCKS_MAX`")]
+static MOST: [u16; 256] = {
+    let mut most = [0; 256];
+    let mut class = 0;
+    while class < size_class::CLASSES {
+        let blocks = BYTES_MAX.div_ceil(size_of_class(class));
+        most[class] = if blocks < BLOCKS_MAX { blocks } else { BLOCKS_MAX } as u16;
+        class += 1;
+    }
+    most
+};
 
 pub(super) struct Outgoing {
     places: [Place; PLACES],
@@ -104,9 +118,8 @@ impl Outgoing {
         place.last.set(Some(block));
         place.count.set(1);
         let class = slab.told_class();
-        let most = BYTES_MAX.div_ceil(size_of_class(usize::from(class)));
-        let most = u16::try_from(most).unwrap_or(BLOCKS_MAX);
-        place.most.set(most.min(BLOCKS_MAX));
+        let most = MOST[usize::from(class)];
+        place.most.set(most);
         place.class.set(class);
         if most == 1 {
             place.send();
