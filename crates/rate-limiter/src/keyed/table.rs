@@ -336,7 +336,8 @@ impl<L: Line> Table<L> {
 
 /// The answer where `wait` ticks must pass first.
 ///
-/// The setting comes by value: with a reference to it about, every request would write it to memory.
+/// The setting comes by value: with a reference to it about, every request would write it to
+/// memory.
 #[inline(never)]
 fn denied<L: Line>(
     setting: Setting<L::Word>,
