@@ -41,7 +41,7 @@ impl Disk {
         Ok(Self { file, at: 0, syncs: Arc::clone(syncs), _folder: folder })
     }
 
-    /// Makes the commands durable, for as long as the file is not full.
+    /// Makes the commands durable, until others are written over them.
     fn keep(&mut self, commands: &[Job]) -> Result<(), StoreError> {
         let bytes: Vec<u8> = commands.iter().flat_map(|(command, _)| command).copied().collect();
         if self.at + bytes.len() > FILE {
