@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::error_handling::HandleErrorLayer;
 use axum::http::StatusCode;
-use axum::routing::post;
+use axum::routing::{MethodRouter, post};
 use harness::contract::Unsupported;
 use tower::ServiceBuilder;
 use tower::buffer::BufferLayer;
@@ -32,8 +32,14 @@ pub trait Echo: Send + 'static {
     fn service() -> Result<Router, Unsupported>;
 }
 
-fn echo() -> Router {
-    Router::new().route("/", post(|body: Bytes| async { body }))
+/// What answers with the body of a request.
+pub fn echo() -> MethodRouter {
+    post(|body: Bytes| async { body })
+}
+
+/// That, where the root of a server is.
+fn root() -> Router {
+    Router::new().route("/", echo())
 }
 
 /// No layer: what the others add their cost to.
@@ -44,7 +50,7 @@ impl Echo for Plain {
     const NAME: &'static str = "floor";
 
     fn service() -> Result<Router, Unsupported> {
-        Ok(echo())
+        Ok(root())
     }
 }
 
@@ -60,7 +66,7 @@ impl Echo for Ours {
         let quota = quota.map_err(|error| Unsupported(error.to_string()))?;
         let limiter = KeyedLimiter::new(quota, 100_000);
         let limiter = limiter.map_err(|error| Unsupported(error.to_string()))?;
-        Ok(echo().layer(RateLimitLayer::new(limiter, ClientIp::direct())))
+        Ok(root().layer(RateLimitLayer::new(limiter, ClientIp::direct())))
     }
 }
 
@@ -80,7 +86,7 @@ impl Echo for TowerGovernor {
             .ok_or_else(|| Unsupported("a quota of nothing".to_owned()))?;
         let layer: GovernorLayer<PeerIpKeyExtractor, StateInformationMiddleware, _> =
             GovernorLayer::new(config);
-        Ok(echo().layer(layer))
+        Ok(root().layer(layer))
     }
 }
 
@@ -96,6 +102,6 @@ impl Echo for TowerLimit {
         let failed = HandleErrorLayer::new(async |_| StatusCode::INTERNAL_SERVER_ERROR);
         let limit = tower::limit::RateLimitLayer::new(CELLS.into(), Duration::from_secs(1));
         let layers = ServiceBuilder::new().layer(failed).layer(BufferLayer::new(WAITING));
-        Ok(echo().layer(layers.layer(limit)))
+        Ok(root().layer(layers.layer(limit)))
     }
 }

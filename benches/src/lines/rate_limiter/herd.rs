@@ -4,6 +4,8 @@
 //! last of two thousand can be served after two seconds and no sooner. An operation is a task that
 //! was served. The displacement is how far from the place in which it came a task was served, at
 //! most. The floor is no limiter: its tasks sleep until their turn, which nobody can undercut.
+//!
+//! Each contender has a process, since a timer may be a thread of its own, whose time counts too.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -34,7 +36,7 @@ pub(super) fn line() -> Line {
         contender::<leaky_bucket::Waiting>("1.1.2"),
         contender::<TimerAlone>(OURS),
     ];
-    Line::new(BUILD, "wait/herd/2k", 1, contenders).exactly(HERD).costly()
+    Line::new(BUILD, "wait/herd/2k", 1, contenders).exactly(HERD).costly().separate()
 }
 
 fn contender<L: WaitingLimiter + 'static>(version: &'static str) -> Contender {

@@ -2,22 +2,29 @@
 //! loopback network.
 //!
 //! The floor is the service without a layer. What the others add to it, in nanoseconds, is the
-//! metric `p99_over_floor`. A request over the network takes a hundred times as long as a layer
-//! does, and two rounds of it differ by more: there the line shows that nothing else is wrong,
-//! and `layer/call` what the layer costs.
+//! metric `p99_over_floor`.
+//!
+//! A request over the network takes fifty times as long as a layer does, and two processes differ
+//! by more than that, even two rounds of one. So each server has both services, a client asks it
+//! for one and the other in a random order, and what the layer adds is the difference of the two
+//! distributions: what disturbs one disturbs the other. Client and server share a core, which so is
+//! never idle: to wake another one up takes longer than all that is measured. The floor beside the
+//! floor tells how much of a difference is chance.
 
 use std::io::{Read, Write};
 use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use env::clock::{Clock, FastClock};
 use harness::contract::Unsupported;
-use harness::duel::{Contender, Line, Subject};
+use harness::duel::{Contender, LatencyLog, Line, OwnFigures, Subject};
+use harness::rng::SplitMix64;
 use harness::workload::Size;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
@@ -25,7 +32,7 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 
 use super::{BUILD, OURS};
-use crate::adapters::echo::{Echo, Ours, Plain, TowerGovernor, TowerLimit};
+use crate::adapters::echo::{Echo, Ours, Plain, TowerGovernor, TowerLimit, echo};
 
 /// What is echoed.
 const BODY: &str = "0123456789abcdef";
@@ -33,8 +40,8 @@ const BODY: &str = "0123456789abcdef";
 /// Calls a second while latency is measured: a tenth of what the slowest can answer.
 const CALLS_OFFERED: u64 = 50_000;
 
-/// Requests a second over the network: a third of what one connection can carry.
-const REQUESTS_OFFERED: u64 = 5_000;
+/// Where the service without a layer is, in a server that has both.
+const PLAIN: &str = "/plain";
 
 /// Where calls without a network say that they come from.
 const CLIENT: ([u8; 4], u16) = ([192, 0, 2, 1], 4_711);
@@ -44,11 +51,7 @@ pub(super) fn lines() -> [Line; 2] {
     [
         Line::new(BUILD, "layer/call", 1, called()).with_latency(CALLS_OFFERED),
         // The server's thread works as much as the client's.
-        Line::new(BUILD, "layer/loopback", 1, served())
-            .with_latency(REQUESTS_OFFERED)
-            .separate()
-            .costly()
-            .long_parts(),
+        Line::new(BUILD, "layer/loopback", 1, served()).separate().costly().long_parts(),
     ]
 }
 
@@ -113,17 +116,34 @@ impl<E: Echo> Subject for Called<E> {
     }
 }
 
-/// A service behind hyper, in a thread of its own, and a connection to it.
+/// A service and the floor behind hyper, and a connection to both.
 struct Served<E> {
-    stream: Mutex<TcpStream>,
-    /// The server's thread, which ends once the sender is gone; none while it is dropped.
-    server: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    /// Made by the first pass.
+    server: OnceLock<Server>,
+    /// How long requests took: to the service, and to the floor.
+    latencies: [LatencyLog; 2],
     _echo: PhantomData<fn() -> E>,
 }
 
-impl<E> Drop for Served<E> {
+impl<E: Echo> Served<E> {
+    fn make(_: Size) -> Result<Box<dyn Subject>, Unsupported> {
+        // Who cannot take part says so here; the first pass makes it anew.
+        drop(runtime()?.block_on(async { E::service() })?);
+        let latencies = Default::default();
+        Ok(Box::new(Self { server: OnceLock::new(), latencies, _echo: PhantomData }))
+    }
+}
+
+/// A server in a thread of its own, and a connection to it.
+struct Server {
+    stream: Mutex<TcpStream>,
+    /// The thread, which ends once the sender is gone; none while it is dropped.
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+impl Drop for Server {
     fn drop(&mut self) {
-        if let Some((open, thread)) = self.server.take() {
+        if let Some((open, thread)) = self.running.take() {
             drop(open);
             // What panicked has said so.
             thread.join().ok();
@@ -131,8 +151,9 @@ impl<E> Drop for Served<E> {
     }
 }
 
-impl<E: Echo> Served<E> {
-    fn make(_: Size) -> Result<Box<dyn Subject>, Unsupported> {
+impl Server {
+    /// Its thread runs where the calling one does.
+    fn start<E: Echo>() -> Result<Self, Unsupported> {
         let no_network = |error| Unsupported(format!("no loopback network: {error}"));
         let (open, closed) = oneshot::channel();
         let (tell, told) = mpsc::channel();
@@ -140,8 +161,7 @@ impl<E: Echo> Served<E> {
         let address = told.recv().expect("the server says where it is or why it is not")?;
         let stream = TcpStream::connect(address).map_err(no_network)?;
         stream.set_nodelay(true).map_err(no_network)?;
-        let server = Some((open, thread));
-        Ok(Box::new(Self { stream: Mutex::new(stream), server, _echo: PhantomData }))
+        Ok(Self { stream: Mutex::new(stream), running: Some((open, thread)) })
     }
 }
 
@@ -151,7 +171,8 @@ fn serve<E: Echo>(
     closed: oneshot::Receiver<()>,
 ) {
     let listen = async || {
-        let service = E::service()?.into_make_service_with_connect_info::<SocketAddr>();
+        let both = E::service()?.route(PLAIN, echo());
+        let service = both.into_make_service_with_connect_info::<SocketAddr>();
         let no_port = |error| Unsupported(format!("no port is free: {error}"));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(no_port)?;
         let address = listener.local_addr().map_err(no_port)?;
@@ -171,13 +192,39 @@ fn serve<E: Echo>(
 }
 
 impl<E: Echo> Subject for Served<E> {
-    fn run(&self, _: usize, _: u64, operations: u64) -> u64 {
-        let (mut stream, mut buffer) = (self.stream.lock(), [0; 4_096]);
-        let length = BODY.len();
-        let request =
-            format!("POST / HTTP/1.1\r\nhost: here\r\ncontent-length: {length}\r\n\r\n{BODY}");
-        (0..operations).map(|_| u64::from(ask(&mut stream, &request, &mut buffer))).sum()
+    /// An operation is a request to the service and one to the floor, in either order.
+    fn run(&self, _: usize, round: u64, operations: u64) -> u64 {
+        let server = self.server.get_or_init(|| match Server::start::<E>() {
+            Ok(server) => server,
+            Err(Unsupported(why)) => panic!("{why}"),
+        });
+        let (mut stream, mut buffer) = (server.stream.lock(), [0; 4_096]);
+        let mut rng = SplitMix64::new(round);
+        let requests = ["/", PLAIN].map(request);
+        let clock = FastClock::new();
+        let mut echoed = 0;
+        for _ in 0..operations {
+            let first = usize::from(rng.chance(1, 2));
+            for which in [first, 1 - first] {
+                let start = clock.now();
+                echoed += u64::from(ask(&mut stream, &requests[which], &mut buffer));
+                let took = clock.now().as_nanos() - start.as_nanos();
+                self.latencies[which].add([took]);
+            }
+        }
+        echoed
     }
+
+    fn own_figures(&self) -> OwnFigures {
+        let [latency, floor] = self.latencies.each_ref().map(LatencyLog::take);
+        OwnFigures { latency, floor, ..OwnFigures::default() }
+    }
+}
+
+/// A request to echo the body, as it goes over the wire.
+fn request(path: &str) -> String {
+    let length = BODY.len();
+    format!("POST {path} HTTP/1.1\r\nhost: here\r\ncontent-length: {length}\r\n\r\n{BODY}")
 }
 
 /// One request; whether the answer is the echo.

@@ -88,10 +88,9 @@ pub(super) fn conclude(line: &Line, entrants: &[Entrant]) -> Outcome {
     for metric in METRICS {
         outcome.rows.extend(entrants.iter().filter_map(|entrant| metric.row(line, entrant)));
     }
-    if let Some(floor) = entrants.iter().find(|entrant| entrant.contender.name == FLOOR) {
-        let others = entrants.iter().filter(|entrant| entrant.contender.name != FLOOR);
-        outcome.rows.extend(others.flat_map(|entrant| over_floor(line, entrant, floor)));
-    }
+    let floor = entrants.iter().find(|entrant| entrant.contender.name == FLOOR);
+    let floor = floor.map_or(&[][..], |floor| &floor.latencies);
+    outcome.rows.extend(entrants.iter().flat_map(|entrant| over_floor(line, entrant, floor)));
     for ours in entrants.iter().filter(|entrant| entrant.contender.ours) {
         for metric in METRICS {
             let peers = entrants.iter().filter(|entrant| !entrant.contender.ours);
@@ -128,11 +127,20 @@ fn failure(line: &Line, entrant: &Entrant) -> Option<FailedLine> {
 const FLOOR: &str = "floor";
 
 /// How much later than the floor an entrant answers, by the median of paired episodes: what it
-/// adds, where a ratio would show little but what both do.
-fn over_floor(line: &Line, entrant: &Entrant, floor: &Entrant) -> impl Iterator<Item = Row> {
+/// adds, where a ratio would show little but what both do. The floor is the one that the entrant
+/// has measured itself, if it has, and else the contender of that name.
+fn over_floor(
+    line: &Line,
+    entrant: &Entrant,
+    floor: &[Latency],
+) -> impl Iterator<Item = Row> + use<> {
+    let own = entrant.own_figures.iter().filter_map(|own| own.latency.zip(own.floor));
+    let mut pairs: Vec<(Latency, Latency)> = own.collect();
+    if pairs.is_empty() && entrant.contender.name != FLOOR {
+        pairs.extend(entrant.latencies.iter().copied().zip(floor.iter().copied()));
+    }
     let added = |name, of: fn(&Latency) -> f64| {
-        let pairs = entrant.latencies.iter().zip(&floor.latencies);
-        let added = pairs.map(|(latency, floor)| vec![of(latency) - of(floor)]).collect();
+        let added = pairs.iter().map(|(latency, floor)| vec![of(latency) - of(floor)]).collect();
         row(line, entrant, (name, "ns", Better::Lower), &added)
     };
     let rows = [

@@ -50,6 +50,9 @@ const LONG_PART: u64 = 10;
 pub struct OwnFigures {
     /// How long operations took, of a closed loop that keeps some of them in flight.
     pub latency: Option<Latency>,
+    /// How long the operations of the floor took, where the subject performed them between its own:
+    /// where less is added to them than two processes differ by.
+    pub floor: Option<Latency>,
     /// Syncs of a log for each operation.
     pub syncs_per_op: Option<f64>,
     /// Bytes that nodes have told each other for each operation, as they would be encoded.

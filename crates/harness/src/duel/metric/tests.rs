@@ -137,6 +137,26 @@ fn what_is_added_to_the_floor_is_told_apart_from_a_drift() {
     }
 }
 
+/// A subject that serves the floor itself is compared with that, and so is the floor.
+#[test]
+fn a_floor_within_a_subject_is_what_is_added_to() {
+    let line = Line::new("test", "layer", 1, Vec::new());
+    let mut pair = [Entrant::new(contender("ours", true)), Entrant::new(contender(FLOOR, false))];
+    for (entrant, (base, added)) in pair.iter_mut().zip([(9_000.0, 300.0), (1_000.0, 2.0)]) {
+        entrant.samples.push(vec![Sample { operations: 1.0, wall_ns: 1.0, ..Sample::default() }]);
+        let latency = |p99| Some(Latency { p50: p99, p99, ..Latency::default() });
+        let (latency, floor) = (latency(base + added), latency(base));
+        entrant.latencies.extend(latency);
+        entrant.own_figures.push(OwnFigures { latency, floor, ..OwnFigures::default() });
+    }
+    let rows = conclude(&line, &pair).rows;
+    let added = |name| {
+        let own = rows.iter().find(|row| row.contender == name && row.metric == "p99_over_floor");
+        own.map(|row| row.median)
+    };
+    assert_eq!((added("ours"), added(FLOOR)), (Some(300.0), Some(2.0)));
+}
+
 #[test]
 fn what_a_subject_measures_of_itself_is_a_metric() {
     let line = Line::new("test", "herd", 1, Vec::new());
