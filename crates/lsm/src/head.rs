@@ -21,7 +21,7 @@ use std::cmp::Ordering;
 pub(crate) struct Prefix(Box<[u8]>);
 
 impl Prefix {
-    /// The longest prefix of both keys.
+    /// The longest prefix of both keys, and so of all that lie between them.
     pub(crate) fn shared(a: &[u8], b: &[u8]) -> Self {
         Self(a[..shared_len(a, b)].into())
     }

@@ -247,6 +247,11 @@ impl Cursor {
         Self { table, versions, at: None }
     }
 
+    /// What keys were expected to begin with when the memtable was made.
+    pub(crate) fn expected_prefix(&self) -> &Prefix {
+        &self.table.prefix
+    }
+
     /// The record here, unless the cursor is at an end.
     #[inline]
     pub(crate) fn record(&self) -> Option<Record<'_>> {

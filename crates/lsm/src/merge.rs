@@ -2,12 +2,13 @@
 //!
 //! There are few sources, a handful of tables and memtables, so the smallest is found by looking at
 //! each one's head, all in one list, and at keys only where the smallest head is that of several.
-//! The same loop serves reads and compaction.
+//! Heads begin behind what the keys of all tables share: where many keys begin alike, the first
+//! bytes of them would tell nothing. The same loop serves reads and compaction.
 
 use std::cmp::Ordering;
 
 use crate::Result;
-use crate::head::{compare, first_eight};
+use crate::head::{Prefix, compare};
 use crate::memtable;
 use crate::run::RunCursor;
 use crate::stamp::Stamp;
@@ -37,6 +38,14 @@ impl Source {
                 (record.stamp(), record.value)
             }
             Self::Run(cursor) => cursor.entry(),
+        }
+    }
+
+    /// The smallest and the greatest key, where they are at hand.
+    fn bounds(&self) -> Option<(&[u8], &[u8])> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Run(cursor) => cursor.bounds(),
         }
     }
 
@@ -86,6 +95,8 @@ pub(crate) enum To<'k> {
 #[derive(Debug)]
 pub(crate) struct Merge {
     sources: Vec<Source>,
+    /// What most keys begin with; heads are what follows.
+    prefix: Prefix,
     /// The head of each source's key; the largest number at an end.
     heads: Vec<u64>,
     /// The source with the smallest key, unless all are at their ends.
@@ -96,7 +107,8 @@ impl Merge {
     /// Of sources that are in no place yet.
     pub(crate) fn new(sources: Vec<Source>) -> Self {
         let heads = vec![u64::MAX; sources.len()];
-        Self { sources, heads, current: None }
+        let prefix = expected_prefix(&sources);
+        Self { sources, prefix, heads, current: None }
     }
 
     /// Leads all sources there. Forward from there on by [`Merge::next`].
@@ -136,7 +148,7 @@ impl Merge {
 
     #[inline]
     fn look(&mut self, at: usize) {
-        self.heads[at] = self.sources[at].key().map_or(u64::MAX, first_eight);
+        self.heads[at] = self.sources[at].key().map_or(u64::MAX, |key| self.prefix.head(key));
     }
 
     #[inline]
@@ -184,6 +196,21 @@ impl Merge {
     }
 }
 
+/// What the keys of all tables share; where there is no table, what those of a memtable are
+/// expected to. Nothing depends on it but speed.
+fn expected_prefix(sources: &[Source]) -> Prefix {
+    let bounds = || sources.iter().filter_map(Source::bounds);
+    let (smallest, largest) = (bounds().map(|it| it.0).min(), bounds().map(|it| it.1).max());
+    if let (Some(smallest), Some(largest)) = (smallest, largest) {
+        return Prefix::shared(smallest, largest);
+    }
+    let in_memory = sources.iter().find_map(|source| match source {
+        Source::Memory(cursor) => Some(cursor.expected_prefix().clone()),
+        Source::Run(_) => None,
+    });
+    in_memory.unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -191,32 +218,35 @@ mod tests {
     use wal::Position;
 
     use super::*;
-    use crate::head::Prefix;
     use crate::memtable::{Cursor, Memtable, Versions};
     use crate::stamp::Kind;
 
-    /// A head may be the largest number though the source is not at its end.
+    /// A head may be the largest number though the source is not at its end, and keys may not begin
+    /// with what was expected.
     #[test]
     fn keys_are_told_apart_where_heads_are_not() {
         let keys: [&[&[u8]]; 4] =
-            [&[b"same tail 2", &[0xff; 9]], &[], &[&[0xff; 8]], &[b"a", b"same tail 1"]];
+            [&[b"same tail 2", &[0xff; 9]], &[], &[&[0xff; 8]], &[b"a", b"same tail 1", b"z"]];
         let start = Position { segment: 1, offset: 0 };
-        let source = |keys: &&[&[u8]]| {
-            let table = Arc::new(Memtable::new(1, 1 << 10, Prefix::default(), start));
-            for (sequence, key) in (1..).zip(*keys) {
-                table.insert(Stamp::new(sequence, Kind::Value), key, b"");
+        for expected in [Prefix::default(), Prefix::shared(b"same tail 1", b"same tail 2")] {
+            let source = |keys: &&[&[u8]]| {
+                let table = Arc::new(Memtable::new(1, 1 << 10, expected.clone(), start));
+                for (sequence, key) in (1..).zip(*keys) {
+                    table.insert(Stamp::new(sequence, Kind::Value), key, b"");
+                }
+                Source::Memory(Cursor::new(table, Versions::All))
+            };
+            let mut merge = Merge::new(keys.iter().map(source).collect());
+            assert_eq!(merge.prefix, expected);
+            merge.go(To::AtLeast(b"")).expect("it is in memory");
+            let mut found = Vec::new();
+            while let Some(key) = merge.key() {
+                found.push(key.to_vec());
+                merge.next().expect("it is in memory");
             }
-            Source::Memory(Cursor::new(table, Versions::All))
-        };
-        let mut merge = Merge::new(keys.iter().map(source).collect());
-        merge.go(To::AtLeast(b"")).expect("it is in memory");
-        let mut found = Vec::new();
-        while let Some(key) = merge.key() {
-            found.push(key.to_vec());
-            merge.next().expect("it is in memory");
+            let mut sorted = keys.concat();
+            sorted.sort_unstable();
+            assert_eq!(found, sorted);
         }
-        let mut expected = keys.concat();
-        expected.sort_unstable();
-        assert_eq!(found, expected);
     }
 }

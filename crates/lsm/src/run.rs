@@ -109,6 +109,12 @@ impl RunCursor {
         Self { run, keep, at: None, key: Vec::new() }
     }
 
+    /// The smallest and the greatest key of the run; nothing where it has no tables.
+    pub(crate) fn bounds(&self) -> Option<(&[u8], &[u8])> {
+        let (first, last) = (self.run.tables.first()?, self.run.tables.last()?);
+        Some((&first.meta.smallest, &last.meta.largest))
+    }
+
     #[inline]
     pub(crate) fn is_valid(&self) -> bool {
         self.at.is_some()

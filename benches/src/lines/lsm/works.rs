@@ -113,7 +113,7 @@ impl Work for Queue {
         store.store.scan(&key(0), 1, visit).expect("the disk is well");
         let first = first.expect("the queue has a backlog");
         store.store.delete(&first).expect("there is room on the disk");
-        u64::from(first[7])
+        u64::from(first[KEY_LEN - 1])
     }
 }
 
