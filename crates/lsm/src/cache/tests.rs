@@ -99,11 +99,11 @@ fn housed(cache: &Cache, slots: &Arc<Slots<Block>>, at: usize, len: usize) {
     }
 }
 
-/// Waits until less than so much of the slabs is free. Threads of other tests may hold up for a
-/// while what readers have left.
+/// Waits, a minute at most, until less than so much of the slabs is free. Threads of other tests
+/// may hold up for a while what readers have left.
 fn require_free_below(cache: &Cache, bytes: usize) {
     let slabs = cache.made_slabs().expect("it is large enough for slabs");
-    for _ in 0..1_000 {
+    for _ in 0..12_000 {
         epoch::pin().flush();
         if slabs.free() < bytes && !cache.is_late(slabs) {
             return;
