@@ -117,11 +117,15 @@ impl Spread {
 /// # }
 /// ```
 pub struct RateLimitLayer<K, C = FastClock, S = RandomState> {
-    shared: Arc<KeyedLimiter<C, S>>,
-    keys: K,
+    /// Servers clone their services with each request: so there is one pointer to clone.
+    settings: Arc<Settings<K, C, S>>,
+}
+
+struct Settings<K, C, S> {
+    limiter: Arc<KeyedLimiter<C, S>>,
+    keys: Arc<K>,
     fields: Fields,
-    /// Invariant: visible ASCII without quotes and backslashes.
-    policy: &'static str,
+    policy: Policy,
     spread: Option<Arc<Spread>>,
     hook: Option<Hook>,
 }
@@ -129,14 +133,16 @@ pub struct RateLimitLayer<K, C = FastClock, S = RandomState> {
 impl<K: KeyExtractor, C: Clock, S: BuildHasher> RateLimitLayer<K, C, S> {
     /// Limits by the keys that `keys` finds; requests without one share a bucket.
     pub fn new(limiter: KeyedLimiter<C, S>, keys: K) -> Self {
-        let (fields, policy) = (Fields::default(), "default");
-        Self { shared: Arc::new(limiter), keys, fields, policy, spread: None, hook: None }
+        let policy = Policy::of(&limiter, "default");
+        let (limiter, keys, fields) = (Arc::new(limiter), Arc::new(keys), Fields::default());
+        let settings = Settings { limiter, keys, fields, policy, spread: None, hook: None };
+        Self { settings: Arc::new(settings) }
     }
 
     /// Which fields responses carry.
     #[must_use]
     pub fn fields(self, fields: Fields) -> Self {
-        Self { fields, ..self }
+        self.change(|settings| settings.fields = fields)
     }
 
     /// What [`Fields::Draft10`] call this layer's policy; `default` where nothing is said. Layers
@@ -152,7 +158,7 @@ impl<K: KeyExtractor, C: Clock, S: BuildHasher> RateLimitLayer<K, C, S> {
             !policy.is_empty() && policy.bytes().all(is_plain),
             "{policy:?} is no name of a policy: use letters, digits and hyphens"
         );
-        Self { policy, ..self }
+        self.change(|settings| settings.policy = Policy::of(&settings.limiter, policy))
     }
 
     /// Lengthens every `Retry-After` by a delay of `jitter`, drawn from `random`, so that clients
@@ -161,45 +167,60 @@ impl<K: KeyExtractor, C: Clock, S: BuildHasher> RateLimitLayer<K, C, S> {
     #[must_use]
     pub fn jitter(self, jitter: Jitter, random: impl Random + 'static) -> Self {
         let spread = Spread { jitter, random: Mutex::new(Box::new(random)) };
-        Self { spread: Some(Arc::new(spread)), ..self }
+        self.change(|settings| settings.spread = Some(Arc::new(spread)))
     }
 
     /// Calls `hook` after every decision, before the request goes on: for counters and logs.
     #[must_use]
     pub fn on_decision(self, hook: impl Fn(&Decision) + Send + Sync + 'static) -> Self {
-        Self { hook: Some(Arc::new(Box::new(hook))), ..self }
+        self.change(|settings| settings.hook = Some(Arc::new(Box::new(hook))))
     }
 
     /// The limiter.
     pub fn limiter(&self) -> &KeyedLimiter<C, S> {
-        &self.shared
+        &self.settings.limiter
+    }
+
+    /// The layer with other settings; its clones keep theirs.
+    fn change(self, change: impl FnOnce(&mut Settings<K, C, S>)) -> Self {
+        let settings = Arc::try_unwrap(self.settings);
+        let mut settings = settings.unwrap_or_else(|shared| (*shared).clone());
+        change(&mut settings);
+        Self { settings: Arc::new(settings) }
     }
 }
 
-impl<K: Clone, C, S> Clone for RateLimitLayer<K, C, S> {
+impl<K, C, S> Clone for Settings<K, C, S> {
     fn clone(&self) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
-            keys: self.keys.clone(),
+            limiter: Arc::clone(&self.limiter),
+            keys: Arc::clone(&self.keys),
             fields: self.fields,
-            policy: self.policy,
+            policy: self.policy.clone(),
             spread: self.spread.as_ref().map(Arc::clone),
             hook: self.hook.as_ref().map(Arc::clone),
         }
     }
 }
 
+impl<K, C, S> Clone for RateLimitLayer<K, C, S> {
+    fn clone(&self) -> Self {
+        Self { settings: Arc::clone(&self.settings) }
+    }
+}
+
 impl<K, C, S> fmt::Debug for RateLimitLayer<K, C, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings { limiter, fields, policy, .. } = &*self.settings;
         f.debug_struct("RateLimitLayer")
-            .field("limiter", &self.shared)
-            .field("fields", &self.fields)
-            .field("policy", &self.policy)
+            .field("limiter", limiter)
+            .field("fields", fields)
+            .field("policy", &policy.name)
             .finish_non_exhaustive()
     }
 }
 
-impl<I, K: Clone, C, S> Layer<I> for RateLimitLayer<K, C, S> {
+impl<I, K, C, S> Layer<I> for RateLimitLayer<K, C, S> {
     type Service = RateLimited<I, K, C, S>;
 
     fn layer(&self, inner: I) -> Self::Service {
@@ -214,7 +235,7 @@ pub struct RateLimited<I, K, C = FastClock, S = RandomState> {
     layer: RateLimitLayer<K, C, S>,
 }
 
-impl<I: Clone, K: Clone, C, S> Clone for RateLimited<I, K, C, S> {
+impl<I: Clone, K, C, S> Clone for RateLimited<I, K, C, S> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), layer: self.layer.clone() }
     }
@@ -237,14 +258,13 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let RateLimitLayer { shared, keys, fields, policy, spread, hook } = &self.layer;
-        let (key, now) = (keys.key(&request), shared.clock().now());
-        let decision = shared.check_at(now, &key, 1);
+        let Settings { limiter, keys, fields, policy, spread, hook } = &*self.layer.settings;
+        let (key, now) = (keys.key(&request), limiter.clock().now());
+        let decision = limiter.check_at(now, &key, 1);
         if let Some(hook) = hook {
             hook(&decision);
         }
-        let standing = shared.standing_at(now, &key);
-        let shown = Shown { standing, fields: *fields, policy };
+        let shown = Shown::new(&limiter.standing_at(now, &key), *fields, policy);
         match decision {
             Decision::Admitted => {
                 ResponseFuture::Admitted { inner: self.inner.call(request), shown }
@@ -298,38 +318,78 @@ where
 }
 
 /// What a response says of the bucket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Shown {
-    standing: Standing,
-    fields: Fields,
-    policy: &'static str,
+    burst: u64,
+    left: u64,
+    reset: u64,
+    /// `RateLimit-Policy` and `RateLimit`.
+    draft: Option<[HeaderValue; 2]>,
+    has_legacy: bool,
 }
 
 impl Shown {
-    fn write(&self, headers: &mut HeaderMap) {
-        let standing = &self.standing;
+    fn new(standing: &Standing, fields: Fields, policy: &Policy) -> Self {
         let (burst, left) = (standing.burst(), standing.remaining());
-        let reset = seconds(standing.full_after());
-        if matches!(self.fields, Fields::Draft10 | Fields::Both) {
-            let window = seconds(standing.fill_time());
-            headers.append(RATELIMIT_POLICY, self.item(("q=", burst), ("w=", window)));
-            headers.append(RATELIMIT, self.item(("r=", left), ("t=", reset)));
-        }
-        if matches!(self.fields, Fields::Legacy | Fields::Both) {
-            headers.insert(LEGACY_LIMIT, burst.into());
-            headers.insert(LEGACY_REMAINING, left.into());
-            headers.insert(LEGACY_RESET, reset.into());
-        }
+        let (window, reset) = (seconds(standing.fill_time()), seconds(standing.full_after()));
+        let has_draft = matches!(fields, Fields::Draft10 | Fields::Both);
+        let draft = has_draft.then(|| [policy.stated(burst, window), policy.left(left, reset)]);
+        let has_legacy = matches!(fields, Fields::Legacy | Fields::Both);
+        Self { burst, left, reset, draft, has_legacy }
     }
 
-    /// An item of the draft's lists, in the one allocation that the response keeps.
-    fn item(&self, count: (&str, u64), time: (&str, u64)) -> HeaderValue {
-        let (mut counted, mut timed) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let counted = counted.format(count.1.min(INTEGER_MAX));
-        let timed = timed.format(time.1.min(INTEGER_MAX));
-        let item = ["\"", self.policy, "\";", count.0, counted, ";", time.0, timed].concat();
-        HeaderValue::try_from(item).expect("visible ASCII makes a header value")
+    /// To be called once.
+    fn write(&mut self, headers: &mut HeaderMap) {
+        if let Some([policy, left]) = self.draft.take() {
+            headers.append(RATELIMIT_POLICY, policy);
+            headers.append(RATELIMIT, left);
+        }
+        if self.has_legacy {
+            headers.insert(LEGACY_LIMIT, self.burst.into());
+            headers.insert(LEGACY_REMAINING, self.left.into());
+            headers.insert(LEGACY_RESET, self.reset.into());
+        }
     }
+}
+
+/// A policy's name, and its field as long as the quota stays what it was.
+#[derive(Clone)]
+struct Policy {
+    /// Invariant: visible ASCII without quotes and backslashes.
+    name: &'static str,
+    burst: u64,
+    window: u64,
+    field: HeaderValue,
+}
+
+impl Policy {
+    fn of<C: Clock, S: BuildHasher>(limiter: &KeyedLimiter<C, S>, name: &'static str) -> Self {
+        // Of any key: all have this burst, and fill up in this time.
+        let standing = limiter.standing_at(limiter.clock().now(), name);
+        let (burst, window) = (standing.burst(), seconds(standing.fill_time()));
+        let field = item(name, ("\";q=", burst), (";w=", window));
+        Self { name, burst, window, field }
+    }
+
+    fn stated(&self, burst: u64, window: u64) -> HeaderValue {
+        if (burst, window) == (self.burst, self.window) {
+            return self.field.clone();
+        }
+        item(self.name, ("\";q=", burst), (";w=", window))
+    }
+
+    fn left(&self, left: u64, reset: u64) -> HeaderValue {
+        item(self.name, ("\";r=", left), (";t=", reset))
+    }
+}
+
+/// An item of the draft's lists, in the one allocation that the response keeps.
+fn item(name: &str, count: (&str, u64), time: (&str, u64)) -> HeaderValue {
+    let (mut counted, mut timed) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let counted = counted.format(count.1.min(INTEGER_MAX));
+    let timed = timed.format(time.1.min(INTEGER_MAX));
+    let item = ["\"", name, count.0, counted, time.0, timed].concat();
+    HeaderValue::try_from(item).expect("visible ASCII makes a header value")
 }
 
 /// Whole seconds, rounded up.
