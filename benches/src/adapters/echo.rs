@@ -1,18 +1,17 @@
-//! An axum service that echoes a body, and the layers that limit it.
+//! A service that echoes a body, and the layers that limit it.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use ::governor::middleware::StateInformationMiddleware;
 use ::rate_limiter::http::{ClientIp, RateLimitLayer};
 use ::rate_limiter::{KeyedLimiter, Quota};
-use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, to_bytes};
 use axum::error_handling::HandleErrorLayer;
-use axum::http::StatusCode;
-use axum::routing::{MethodRouter, post};
+use axum::http::{Request, Response, StatusCode};
 use harness::contract::Unsupported;
-use tower::ServiceBuilder;
-use tower::buffer::BufferLayer;
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_governor::GovernorLayer;
 use tower_governor::governor::GovernorConfigBuilder;
 use tower_governor::key_extractor::PeerIpKeyExtractor;
@@ -23,23 +22,40 @@ const CELLS: u32 = 1_000_000_000;
 /// Requests that may wait for the task that owns tower's limit.
 const WAITING: usize = 1_024;
 
+/// Bytes of the largest body that is echoed.
+const BODY_MAX: usize = 1 << 16;
+
+/// A service of any kind.
+pub type Echoing = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
 /// A service that echoes, behind a layer of some kind. Made and called within a runtime.
 pub trait Echo: Send + 'static {
     /// Stable name: the package name of the layer.
     const NAME: &'static str;
 
     /// The service, or why it cannot be had.
-    fn service() -> Result<Router, Unsupported>;
+    fn service() -> Result<Echoing, Unsupported>;
 }
 
-/// What answers with the body of a request.
-pub fn echo() -> MethodRouter {
-    post(|body: Bytes| async { body })
+/// What answers with the body of a request, behind no layer.
+pub fn echo() -> Echoing {
+    BoxCloneSyncService::new(bare())
 }
 
-/// That, where the root of a server is.
-fn root() -> Router {
-    Router::new().route("/", echo())
+fn bare() -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ Sync {
+    service_fn(|request: Request<Body>| async {
+        let body = to_bytes(request.into_body(), BODY_MAX).await;
+        Ok(body.map_or_else(|_| refused(StatusCode::BAD_REQUEST), |it| Response::new(it.into())))
+    })
+}
+
+fn refused(status: StatusCode) -> Response<Body> {
+    let mut response = Response::default();
+    *response.status_mut() = status;
+    response
 }
 
 /// No layer: what the others add their cost to.
@@ -49,8 +65,8 @@ pub struct Plain;
 impl Echo for Plain {
     const NAME: &'static str = "floor";
 
-    fn service() -> Result<Router, Unsupported> {
-        Ok(root())
+    fn service() -> Result<Echoing, Unsupported> {
+        Ok(echo())
     }
 }
 
@@ -61,12 +77,13 @@ pub struct Ours;
 impl Echo for Ours {
     const NAME: &'static str = "rate-limiter";
 
-    fn service() -> Result<Router, Unsupported> {
+    fn service() -> Result<Echoing, Unsupported> {
         let quota = Quota::per_second(CELLS.into());
         let quota = quota.map_err(|error| Unsupported(error.to_string()))?;
         let limiter = KeyedLimiter::new(quota, 100_000);
         let limiter = limiter.map_err(|error| Unsupported(error.to_string()))?;
-        Ok(root().layer(RateLimitLayer::new(limiter, ClientIp::direct())))
+        let layer = RateLimitLayer::new(limiter, ClientIp::direct());
+        Ok(BoxCloneSyncService::new(layer.layer(bare())))
     }
 }
 
@@ -77,7 +94,7 @@ pub struct TowerGovernor;
 impl Echo for TowerGovernor {
     const NAME: &'static str = "tower_governor";
 
-    fn service() -> Result<Router, Unsupported> {
+    fn service() -> Result<Echoing, Unsupported> {
         let config = GovernorConfigBuilder::default()
             .per_nanosecond(1)
             .burst_size(CELLS)
@@ -86,7 +103,7 @@ impl Echo for TowerGovernor {
             .ok_or_else(|| Unsupported("a quota of nothing".to_owned()))?;
         let layer: GovernorLayer<PeerIpKeyExtractor, StateInformationMiddleware, _> =
             GovernorLayer::new(config);
-        Ok(root().layer(layer))
+        Ok(BoxCloneSyncService::new(layer.layer(bare())))
     }
 }
 
@@ -98,10 +115,13 @@ pub struct TowerLimit;
 impl Echo for TowerLimit {
     const NAME: &'static str = "tower";
 
-    fn service() -> Result<Router, Unsupported> {
+    fn service() -> Result<Echoing, Unsupported> {
         let failed = HandleErrorLayer::new(async |_| StatusCode::INTERNAL_SERVER_ERROR);
-        let limit = tower::limit::RateLimitLayer::new(CELLS.into(), Duration::from_secs(1));
-        let layers = ServiceBuilder::new().layer(failed).layer(BufferLayer::new(WAITING));
-        Ok(root().layer(layers.layer(limit)))
+        let service = ServiceBuilder::new()
+            .layer(failed)
+            .buffer(WAITING)
+            .rate_limit(CELLS.into(), Duration::from_secs(1))
+            .service(bare());
+        Ok(BoxCloneSyncService::new(service))
     }
 }

@@ -260,7 +260,7 @@ fn scattered(number: u64) -> [u8; KEY_LEN] {
 fn key(number: u64) -> [u8; KEY_LEN] {
     let mut key = *b"user:...........";
     for (place, digit) in key[5..].iter_mut().rev().enumerate() {
-        *digit = DIGITS[(number >> (6 * place)) as usize % DIGITS.len()];
+        *digit = DIGITS[(number >> (6 * place) & 63) as usize];
     }
     key
 }

@@ -17,7 +17,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
@@ -26,13 +25,18 @@ use harness::contract::Unsupported;
 use harness::duel::{Contender, LatencyLog, Line, OwnFigures, Subject};
 use harness::rng::SplitMix64;
 use harness::workload::Size;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
-use tower_service::Service;
+use tower::{Service, ServiceExt};
 
 use super::{BUILD, OURS};
-use crate::adapters::echo::{Echo, Ours, Plain, TowerGovernor, TowerLimit, echo};
+use crate::adapters::echo::{Echo, Echoing, Ours, Plain, TowerGovernor, TowerLimit, echo};
 
 /// What is echoed.
 const BODY: &str = "0123456789abcdef";
@@ -84,7 +88,7 @@ fn runtime() -> Result<Runtime, Unsupported> {
 }
 
 /// A service that is called as a function.
-struct Called<E>(Mutex<(Runtime, Router)>, PhantomData<fn() -> E>);
+struct Called<E>(Mutex<(Runtime, Echoing)>, PhantomData<fn() -> E>);
 
 impl<E: Echo> Called<E> {
     fn make(_: Size) -> Result<Box<dyn Subject>, Unsupported> {
@@ -103,11 +107,7 @@ impl<E: Echo> Subject for Called<E> {
             for _ in 0..operations {
                 let request = Request::post("/").extension(peer).body(Body::from(BODY));
                 let request: Request<Body> = request.expect("the request is legal");
-                std::future::poll_fn(|context| {
-                    <Router as Service<Request<Body>>>::poll_ready(service, context)
-                })
-                .await
-                .expect("an echo is always ready");
+                let service = service.ready().await.expect("an echo is always ready");
                 let response = service.call(request).await.expect("an echo does not fail");
                 served += u64::from(response.status().is_success());
             }
@@ -171,12 +171,11 @@ fn serve<E: Echo>(
     closed: oneshot::Receiver<()>,
 ) {
     let listen = async || {
-        let both = E::service()?.route(PLAIN, echo());
-        let service = both.into_make_service_with_connect_info::<SocketAddr>();
+        let service = E::service()?;
         let no_port = |error| Unsupported(format!("no port is free: {error}"));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(no_port)?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(no_port)?;
         let address = listener.local_addr().map_err(no_port)?;
-        tokio::spawn(async move { axum::serve(listener, service).await });
+        tokio::spawn(accept(listener, service, echo()));
         Ok(address)
     };
     let told = match runtime() {
@@ -189,6 +188,19 @@ fn serve<E: Echo>(
         Err(error) => tell.send(Err(error)),
     };
     told.expect("the subject waits to be told");
+}
+
+/// Serves whoever connects, until the runtime ends.
+async fn accept(listener: TcpListener, limited: Echoing, plain: Echoing) {
+    while let Ok((stream, peer)) = listener.accept().await {
+        let (limited, plain) = (limited.clone(), plain.clone());
+        let answer = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let asked = if request.uri().path() == PLAIN { &plain } else { &limited };
+            asked.clone().oneshot(request.map(Body::new))
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+    }
 }
 
 impl<E: Echo> Subject for Served<E> {
