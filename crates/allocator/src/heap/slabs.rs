@@ -229,7 +229,7 @@ impl Heap {
     }
 }
 
-fn is_none(slab: &Slab) -> bool {
+pub(super) fn is_none(slab: &Slab) -> bool {
     std::ptr::eq(slab, &raw const NO_SLAB.0)
 }
 

@@ -119,20 +119,37 @@ fn blocks_of_others_are_used_again_before_fresh_memory() {
     let (maker, user) = (world.heap(Role::Thread), world.heap(Role::Thread));
     let (maker, user) = (maker.expect("there is memory"), user.expect("there is memory"));
     let make = |heap: &'static Heap| heap.allocate(SIZE, 8).expose_provenance();
+    let blocks: BTreeSet<usize> = (0..32 + 8).map(|_| make(maker)).collect();
+    blocks.iter().take(8).for_each(|&block| free(user, block));
+    let mut out: Vec<usize> = (0..8).map(|_| make(user)).collect();
     // As many as make a parcel: it would go, if its blocks were not of use here.
-    let blocks: BTreeSet<usize> = (0..32).map(|_| make(maker)).collect();
-    for &block in &blocks {
+    for &block in blocks.iter().filter(|block| !out.contains(block)) {
         free(user, block);
     }
-    let half: Vec<usize> = (0..16).map(|_| make(user)).collect();
-    assert!(half.iter().all(|block| blocks.contains(block)), "fresh memory");
+    out.extend((0..16).map(|_| make(user)));
+    assert!(out.iter().all(|block| blocks.contains(block)), "fresh memory");
     // The others go home with the thread, and those that are out when they are freed.
     user.leave();
-    for block in half {
+    for block in out {
         free(maker, block);
     }
-    let again: BTreeSet<usize> = (0..32).map(|_| make(maker)).collect();
+    let again: BTreeSet<usize> = (0..blocks.len()).map(|_| make(maker)).collect();
     assert_eq!(again, blocks);
+    world.pool.release_all();
+}
+
+/// A thread that only frees kept a parcel of every class, which the other made anew meanwhile.
+#[test]
+fn blocks_go_home_from_a_thread_that_makes_none() {
+    let world = world();
+    let (maker, reader) = (world.heap(Role::Thread), world.heap(Role::Thread));
+    let (maker, reader) = (maker.expect("there is memory"), reader.expect("there is memory"));
+    let make = || (0..32).map(|_| maker.allocate(SIZE, 8).expose_provenance());
+    let blocks: BTreeSet<usize> = make().collect();
+    for _ in 0..3 {
+        blocks.iter().for_each(|&block| free(reader, block));
+        assert_eq!(make().collect::<BTreeSet<_>>(), blocks, "fresh memory");
+    }
     world.pool.release_all();
 }
 
