@@ -34,6 +34,9 @@ pub(crate) const HEAD: usize = 16;
 /// Slices of a huge page.
 pub(crate) const CHUNK: usize = (2 << 20) / SLICE;
 
+/// What a slice tells that does not begin a slab.
+pub(crate) const NO_CLASS: u8 = u8::MAX;
+
 /// One bit for each slice.
 pub(crate) type Slices = Bitmap<{ SLICES / 64 }>;
 
@@ -117,6 +120,12 @@ impl Segment {
     /// The descriptor of a slice.
     pub(crate) fn slab(&'static self, index: usize) -> &'static Slab {
         &self.descriptors[index - HEAD]
+    }
+
+    /// The class of the slab that began with this slice last: of no meaning where none ever did.
+    pub(crate) fn last_class(&self, index: usize) -> u8 {
+        // Relaxed: a hint.
+        self.classes[index].load(Ordering::Relaxed)
     }
 
     /// The segment of a descriptor, and the number of its slice.

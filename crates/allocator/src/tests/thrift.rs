@@ -63,6 +63,26 @@ fn slabs_that_every_round_uses_stay_with_the_heap() {
     world.pool.release_all();
 }
 
+/// Slices went from class to class. What each touched of them added up, until a program that went
+/// through many classes again and again had touched all of each.
+#[test]
+fn a_slab_is_made_where_one_of_its_class_was() {
+    let world = world();
+    let heap = world.heap(Role::Thread).expect("there is memory");
+    // Slabs of one slice, and of eight.
+    let sizes = [SIZE, 2 * SIZE, 4 * SIZE, 9 << 10, 12 << 10];
+    let make = |size: usize| heap.allocate(size, 8).expose_provenance();
+    let before = sizes.map(make);
+    for _ in 0..3 {
+        before.iter().for_each(|&block| free(heap, block));
+        heap.collect();
+        let mut after: Vec<usize> = sizes.iter().rev().map(|&size| make(size)).collect();
+        after.reverse();
+        assert_eq!(after, before);
+    }
+    world.pool.release_all();
+}
+
 /// A thread that begins takes over what one that ended has left, however often that happens.
 #[test]
 fn threads_one_after_another_make_one_heap() {
