@@ -9,10 +9,10 @@
 //!
 //! First fit keeps what is used together at low addresses, and what was used lately is used again
 //! before fresh memory is. A slab is rather made where one of its class was: many are filled in
-//! part, and each part lies at the start, so that slices that go from class to class end up touched
-//! all over. A *round* comes every half decay time: it purges what has been free
-//! since the round before. So a slice is purged after one to two half times, without a stamp on
-//! each.
+//! part, and slices that go from class to class end up touched all over.
+//!
+//! A *round* comes every half decay time: it purges what has been free since the round before. So a
+//! slice is purged after one to two half times, without a stamp on each.
 //!
 //! Huge pages are a matter of their own ([`huge`]).
 //!
