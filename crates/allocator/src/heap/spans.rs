@@ -3,6 +3,9 @@
 //! A freed span of up to 4 MiB is kept by the thread that freed it, one for each number of slices,
 //! so that a loop over one large block costs no more than one over a small one. A span belongs to
 //! whoever holds its block, so that any thread may keep it.
+//!
+//! Where none of the size is kept, a much larger one is cut, and the rest goes to the pool: a vector
+//! that doubles so grows over what the one before it has used, and not over fresh memory.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -18,6 +21,9 @@ use crate::slab::{Kind, SPAN, Slab};
 const KEEP_MAX: usize = (4 << 20) / SLICE;
 /// Slices that a heap keeps in all.
 const KEEP_TOTAL: usize = (4 << 20) / SLICE;
+
+/// How many times as large a span must be to be cut: one that is hardly larger is soon asked for.
+const MUCH_LARGER: usize = 8;
 
 /// The spans that a heap keeps.
 pub(super) struct Spans {
@@ -38,6 +44,11 @@ impl Spans {
         place.set(None);
         self.total.set(self.total.get() - slices);
         Some(slab)
+    }
+
+    /// The smallest that is much larger than so many slices.
+    fn take_larger(&self, slices: usize) -> Option<&'static Slab> {
+        (slices * MUCH_LARGER..=KEEP_MAX).find_map(|more| self.take(more))
     }
 
     #[inline(always)]
@@ -90,7 +101,7 @@ impl Heap {
         }
         let slices = size.div_ceil(SLICE).max(1);
         if align <= SLICE
-            && let Some(slab) = self.spans.take(slices)
+            && let Some(slab) = self.spans.take(slices).or_else(|| self.cut_span(slices))
         {
             return Fresh { start: start_of(slab), zero: false };
         }
@@ -104,6 +115,16 @@ impl Heap {
         };
         run.slab.format_span(self.address(), Kind::Span, slices, run.zero);
         Fresh { start: start_of(run.slab), zero: run.zero }
+    }
+
+    /// The start of a much larger span that is kept.
+    fn cut_span(&'static self, slices: usize) -> Option<&'static Slab> {
+        let slab = self.spans.take_larger(slices)?;
+        let (segment, index) = Segment::of_slab(slab);
+        let rest = slab.slices.get() as usize - slices;
+        slab.format_span(self.address(), Kind::Span, slices, false);
+        self.world().pool.give(self.world(), segment.slab(index + slices), rest);
+        Some(slab)
     }
 
     /// A mapping with room for `slices`, and for `slack` more that are not touched.

@@ -83,6 +83,25 @@ fn a_slab_is_made_where_one_of_its_class_was() {
     world.pool.release_all();
 }
 
+/// A vector that doubled grew over fresh memory, while what the one before it had was kept, in case
+/// that a block of its last size was asked for at once.
+#[test]
+fn a_block_that_grows_does_so_where_a_larger_one_was() {
+    const LARGE: usize = 1 << 20;
+    let world = world();
+    let heap = world.heap(Role::Thread).expect("there is memory");
+    let make = |size: usize| NonNull::new(heap.allocate(size, 8)).expect("there is memory");
+    let large = make(LARGE);
+    free(heap, large.as_ptr().expose_provenance());
+    assert_ne!(make(LARGE / 2), large, "half of it is not worth a cut");
+    let small = make(LARGE / 8);
+    assert_eq!(small, large);
+    // SAFETY: the block is out, and as long.
+    let grown = unsafe { heap.reallocate(small, LARGE / 8, 8, LARGE) };
+    assert_eq!(grown, large.as_ptr());
+    world.pool.release_all();
+}
+
 /// A thread that begins takes over what one that ended has left, however often that happens.
 #[test]
 fn threads_one_after_another_make_one_heap() {
