@@ -74,7 +74,9 @@ fn a_slab_is_made_where_one_of_its_class_was() {
     let make = |size: usize| heap.allocate(size, 8).expose_provenance();
     let before = sizes.map(make);
     for _ in 0..3 {
-        before.iter().for_each(|&block| free(heap, block));
+        for block in before {
+            free(heap, block);
+        }
         heap.collect();
         let mut after: Vec<usize> = sizes.iter().rev().map(|&size| make(size)).collect();
         after.reverse();
@@ -186,7 +188,9 @@ fn blocks_go_home_from_a_thread_that_makes_none() {
     let make = || (0..32).map(|_| maker.allocate(SIZE, 8).expose_provenance());
     let blocks: BTreeSet<usize> = make().collect();
     for _ in 0..3 {
-        blocks.iter().for_each(|&block| free(reader, block));
+        for &block in &blocks {
+            free(reader, block);
+        }
         assert_eq!(make().collect::<BTreeSet<_>>(), blocks, "fresh memory");
     }
     world.pool.release_all();
