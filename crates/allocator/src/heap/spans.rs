@@ -4,8 +4,9 @@
 //! so that a loop over one large block costs no more than one over a small one. A span belongs to
 //! whoever holds its block, so that any thread may keep it.
 //!
-//! Where none of the size is kept, a much larger one is cut, and the rest goes to the pool: a vector
-//! that doubles so grows over what the one before it has used, and not over fresh memory.
+//! For a block that grows, a much larger span is cut, and the rest goes to the pool: a vector that
+//! doubles so grows over what the one before it has used, and not over fresh memory. Other blocks
+//! stay: in the midst of what large ones have left, they would be in the way of the next.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -44,6 +45,10 @@ impl Spans {
         place.set(None);
         self.total.set(self.total.get() - slices);
         Some(slab)
+    }
+
+    fn holds(&self, slices: usize) -> bool {
+        self.kept.get(slices - 1).is_some_and(|place| place.get().is_some())
     }
 
     /// The smallest that is much larger than so many slices.
@@ -101,7 +106,7 @@ impl Heap {
         }
         let slices = size.div_ceil(SLICE).max(1);
         if align <= SLICE
-            && let Some(slab) = self.spans.take(slices).or_else(|| self.cut_span(slices))
+            && let Some(slab) = self.spans.take(slices)
         {
             return Fresh { start: start_of(slab), zero: false };
         }
@@ -117,14 +122,20 @@ impl Heap {
         Fresh { start: start_of(run.slab), zero: run.zero }
     }
 
-    /// The start of a much larger span that is kept.
-    fn cut_span(&'static self, slices: usize) -> Option<&'static Slab> {
-        let slab = self.spans.take_larger(slices)?;
+    /// A block grows to so many bytes: sees to it that what it is given next is the start of a much
+    /// larger span, where one is kept and none of the size.
+    pub(super) fn make_room(&'static self, size: usize) {
+        let slices = size.div_ceil(SLICE);
+        if self.spans.holds(slices) {
+            return;
+        }
+        let Some(slab) = self.spans.take_larger(slices) else { return };
         let (segment, index) = Segment::of_slab(slab);
         let rest = slab.slices.get() as usize - slices;
         slab.format_span(self.address(), Kind::Span, slices, false);
         self.world().pool.give(self.world(), segment.slab(index + slices), rest);
-        Some(slab)
+        let kept = self.spans.keep(slab);
+        debug_assert!(kept, "there was room for more");
     }
 
     /// A mapping with room for `slices`, and for `slack` more that are not touched.
