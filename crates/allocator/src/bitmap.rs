@@ -52,6 +52,19 @@ impl<const WORDS: usize> Bitmap<WORDS> {
         }
     }
 
+    /// The bits that are set here and not in `other`, in order.
+    pub(crate) fn without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = usize> + 'a {
+        let words = self.words.iter().zip(&other.words);
+        words.enumerate().flat_map(|(word, (mine, theirs))| {
+            let mut bits = mine.get() & !theirs.get();
+            std::iter::from_fn(move || {
+                let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+                bits &= bits - 1;
+                Some(word * 64 + bit)
+            })
+        })
+    }
+
     /// Length of the row of set bits that begins at `start`.
     pub(crate) fn run_length(&self, start: usize) -> usize {
         self.next(start, false).unwrap_or(Self::BITS) - start
@@ -109,7 +122,7 @@ mod tests {
             fills in prop::collection::vec((0_usize..256, 0_usize..90, any::<bool>()), 1..20),
             from in 0_usize..256, count in 1_usize..70, align in 0_u32..5,
         ) {
-            let (bits, mut model) = (empty(), vec![false; 256]);
+            let (bits, other, mut model) = (empty(), empty(), vec![false; 256]);
             for (start, length, value) in fills {
                 let length = length.min(256 - start);
                 bits.fill(start, length, value);
@@ -124,6 +137,10 @@ mod tests {
             prop_assert_eq!(bits.find_run(from, count, align), (from..256).find(fits));
             prop_assert_eq!(bits.count(0, 256), model.iter().filter(|it| **it).count());
             prop_assert!((0..256).all(|bit| bits.get(bit) == model[bit]));
+            let end = (from + count).min(256);
+            other.fill(from, end - from, true);
+            let without = |bit: &usize| model[*bit] && !(from..end).contains(bit);
+            prop_assert!(bits.without(&other).eq((0..256).filter(without)));
             let run = model[from..].iter().take_while(|it| **it).count();
             prop_assert_eq!(bits.run_length(from), run);
         }

@@ -58,7 +58,7 @@
 //! - Blocks of at most 128 slabs that a thread freed for others wait in its parcels until it runs
 //!   out of blocks of some class, frees enough, calls [`Strata::collect`], or ends; parcels for a
 //!   thread that makes no allocation wait until it does. One parcel a class up to 1 KiB, of at most
-//!   16 KiB, stays with the thread that freed it, until that uses its blocks again, collects or
+//!   16 KiB, stays with a thread that makes such blocks itself, until it uses these, collects or
 //!   ends.
 //! - A heap keeps up to 512 KiB of empty slabs and 4 MiB of large blocks for reuse.
 //! - In the child of a `fork`, the blocks of the parent's other threads can be used and freed, but

@@ -8,9 +8,11 @@
 //! ```
 //!
 //! First fit keeps what is used together at low addresses, and what was used lately is used again
-//! before fresh memory is. A *round* comes every half decay time: it purges what has been free
-//! since the round before. So a slice is purged after one to two half times, without a stamp on
-//! each.
+//! before fresh memory is. A slab is rather made where one of its class was: many are filled in
+//! part, and slices that go from class to class end up touched all over.
+//!
+//! A *round* comes every half decay time: it purges what has been free since the round before. So a
+//! slice is purged after one to two half times, without a stamp on each.
 //!
 //! Huge pages are a matter of their own ([`huge`]).
 //!
@@ -39,6 +41,9 @@ use crate::world::{WORLD, World};
 const HINT: usize = 0x0100_0000_0000;
 /// Places for it, a segment from each to the next: 64 TiB, which end below where programs lie.
 const PLACES: u64 = 1 << 20;
+
+/// Dirty slices that are looked at for one that was a slab of the same class.
+const LOOKS: usize = 64;
 
 /// A page of the system, at the least.
 const PAGE: usize = 4096;
@@ -95,9 +100,31 @@ impl Pool {
 
     /// Takes `count` slices in a row, the first at a multiple of `align` slices.
     pub(crate) fn take(&self, world: &'static World, count: usize, align: usize) -> Option<Run> {
+        self.take_found(world, count, align, |segments| segments.find(count, align))
+    }
+
+    /// Takes slices for a slab, rather those of a former one of its class.
+    pub(crate) fn take_slab(
+        &self,
+        world: &'static World,
+        class: usize,
+        count: usize,
+    ) -> Option<Run> {
+        self.take_found(world, count, 1, |segments| {
+            segments.find_former(class, count).or_else(|| segments.find(count, 1))
+        })
+    }
+
+    fn take_found(
+        &self,
+        world: &'static World,
+        count: usize,
+        align: usize,
+        find: impl FnOnce(&Segments) -> Option<(&'static Segment, usize)>,
+    ) -> Option<Run> {
         debug_assert!(count <= SPAN_MAX && align <= SPAN_MAX, "{count} slices at {align}");
         let (segment, start, opened, zero) = self.segments.with(|segments| {
-            let (segment, start) = match segments.find(count, align) {
+            let (segment, start) = match find(segments) {
                 Some(found) => found,
                 None => (self.add_segment(segments, world)?, HEAD.next_multiple_of(align)),
             };
@@ -351,6 +378,27 @@ impl Pool {
 }
 
 impl Segments {
+    /// Free slices that were a slab of this class, and are not purged: what it filled of them is
+    /// what it is likely to fill.
+    fn find_former(&self, class: usize, count: usize) -> Option<(&'static Segment, usize)> {
+        let mut looks = LOOKS;
+        let mut next = self.first;
+        while let Some(segment) = next {
+            for start in segment.free.without(&segment.clean) {
+                if looks == 0 {
+                    return None;
+                }
+                looks -= 1;
+                let former = usize::from(segment.last_class(start)) == class;
+                if former && segment.free.run_length(start) >= count {
+                    return Some((segment, start));
+                }
+            }
+            next = segment.next.get();
+        }
+        None
+    }
+
     fn find(&self, count: usize, align: usize) -> Option<(&'static Segment, usize)> {
         let mut next = self.first;
         while let Some(segment) = next {

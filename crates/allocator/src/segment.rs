@@ -1,9 +1,9 @@
 //! A region of 64 MiB, aligned to its size, so that the address of a block leads to its slab.
 //!
 //! ```text
-//!   0      1 K                      64 K       72 K       73 K     1 M                  64 M
-//!   | head | descriptors, 64 B each | owners   | classes  | unused | slice 16 | ...     |
-//!     |      ^ of slice 16            8 B each   1 B each
+//!   0      1 K                      64 K       65 K       73 K     1 M                  64 M
+//!   | head | descriptors, 64 B each | classes  | owners   | unused | slice 16 | ...     |
+//!     |      ^ of slice 16            1 B each   8 B each
 //!     world, bitmaps of slices: free, clean, resting, restless; chunks with huge pages
 //! ```
 //!
@@ -34,6 +34,9 @@ pub(crate) const HEAD: usize = 16;
 /// Slices of a huge page.
 pub(crate) const CHUNK: usize = (2 << 20) / SLICE;
 
+/// What a slice tells that does not begin a slab.
+pub(crate) const NO_CLASS: u8 = u8::MAX;
+
 /// One bit for each slice.
 pub(crate) type Slices = Bitmap<{ SLICES / 64 }>;
 
@@ -60,14 +63,14 @@ pub(crate) struct Segment {
     pub(crate) opened: Cell<u32>,
     padding: [u64; 59],
     descriptors: [Slab; SLICES - HEAD],
-    owners: [AtomicUsize; SLICES],
     classes: [AtomicU8; SLICES],
+    owners: [AtomicUsize; SLICES],
 }
 
-/// Where the owners begin.
-const OWNERS: usize = SLICES * size_of::<Slab>();
 /// Where the classes begin.
-const CLASSES: usize = OWNERS + SLICES * size_of::<usize>();
+const CLASSES: usize = SLICES * size_of::<Slab>();
+/// Where the owners begin: the first of them lie on the page of the classes.
+const OWNERS: usize = CLASSES + SLICES;
 
 const _: () = {
     assert!(std::mem::offset_of!(Segment, descriptors) == HEAD * size_of::<Slab>());
@@ -117,6 +120,12 @@ impl Segment {
     /// The descriptor of a slice.
     pub(crate) fn slab(&'static self, index: usize) -> &'static Slab {
         &self.descriptors[index - HEAD]
+    }
+
+    /// The class of the slab that began with this slice last: of no meaning where none ever did.
+    pub(crate) fn last_class(&self, index: usize) -> u8 {
+        // Relaxed: a hint.
+        self.classes[index].load(Ordering::Relaxed)
     }
 
     /// The segment of a descriptor, and the number of its slice.

@@ -12,12 +12,16 @@
 //! back to its owner, who waits for the link. One that is used again here crosses once. Its owner
 //! does not learn of that: to it the block is out all the time.
 //!
+//! A thread that makes no blocks of a class keeps no guests of it: what it held back, their owner
+//! would have to make anew.
+//!
 //! The guests of a class lie on the free list of a slab that has no memory of its own, so that the
 //! fast path of an allocation takes them as it takes any block, and counts down to the next sample
 //! of the heap profile in the same word.
 
 use super::Heap;
 use super::outgoing::{Chain, Place};
+use super::slabs::is_none;
 use crate::planted::{self, Bug};
 use crate::size_class::{SMALL, class_of};
 use crate::slab::{Kind, Slab};
@@ -46,12 +50,13 @@ impl Heap {
         true
     }
 
-    /// A parcel is large enough to go: its blocks stay as guests where their class has none.
+    /// A parcel is large enough to go: its blocks stay as guests where the thread makes such
+    /// blocks, and has no guest of the class.
     #[inline(never)]
     pub(super) fn dispatch(&'static self, place: &Place) {
         let class = place.class();
         match self.guests.get(class) {
-            Some(guests) if guests.free.get().is_none() => {
+            Some(guests) if guests.free.get().is_none() && self.makes(class, guests) => {
                 if let Some(chain) = place.take() {
                     self.seat(guests, &chain);
                     self.aim(class, guests);
@@ -59,6 +64,11 @@ impl Heap {
             }
             _ => place.send(),
         }
+    }
+
+    /// Whether the thread makes blocks of this class: it has a slab, or had guests.
+    fn makes(&self, class: usize, guests: &Slab) -> bool {
+        !is_none(self.bins[class].get()) || guests.kind.get() == Kind::Slab
     }
 
     fn seat(&'static self, guests: &'static Slab, chain: &Chain) {

@@ -71,6 +71,9 @@ impl Heap {
         }
         let stepwise = grows && size - old < old / 8 && size < MOVES_PAGES;
         let asked = if stepwise { size + size / 4 } else { size };
+        if grows && asked > LARGEST {
+            self.make_room(asked);
+        }
         let to = self.allocate(asked, align);
         if !to.is_null() {
             let kept = old.min(size) - usize::from(planted::is(Bug::LosesTheEnd));

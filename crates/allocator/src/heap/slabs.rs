@@ -6,7 +6,7 @@ use super::{Fresh, Heap, NO_SLAB, Role};
 use crate::abort;
 use crate::block::Block;
 use crate::planted::{self, Bug};
-use crate::segment::Segment;
+use crate::segment::{NO_CLASS, Segment};
 use crate::size_class::{CLASSES, SMALL, size_of_class, slices_of_class};
 use crate::slab::{FLAGS, Kind, Slab};
 
@@ -81,7 +81,7 @@ impl Heap {
     fn add_slab(&'static self, class: usize) -> bool {
         let slices = slices_of_class(class);
         let world = self.world();
-        let Some(run) = world.pool.take(world, slices, 1) else { return false };
+        let Some(run) = world.pool.take_slab(world, class, slices) else { return false };
         run.slab.format(self.address(), class, run.zero);
         self.arm(run.slab);
         let (segment, index) = Segment::of_slab(run.slab);
@@ -90,6 +90,7 @@ impl Heap {
             inside.kind.set(Kind::Inside);
             inside.offset.set(u8::try_from(offset).expect("at most seven"));
             inside.set_owner(0);
+            inside.tell_class(NO_CLASS);
         }
         self.link(run.slab);
         true
@@ -229,7 +230,7 @@ impl Heap {
     }
 }
 
-fn is_none(slab: &Slab) -> bool {
+pub(super) fn is_none(slab: &Slab) -> bool {
     std::ptr::eq(slab, &raw const NO_SLAB.0)
 }
 

@@ -3,6 +3,10 @@
 //! A freed span of up to 4 MiB is kept by the thread that freed it, one for each number of slices,
 //! so that a loop over one large block costs no more than one over a small one. A span belongs to
 //! whoever holds its block, so that any thread may keep it.
+//!
+//! For a block that grows, a much larger span is cut, and the rest goes to the pool: a vector that
+//! doubles so grows over what the one before it has used, and not over fresh memory. Other blocks
+//! stay: in the midst of what large ones have left, they would be in the way of the next.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -18,6 +22,9 @@ use crate::slab::{Kind, SPAN, Slab};
 const KEEP_MAX: usize = (4 << 20) / SLICE;
 /// Slices that a heap keeps in all.
 const KEEP_TOTAL: usize = (4 << 20) / SLICE;
+
+/// How many times as large a span must be to be cut: one that is hardly larger is soon asked for.
+const MUCH_LARGER: usize = 8;
 
 /// The spans that a heap keeps.
 pub(super) struct Spans {
@@ -38,6 +45,15 @@ impl Spans {
         place.set(None);
         self.total.set(self.total.get() - slices);
         Some(slab)
+    }
+
+    fn holds(&self, slices: usize) -> bool {
+        self.kept.get(slices - 1).is_some_and(|place| place.get().is_some())
+    }
+
+    /// The smallest that is much larger than so many slices.
+    fn take_larger(&self, slices: usize) -> Option<&'static Slab> {
+        (slices * MUCH_LARGER..=KEEP_MAX).find_map(|more| self.take(more))
     }
 
     #[inline(always)]
@@ -104,6 +120,22 @@ impl Heap {
         };
         run.slab.format_span(self.address(), Kind::Span, slices, run.zero);
         Fresh { start: start_of(run.slab), zero: run.zero }
+    }
+
+    /// A block grows to so many bytes: sees to it that what it is given next is the start of a much
+    /// larger span, where one is kept and none of the size.
+    pub(super) fn make_room(&'static self, size: usize) {
+        let slices = size.div_ceil(SLICE);
+        if self.spans.holds(slices) {
+            return;
+        }
+        let Some(slab) = self.spans.take_larger(slices) else { return };
+        let (segment, index) = Segment::of_slab(slab);
+        let rest = slab.slices.get() as usize - slices;
+        slab.format_span(self.address(), Kind::Span, slices, false);
+        self.world().pool.give(self.world(), segment.slab(index + slices), rest);
+        let kept = self.spans.keep(slab);
+        debug_assert!(kept, "there was room for more");
     }
 
     /// A mapping with room for `slices`, and for `slack` more that are not touched.

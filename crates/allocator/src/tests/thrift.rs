@@ -63,6 +63,49 @@ fn slabs_that_every_round_uses_stay_with_the_heap() {
     world.pool.release_all();
 }
 
+/// Slices went from class to class. What each touched of them added up, until a program that went
+/// through many classes again and again had touched all of each.
+#[test]
+fn a_slab_is_made_where_one_of_its_class_was() {
+    let world = world();
+    let heap = world.heap(Role::Thread).expect("there is memory");
+    // Slabs of one slice, and of eight.
+    let sizes = [SIZE, 2 * SIZE, 4 * SIZE, 9 << 10, 12 << 10];
+    let make = |size: usize| heap.allocate(size, 8).expose_provenance();
+    let before = sizes.map(make);
+    for _ in 0..3 {
+        for block in before {
+            free(heap, block);
+        }
+        heap.collect();
+        let mut after: Vec<usize> = sizes.iter().rev().map(|&size| make(size)).collect();
+        after.reverse();
+        assert_eq!(after, before);
+    }
+    world.pool.release_all();
+}
+
+/// A vector that doubled grew over fresh memory, while what the one before it had was kept, in case
+/// that a block of its last size was asked for at once.
+#[test]
+fn a_block_that_grows_does_so_where_a_larger_one_was() {
+    const LARGE: usize = 1 << 20;
+    let world = world();
+    let heap = world.heap(Role::Thread).expect("there is memory");
+    let make = |size: usize| NonNull::new(heap.allocate(size, 8)).expect("there is memory");
+    let large = make(LARGE);
+    free(heap, large.as_ptr().expose_provenance());
+    assert_ne!(make(LARGE / 8), large, "a block that may stay as it is");
+    let mut grown = make(LARGE / 16);
+    for size in [LARGE / 8, LARGE / 4, LARGE] {
+        // SAFETY: the block is out, and no shorter.
+        let to = unsafe { heap.reallocate(grown, LARGE / 16, 8, size) };
+        grown = NonNull::new(to).expect("there is memory");
+        assert_eq!(grown, large);
+    }
+    world.pool.release_all();
+}
+
 /// A thread that begins takes over what one that ended has left, however often that happens.
 #[test]
 fn threads_one_after_another_make_one_heap() {
@@ -119,20 +162,39 @@ fn blocks_of_others_are_used_again_before_fresh_memory() {
     let (maker, user) = (world.heap(Role::Thread), world.heap(Role::Thread));
     let (maker, user) = (maker.expect("there is memory"), user.expect("there is memory"));
     let make = |heap: &'static Heap| heap.allocate(SIZE, 8).expose_provenance();
+    let blocks: BTreeSet<usize> = (0..32 + 8).map(|_| make(maker)).collect();
+    blocks.iter().take(8).for_each(|&block| free(user, block));
+    let mut out: Vec<usize> = (0..8).map(|_| make(user)).collect();
     // As many as make a parcel: it would go, if its blocks were not of use here.
-    let blocks: BTreeSet<usize> = (0..32).map(|_| make(maker)).collect();
-    for &block in &blocks {
+    for &block in blocks.iter().filter(|block| !out.contains(block)) {
         free(user, block);
     }
-    let half: Vec<usize> = (0..16).map(|_| make(user)).collect();
-    assert!(half.iter().all(|block| blocks.contains(block)), "fresh memory");
+    out.extend((0..16).map(|_| make(user)));
+    assert!(out.iter().all(|block| blocks.contains(block)), "fresh memory");
     // The others go home with the thread, and those that are out when they are freed.
     user.leave();
-    for block in half {
+    for block in out {
         free(maker, block);
     }
-    let again: BTreeSet<usize> = (0..32).map(|_| make(maker)).collect();
+    let again: BTreeSet<usize> = (0..blocks.len()).map(|_| make(maker)).collect();
     assert_eq!(again, blocks);
+    world.pool.release_all();
+}
+
+/// A thread that only frees kept a parcel of every class, which the other made anew meanwhile.
+#[test]
+fn blocks_go_home_from_a_thread_that_makes_none() {
+    let world = world();
+    let (maker, reader) = (world.heap(Role::Thread), world.heap(Role::Thread));
+    let (maker, reader) = (maker.expect("there is memory"), reader.expect("there is memory"));
+    let make = || (0..32).map(|_| maker.allocate(SIZE, 8).expose_provenance());
+    let blocks: BTreeSet<usize> = make().collect();
+    for _ in 0..3 {
+        for &block in &blocks {
+            free(reader, block);
+        }
+        assert_eq!(make().collect::<BTreeSet<_>>(), blocks, "fresh memory");
+    }
     world.pool.release_all();
 }
 
