@@ -101,8 +101,11 @@
 //! | replace, compute     | the exchange live -> live                                               |
 //! | remove               | the exchange live -> vacant                                             |
 //!
-//! A search visits slots one after the other. If the key was there when the header was read and the
-//! search missed it, then it was removed meanwhile: a key does not move between slots of one bin.
+//! A search loads the slots of a row one after the other and chooses among them by their tags. If
+//! the word that it chose turns out not to be the key's, it starts again and walks through the
+//! chain slot by slot: a search of its own, under the header that was read before. If the key was
+//! there when the header was read and the search missed it, then it was removed meanwhile: a key
+//! does not move between slots of one bin.
 //! If the bin moves during a search, what the search finds in the old slots was current at some
 //! moment since the header said *not moved*, since frozen slots do not change.
 //!
@@ -116,7 +119,7 @@
 //!
 //! # What this module does not do
 //!
-//! It hashes nothing and compares nothing itself. It does not take pins; every function demands
+//! It hashes nothing and compares no keys itself. It does not take pins; every function demands
 //! one.
 #![expect(unsafe_code, reason = "entries and tables are reached through raw words; see each block")]
 

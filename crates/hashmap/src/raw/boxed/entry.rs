@@ -52,7 +52,7 @@ impl<K, V> Owned<K, V> {
     /// The word by which a table will know it.
     #[inline]
     pub(super) fn word(&self, table: &Table) -> Word {
-        Word::live(self.0.as_ptr().cast(), self.hash, table.base())
+        Word::live(self.0.as_ptr().cast(), self.hash, table.tail())
     }
 
     /// Lets go of it: the map has it. Whoever unlinks it frees it.

@@ -28,7 +28,7 @@
 use std::alloc::{self, Layout, handle_alloc_error};
 use std::ptr::{self, NonNull};
 
-use super::word::base_of;
+use super::word::{base_of, tail_of};
 use crate::raw::hook::{Point, reach};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::zeroed::{Pages, Zeroable, Zeroed};
@@ -166,6 +166,12 @@ impl Table {
     #[inline(always)]
     pub(super) fn base(&self) -> u32 {
         base_of(self.bits)
+    }
+
+    /// How many bits of a hash follow on its tag.
+    #[inline(always)]
+    pub(super) fn tail(&self) -> u32 {
+        tail_of(self.bits)
     }
 
     /// Number of bins.

@@ -131,7 +131,7 @@ pub(super) fn run(old: &Table, new: &Table, unit: usize) -> bool {
 fn destination(old: &Table, source: usize, new: &Table, word: Word) -> (usize, Word) {
     if old.base() != new.base() {
         let hash = hash_of(word);
-        return (new.index(hash), Word::live(word.entry(), hash, new.base()));
+        return (new.index(hash), Word::live(word.entry(), hash, new.tail()));
     }
     // The first bits of the hash: of the bin's number those before the base, then the tag.
     let prefix = source >> (old.bits() - old.base()) << TAG_BITS | word.tag();
