@@ -147,6 +147,7 @@ use crate::error::CapacityError;
 use crate::ledger::Ledger;
 use crate::pin::{Disposal, Pin};
 use crate::sync::{AtomicPtr, Ordering};
+use crate::zeroed::Pages;
 use table::{NoTable, Table};
 
 /// Entries for each bin, on average, beyond which a table grows. With five in bins of six, one bin
@@ -175,7 +176,8 @@ impl<K, V> Raw<K, V> {
     /// An empty map in which `capacity` entries fit before it grows.
     pub(crate) fn with_capacity(capacity: usize) -> Result<Self, CapacityError> {
         let bits = bits_for(capacity);
-        let table = Table::whole(bits).map_err(|cause| capacity_error(capacity, cause))?;
+        let table =
+            Table::new(bits, Pages::Huge).map_err(|cause| capacity_error(capacity, cause))?;
         Ok(Self {
             root: AtomicPtr::new(Box::into_raw(table)),
             count: Counter::new(),

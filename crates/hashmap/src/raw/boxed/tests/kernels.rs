@@ -7,6 +7,7 @@ use harness::sync::{Arc, thread};
 use crate::raw::boxed::bin::Seen;
 use crate::raw::boxed::table::{Bin, Table};
 use crate::raw::boxed::word::Word;
+use crate::zeroed::Pages;
 
 /// A word of the entry number `number`, which is no entry.
 fn word(number: usize) -> Word {
@@ -54,7 +55,7 @@ fn live(table: &Table) -> Vec<Word> {
 }
 
 fn new_table() -> Arc<Table> {
-    Arc::new(*Table::new(0).expect("memory for a bin"))
+    Arc::new(*Table::new(0, Pages::Small).expect("memory for a bin"))
 }
 
 /// Of two insertions of one key one succeeds.
