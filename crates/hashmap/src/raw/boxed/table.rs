@@ -33,6 +33,9 @@ use crate::raw::hook::{Point, reach};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::zeroed::{Pages, Zeroable, Zeroed};
 
+/// log2 of the length of a bin.
+const LINE_BITS: u32 = 6;
+
 /// Slots in a row.
 pub(super) const ROW: usize = 6;
 
@@ -65,7 +68,7 @@ pub(super) struct Spill {
 
 // The point of the layout: a bin is one cache line.
 #[cfg(not(any(loom, shuttle)))]
-const _: () = assert!(size_of::<Bin>() == 64 && size_of::<Spill>() == 64);
+const _: () = assert!(size_of::<Bin>() == 1 << LINE_BITS && size_of::<Spill>() == 1 << LINE_BITS);
 
 // SAFETY: atomics of zero bits are zeroes and null pointers, and so is the default; no destructor.
 unsafe impl Zeroable for Bin {}
@@ -93,7 +96,7 @@ struct Block {
 #[derive(Debug)]
 pub(super) struct Table {
     bins: Zeroed<Bin>,
-    /// The bin of a hash is what is left of it after a shift by one, and by so many.
+    /// The bin of a hash is what is left of it after a shift by so many, and by `LINE_BITS`.
     shift: u32,
     /// Bits of a hash that follow on its tag.
     tail: u32,
@@ -129,7 +132,7 @@ impl Table {
         let bins = Zeroed::new(len, len * size_of::<Bin>(), pages).ok_or(NoTable::OutOfMemory)?;
         Ok(Box::new(Self {
             bins,
-            shift: 63 - bits,
+            shift: u64::BITS - LINE_BITS - bits,
             tail: tail_of(bits),
             next: AtomicPtr::default(),
             cursor: AtomicUsize::new(0),
@@ -141,7 +144,7 @@ impl Table {
     /// log2 of the number of bins.
     #[inline(always)]
     pub(super) fn bits(&self) -> u32 {
-        63 - self.shift
+        u64::BITS - LINE_BITS - self.shift
     }
 
     /// Where the tags of this table begin in a hash; see `word`.
@@ -165,8 +168,9 @@ impl Table {
     /// The number of the bin of a hash.
     #[inline(always)]
     pub(super) fn index(&self, hash: u64) -> usize {
-        // In two steps, since a shift by all 64 bits is none.
-        (hash >> 1 >> self.shift) as usize
+        // In two steps, since a shift by all 64 bits is none; and these two, since the second and
+        // the multiplication by the length of a bin are one instruction.
+        (hash >> self.shift >> LINE_BITS) as usize
     }
 
     /// The bin of a hash.
