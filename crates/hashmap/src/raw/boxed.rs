@@ -272,11 +272,19 @@ impl<K, V> Raw<K, V> {
         let mut entries = Vec::new();
         // SAFETY: we are alone, so the tables live until we free them below.
         if let Some(root) = unsafe { root.as_ref() } {
-            let mut sweep: Sweep<'_, K, V> = Sweep::over(root);
-            while let Some(entry) = sweep.next_raw(|_, _| false) {
-                // SAFETY: each entry is swept once, and nobody else can reach it: those that others
+            entries.reserve_exact(self.count.sum());
+            let mut take = |entry| {
+                // SAFETY: each entry comes once, and nobody else can reach it: those that others
                 // may still read were unlinked before.
                 entries.push(unsafe { Owned::from_address(entry) });
+            };
+            if next(root).is_none() {
+                root.for_each_live(|word| take(word.entry()));
+            } else {
+                let mut sweep: Sweep<'_, K, V> = Sweep::over(root);
+                while let Some(entry) = sweep.next_raw(|_, _| false) {
+                    take(entry);
+                }
             }
         }
         let mut table = root;
@@ -297,8 +305,7 @@ impl<K, V> Raw<K, V> {
 impl<K, V> Drop for Raw<K, V> {
     fn drop(&mut self) {
         self.ledger.give_back();
-        // A vector drops the rest if one destructor panics.
-        drop(self.take_entries());
+        entry::drop_all(self.take_entries());
     }
 }
 

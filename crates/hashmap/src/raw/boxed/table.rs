@@ -28,7 +28,7 @@
 
 use std::ptr;
 
-use super::word::{base_of, tail_of};
+use super::word::{Word, base_of, tail_of};
 use crate::raw::hook::{Point, reach};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::zeroed::{Pages, Zeroable, Zeroed};
@@ -184,6 +184,18 @@ impl Table {
     #[inline(always)]
     pub(super) fn bin(&self, index: usize) -> &Bin {
         &self.bins[index]
+    }
+
+    /// Calls `visit` for each live word of a table that does not change.
+    pub(super) fn for_each_live(&self, mut visit: impl FnMut(Word)) {
+        for bin in &*self.bins {
+            let _ = bin.walk(self, |seen| {
+                if seen.word.is_live() {
+                    visit(seen.word);
+                }
+                None::<()>
+            });
+        }
     }
 
     /// The next row of the chain, if there is one.
