@@ -106,6 +106,8 @@
 //! chain slot by slot: a search of its own, under the header that was read before. If the key was
 //! there when the header was read and the search missed it, then it was removed meanwhile: a key
 //! does not move between slots of one bin.
+//! Spills that have not announced the key's tag are left out: who puts an entry there announces it
+//! first, so at the moment at which the link was read the key was in none of them.
 //! If the bin moves during a search, what the search finds in the old slots was current at some
 //! moment since the header said *not moved*, since frozen slots do not change.
 //!

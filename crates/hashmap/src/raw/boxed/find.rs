@@ -27,6 +27,17 @@ impl Row {
     }
 }
 
+/// A candidate of this row or of those behind it.
+#[cold]
+fn spilled_candidate<'a>(table: &'a Table, mut row: &'a Row, probe: Probe) -> Option<Word> {
+    loop {
+        if let Some(word) = row.candidate(probe) {
+            return Some(word);
+        }
+        row = table.after(row)?;
+    }
+}
+
 /// Where a search for writing ended, in a bin that was open when it began.
 pub(super) enum Site<'g, K, V> {
     /// The key is here.
@@ -102,12 +113,9 @@ impl<K, V> Raw<K, V> {
             return Self::find_in_next(table, hash, is_key, pin);
         }
         let probe = Probe::new(hash, table.tail());
-        let mut row = &bin.row;
-        let candidate = loop {
-            if let Some(word) = row.candidate(probe) {
-                break word;
-            }
-            row = table.after(row)?;
+        let candidate = match bin.row.candidate(probe) {
+            Some(word) => word,
+            None => spilled_candidate(table, table.spill_for(bin, probe)?, probe)?,
         };
         if let Some(address) = candidate.open_entry() {
             // SAFETY: the word is live.

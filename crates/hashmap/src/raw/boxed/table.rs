@@ -13,6 +13,11 @@
 //! rows of a bin are its *chain*, and a slot's *place* is its number along the chain. A chain only
 //! ever gets longer; its spills live as long as the table.
 //!
+//! One bin in ten or in four has a spill, and which one is up to chance. So that a search for what
+//! is not there need not guess, the link of a bin tells whose entries the spills hold: a spill's
+//! address leaves 16 bits, of which an entry sets one, chosen by its tag, before it comes to a spill
+//! ([`Row::announce`]). They stay set when it goes.
+//!
 //! The bins are one piece, so that the way from a hash to its bin is a shift and an addition: how
 //! many searches a processor has under way at once is a question of how short each is. Zero bytes
 //! are an empty table, so that nothing is filled; a large table comes page by page, from whoever
@@ -28,8 +33,8 @@
 
 use std::ptr;
 
-use super::word::{Word, base_of, tail_of};
-use crate::raw::hook::{Point, reach};
+use super::word::{MARKS, Probe, Word, base_of, tail_of};
+use crate::raw::hook::{Bug, Point, planted, reach};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::zeroed::{Pages, Zeroable, Zeroed};
 
@@ -42,7 +47,8 @@ pub(super) const ROW: usize = 6;
 /// Six slots and what follows them.
 #[derive(Debug, Default)]
 pub(super) struct Row {
-    /// Null where the chain ends. Set once.
+    /// Null where the chain ends. Its address is set once; in the first row of a chain, bits for the
+    /// entries of the spills are added to it.
     pub(super) link: AtomicPtr<Spill>,
     /// See `word`.
     pub(super) slots: [AtomicPtr<()>; ROW],
@@ -203,9 +209,22 @@ impl Table {
     #[expect(clippy::unused_self, reason = "the table is what keeps the spill alive")]
     pub(super) fn after<'a>(&'a self, row: &'a Row) -> Option<&'a Row> {
         // Acquire: pairs with the Release in `extend`; behind the link we see a spill.
-        let spill = row.link.load(Ordering::Acquire);
-        // SAFETY: a link, once set, leads to a spill that lives as long as the table.
-        unsafe { spill.as_ref() }.map(|it| &it.row)
+        let link = row.link.load(Ordering::Acquire);
+        // SAFETY: it is a link of this table.
+        unsafe { row_behind(link) }
+    }
+
+    /// The second row of a bin, if an entry that `probe` is for may be there or further on.
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the table is what keeps the spill alive")]
+    pub(super) fn spill_for<'a>(&'a self, bin: &'a Bin, probe: Probe) -> Option<&'a Row> {
+        // Acquire: as in `after`; and the entries that were announced before are there to be seen.
+        let link = bin.row.link.load(Ordering::Acquire);
+        if link.addr() & probe.mark() == 0 {
+            return None;
+        }
+        // SAFETY: it is a link of this table.
+        unsafe { row_behind(link) }
     }
 
     /// The next row of the chain, made if there is none. Says whether it was made here.
@@ -215,6 +234,7 @@ impl Table {
             return (next, false);
         }
         let spill = self.claim_spill();
+        assert!(ptr::from_ref(spill).addr() & MARKS == 0, "a spill lies above 48 bits");
         // Release: who follows the link sees a spill. Acquire: so do we, if another was faster; the
         // spill that was claimed is then lost until the table ends.
         let linked = row.link.compare_exchange(
@@ -228,8 +248,8 @@ impl Table {
                 reach(Point::Extended);
                 (&spill.row, true)
             }
-            // SAFETY: a link, once set, leads to a spill that lives as long as the table.
-            Err(other) => (unsafe { &(*other).row }, false),
+            // SAFETY: it is a link of this table.
+            Err(other) => (unsafe { row_behind(other) }.expect("it was not null"), false),
         }
     }
 
@@ -301,6 +321,42 @@ impl Table {
         self.blocks.store(owned.former.load(Ordering::Relaxed), Ordering::Relaxed);
         true
     }
+}
+
+impl Row {
+    /// Lets searches for `probe` look into the spills of the chain that begins with this row: for
+    /// who is about to put an entry there.
+    #[cold]
+    pub(super) fn announce(&self, probe: Probe) {
+        if planted(Bug::HidesSpills) {
+            return;
+        }
+        // Relaxed: the exchange looks again.
+        let mut link = self.link.load(Ordering::Relaxed);
+        while link.addr() & probe.mark() == 0 {
+            let marked = link.map_addr(|address| address | probe.mark());
+            // Acquire, Release: who sees the mark sees the spill, whoever has linked it. Relaxed on
+            // failure: as above.
+            let result =
+                self.link.compare_exchange(link, marked, Ordering::AcqRel, Ordering::Relaxed);
+            match result {
+                Ok(_) => return,
+                Err(other) => link = other,
+            }
+        }
+    }
+}
+
+/// The row that a link leads to.
+///
+/// # Safety
+///
+/// The link is of a table that lives for `'a`, and was acquired.
+#[inline(always)]
+unsafe fn row_behind<'a>(link: *mut Spill) -> Option<&'a Row> {
+    let spill = link.map_addr(|address| address & !MARKS);
+    // SAFETY: a link, once set, leads to a spill that lives as long as the table.
+    unsafe { spill.as_ref() }.map(|it| &it.row)
 }
 
 impl Drop for Table {

@@ -67,7 +67,17 @@ impl Probe {
     pub(super) fn new(hash: u64, tail: u32) -> Self {
         Self((hash >> tail) as u16)
     }
+
+    /// The one of [`MARKS`] by which a link tells of such entries.
+    #[inline(always)]
+    pub(super) fn mark(self) -> usize {
+        1 << (MARKS.trailing_zeros() + u32::from(self.0 % 16))
+    }
 }
+
+/// Bits of a link that are not an address. Which one an entry has, the last bits of its tag say:
+/// those that have least to do with its bin.
+pub(super) const MARKS: usize = TAG << (usize::BITS - TAG_BITS);
 
 /// The bit of the hash, counted from the top, at which tags begin in a table of 2^`bits` bins.
 #[inline(always)]
@@ -119,6 +129,12 @@ impl Word {
         assert!(is_fit, "an entry lies at {address:#x}, above 48 bits");
         let Probe(tag) = Probe::new(hash, tail);
         Self(entry.map_addr(|address| address << TAG_BITS | usize::from(tag) | LIVE))
+    }
+
+    /// What finds it.
+    pub(super) fn probe(self) -> Probe {
+        #[expect(clippy::cast_possible_truncation, reason = "a tag has 16 bits")]
+        Probe(self.tag() as u16)
     }
 
     /// The tag, as a number.

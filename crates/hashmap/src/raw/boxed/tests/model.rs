@@ -252,6 +252,7 @@ fn planted_mistakes_are_found() {
     }
     // With all bins moved at once, the old table is not met again.
     assert!(goes_wrong(Some(Bug::IgnoresMoved)));
+    assert!(goes_wrong(Some(Bug::HidesSpills)));
 }
 
 /// The table follows the entries: up, down, and down to the floor.
