@@ -82,8 +82,8 @@ unsafe impl Zeroable for Bin {}
 /// Bytes of bins that are given back at once: so much takes a few microseconds.
 const PART: usize = 128 << 10;
 
-/// Spills of a block: 4 KiB with its head.
-const BLOCK: usize = 63;
+/// Spills of a block: 4 KiB with its head. The threads of explorers have small stacks.
+const BLOCK: usize = if cfg!(any(loom, shuttle)) { 1 } else { 63 };
 
 /// Blocks that are given back together with a part.
 const BLOCKS_PER_STEP: usize = 32;
