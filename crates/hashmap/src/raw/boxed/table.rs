@@ -15,8 +15,8 @@
 //!
 //! One bin in ten or in four has a spill, and which one is up to chance. So that a search for what
 //! is not there need not guess, the link of a bin tells whose entries the spills hold: a spill's
-//! address leaves 16 bits, of which an entry sets one, chosen by its tag, before it comes to a spill
-//! ([`Row::announce`]). They stay set when it goes.
+//! address leaves 16 bits, of which an entry sets one, chosen by its tag, before it comes to one
+//! ([`Row::announce`]). It stays set when the entry goes.
 //!
 //! The bins are one piece, so that the way from a hash to its bin is a shift and an addition: how
 //! many searches a processor has under way at once is a question of how short each is. Zero bytes
@@ -47,8 +47,8 @@ pub(super) const ROW: usize = 6;
 /// Six slots and what follows them.
 #[derive(Debug, Default)]
 pub(super) struct Row {
-    /// Null where the chain ends. Its address is set once; in the first row of a chain, bits for the
-    /// entries of the spills are added to it.
+    /// Null where the chain ends. Its address is set once; in the first row of a chain, bits for
+    /// the entries of the spills are added to it.
     pub(super) link: AtomicPtr<Spill>,
     /// See `word`.
     pub(super) slots: [AtomicPtr<()>; ROW],
@@ -182,7 +182,7 @@ impl Table {
     /// The bin of a hash.
     #[inline(always)]
     pub(super) fn bin_of(&self, hash: u64) -> &Bin {
-        // SAFETY: `index` has as many bits as the number of bins, so it is below the number of bins.
+        // SAFETY: `index` leaves as many bits of the hash as there are in a bin's number.
         unsafe { self.bins.get_unchecked(self.index(hash)) }
     }
 
@@ -331,7 +331,8 @@ impl Row {
         if planted(Bug::HidesSpills) {
             return;
         }
-        // Relaxed: the exchange looks again.
+        // Relaxed: the exchange looks again; and who sees what we do next reads the link no earlier
+        // than we did, so a mark that we see he sees as well.
         let mut link = self.link.load(Ordering::Relaxed);
         while link.addr() & probe.mark() == 0 {
             let marked = link.map_addr(|address| address | probe.mark());
