@@ -31,6 +31,7 @@
 
 use std::alloc::{self, Layout, handle_alloc_error};
 use std::cell::Cell;
+use std::mem;
 use std::ptr::{self, NonNull};
 use std::sync::Mutex;
 // Not `crate::sync`: slabs outlive an exploration, and the pool is no part of what is explored.
@@ -134,6 +135,68 @@ pub(crate) unsafe fn free(memory: NonNull<u8>, layout: Layout) {
     }
     // SAFETY: as the caller promises; what is not kept comes from `alloc`.
     unsafe { alloc::dealloc(memory.as_ptr(), layout) };
+}
+
+/// Slabs that are counted at once. A prime, since slabs may well lie a power of two apart.
+const TALLIES: usize = 1021;
+
+/// Memory of one layout that is given up by many at once, as when a map is dropped. It is not kept,
+/// and it is not touched: pieces are counted, and a slab learns of as many as there were in a row.
+pub(crate) struct Returns {
+    layout: Layout,
+    tallies: Box<[Tally; TALLIES]>,
+}
+
+/// Pieces of one slab, as many as `count`, of which `piece` is one.
+#[derive(Clone, Copy)]
+struct Tally {
+    piece: *mut u8,
+    count: usize,
+}
+
+impl Returns {
+    pub(crate) fn new(layout: Layout) -> Self {
+        let none = Tally { piece: ptr::null_mut(), count: 0 };
+        Self { layout, tallies: Box::new([none; TALLIES]) }
+    }
+
+    /// Takes memory back.
+    ///
+    /// # Safety
+    ///
+    /// It is from [`allocate`] with this layout, and nobody uses it.
+    #[inline]
+    pub(crate) unsafe fn add(&mut self, memory: NonNull<u8>) {
+        if class(self.layout).is_none() {
+            // SAFETY: as the caller promises.
+            return unsafe { free(memory, self.layout) };
+        }
+        let slab = memory.addr().get() / SLAB_BYTES;
+        let tally = &mut self.tallies[slab % TALLIES];
+        if tally.piece.addr() / SLAB_BYTES != slab {
+            tally.settle();
+        }
+        *tally = Tally { piece: memory.as_ptr(), count: tally.count + 1 };
+    }
+}
+
+impl Tally {
+    /// Gives the pieces back to their slab.
+    fn settle(&mut self) {
+        let count = mem::replace(&mut self.count, 0);
+        if let Some(piece) = NonNull::new(self.piece)
+            && count > 0
+        {
+            // SAFETY: so many pieces of this slab were added, which nobody uses.
+            unsafe { give_back(piece, count) };
+        }
+    }
+}
+
+impl Drop for Returns {
+    fn drop(&mut self) {
+        self.tallies.iter_mut().for_each(Tally::settle);
+    }
 }
 
 impl Magazine {

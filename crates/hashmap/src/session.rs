@@ -25,7 +25,8 @@ const TURNS: u32 = 64;
 /// A thread's way into a map for any number of operations. Not `Send`.
 pub struct Session<'m, K, V, S> {
     pinned: RefCell<Pinned<'m, K, V, S>>,
-    turns: Cell<u32>,
+    /// Operations until the next renewal, this one included.
+    turns_left: Cell<u32>,
 }
 
 impl<'m, K, V, S> Session<'m, K, V, S>
@@ -35,7 +36,7 @@ where
     S: BuildHasher,
 {
     pub(crate) fn new(map: &'m HashMap<K, V, S>) -> Self {
-        Self { pinned: RefCell::new(map.pin()), turns: Cell::new(0) }
+        Self { pinned: RefCell::new(map.pin()), turns_left: Cell::new(TURNS) }
     }
 
     /// A copy of the value of `key`.
@@ -104,9 +105,9 @@ where
     #[inline(always)]
     fn turn<R>(&self, operation: impl FnOnce(&Pinned<'m, K, V, S>) -> R) -> R {
         let result = operation(&self.pinned.borrow());
-        let turns = self.turns.get() + 1;
-        self.turns.set(turns);
-        if turns >= TURNS {
+        let left = self.turns_left.get() - 1;
+        self.turns_left.set(left);
+        if left == 0 {
             self.renew();
         }
         result
@@ -114,17 +115,19 @@ where
 
     #[inline(never)]
     fn renew(&self) {
-        // Failure: an outer operation is still reading; a later turn renews.
-        if let Ok(mut pinned) = self.pinned.try_borrow_mut() {
-            pinned.renew();
-            self.turns.set(0);
+        // Before the renewal: a destructor that it runs may panic.
+        self.turns_left.set(TURNS);
+        match self.pinned.try_borrow_mut() {
+            Ok(mut pinned) => pinned.renew(),
+            // An outer operation is still reading; the next turn tries again.
+            Err(_) => self.turns_left.set(1),
         }
     }
 }
 
 impl<K, V, S> fmt::Debug for Session<'_, K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("turns", &self.turns).finish_non_exhaustive()
+        f.debug_struct("Session").field("turns_left", &self.turns_left).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the pool. A thread of its own for each, since a thread's shelves outlive a test.
 
 use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 use std::thread;
 
 use super::*;
@@ -55,6 +56,46 @@ fn pieces_do_not_overlap() {
                 // SAFETY: allocated above with this layout.
                 unsafe { free(piece.cast(), layout) };
             }
+        }
+    });
+}
+
+/// What is given up at once is counted back to the slab that it is from.
+#[test]
+fn returned_pieces_are_counted_by_slab() {
+    in_thread(|| {
+        let layout = Layout::new::<[u64; 6]>();
+        let slab_of = |piece: &NonNull<u8>| piece.addr().get() / SLAB_BYTES;
+        let in_slab = (SLAB_BYTES - SLAB_HEAD) / layout.size();
+        let mut pieces: Vec<_> = (0..4 * in_slab).map(|_| allocate(layout)).collect();
+        // As the entries of a map: not slab by slab.
+        let middle = pieces.len() / 2;
+        let (first, second) = pieces.split_at_mut(middle);
+        first.iter_mut().zip(second).step_by(2).for_each(|(one, other)| mem::swap(one, other));
+        let mut kept = HashMap::new();
+        let mut returns = Returns::new(layout);
+        for piece in pieces {
+            match kept.entry(slab_of(&piece)) {
+                Entry::Vacant(entry) => drop(entry.insert(piece)),
+                // SAFETY: allocated above with this layout.
+                Entry::Occupied(_) => unsafe { returns.add(piece) },
+            }
+        }
+        drop(returns);
+        let live = |piece: &NonNull<u8>| {
+            let slab = piece.as_ptr().map_addr(|address| address & !(SLAB_BYTES - 1));
+            #[expect(clippy::cast_ptr_alignment, reason = "a slab is aligned to its size")]
+            // SAFETY: the head of a slab, of which a piece is not given back.
+            let live = unsafe { &*slab.cast::<AtomicUsize>() };
+            // Relaxed: nobody else has pieces of this slab.
+            live.load(Ordering::Relaxed)
+        };
+        assert!(kept.len() >= 4);
+        let full = kept.values().filter(|piece| live(piece) == 1).count();
+        assert!(full >= 3, "of all slabs but the first and the last, one piece is left: {full}");
+        for piece in kept.into_values() {
+            // SAFETY: allocated above with this layout.
+            unsafe { free(piece, layout) };
         }
     });
 }

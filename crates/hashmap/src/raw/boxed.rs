@@ -101,8 +101,13 @@
 //! | replace, compute     | the exchange live -> live                                               |
 //! | remove               | the exchange live -> vacant                                             |
 //!
-//! A search visits slots one after the other. If the key was there when the header was read and the
-//! search missed it, then it was removed meanwhile: a key does not move between slots of one bin.
+//! A search loads the slots of a row one after the other and chooses among them by their tags. If
+//! the word that it chose turns out not to be the key's, it starts again and walks through the
+//! chain slot by slot: a search of its own, under the header that was read before. If the key was
+//! there when the header was read and the search missed it, then it was removed meanwhile: a key
+//! does not move between slots of one bin.
+//! Spills that have not announced the key's tag are left out: who puts an entry there announces it
+//! first, so at the moment at which the link was read the key was in none of them.
 //! If the bin moves during a search, what the search finds in the old slots was current at some
 //! moment since the header said *not moved*, since frozen slots do not change.
 //!
@@ -116,7 +121,7 @@
 //!
 //! # What this module does not do
 //!
-//! It hashes nothing and compares nothing itself. It does not take pins; every function demands
+//! It hashes nothing and compares no keys itself. It does not take pins; every function demands
 //! one.
 #![expect(unsafe_code, reason = "entries and tables are reached through raw words; see each block")]
 
@@ -144,6 +149,7 @@ use crate::error::CapacityError;
 use crate::ledger::Ledger;
 use crate::pin::{Disposal, Pin};
 use crate::sync::{AtomicPtr, Ordering};
+use crate::zeroed::Pages;
 use table::{NoTable, Table};
 
 /// Entries for each bin, on average, beyond which a table grows. With five in bins of six, one bin
@@ -172,7 +178,8 @@ impl<K, V> Raw<K, V> {
     /// An empty map in which `capacity` entries fit before it grows.
     pub(crate) fn with_capacity(capacity: usize) -> Result<Self, CapacityError> {
         let bits = bits_for(capacity);
-        let table = Table::whole(bits).map_err(|cause| capacity_error(capacity, cause))?;
+        let table =
+            Table::new(bits, Pages::Huge).map_err(|cause| capacity_error(capacity, cause))?;
         Ok(Self {
             root: AtomicPtr::new(Box::into_raw(table)),
             count: Counter::new(),
@@ -267,11 +274,19 @@ impl<K, V> Raw<K, V> {
         let mut entries = Vec::new();
         // SAFETY: we are alone, so the tables live until we free them below.
         if let Some(root) = unsafe { root.as_ref() } {
-            let mut sweep: Sweep<'_, K, V> = Sweep::over(root);
-            while let Some(entry) = sweep.next_raw(|_, _| false) {
-                // SAFETY: each entry is swept once, and nobody else can reach it: those that others
+            entries.reserve_exact(self.count.sum());
+            let mut take = |entry| {
+                // SAFETY: each entry comes once, and nobody else can reach it: those that others
                 // may still read were unlinked before.
                 entries.push(unsafe { Owned::from_address(entry) });
+            };
+            if next(root).is_none() {
+                root.for_each_live(|word| take(word.entry()));
+            } else {
+                let mut sweep: Sweep<'_, K, V> = Sweep::over(root);
+                while let Some(entry) = sweep.next_raw(|_, _| false) {
+                    take(entry);
+                }
             }
         }
         let mut table = root;
@@ -292,8 +307,7 @@ impl<K, V> Raw<K, V> {
 impl<K, V> Drop for Raw<K, V> {
     fn drop(&mut self) {
         self.ledger.give_back();
-        // A vector drops the rest if one destructor panics.
-        drop(self.take_entries());
+        entry::drop_all(self.take_entries());
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) enum Bug {
     CommitsBlindly,
     /// A slot that the header names is offered again.
     OffersNamedSlot,
+    /// An entry comes to a spill, and the bin does not tell.
+    HidesSpills,
     /// A removal leaves a slot that looks never used.
     ForgetsStamp,
     /// Slots are not frozen before they are copied.

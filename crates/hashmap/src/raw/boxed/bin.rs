@@ -125,6 +125,11 @@ impl Bin {
     #[inline(always)]
     pub(super) fn insert(&self, vacancy: &Seen<'_>, header: Header, entry: Word) -> bool {
         let offered = entry.as_offered();
+        if vacancy.place >= ROW {
+            // Before the entry can be live: who reads the link without the mark does so before
+            // that.
+            self.row.announce(entry.probe());
+        }
         if !vacancy.exchange(offered) {
             return false;
         }

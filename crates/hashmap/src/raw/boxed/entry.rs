@@ -5,13 +5,14 @@
 )]
 
 use std::alloc::Layout;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, needs_drop};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use super::table::Table;
 use super::word::Word;
-use crate::pool;
+use crate::pool::{self, Returns};
+use crate::prefetch;
 
 /// What a live slot points to.
 ///
@@ -52,7 +53,7 @@ impl<K, V> Owned<K, V> {
     /// The word by which a table will know it.
     #[inline]
     pub(super) fn word(&self, table: &Table) -> Word {
-        Word::live(self.0.as_ptr().cast(), self.hash, table.base())
+        Word::live(self.0.as_ptr().cast(), self.hash, table.tail())
     }
 
     /// Lets go of it: the map has it. Whoever unlinks it frees it.
@@ -101,6 +102,40 @@ impl<K, V> Drop for Owned<K, V> {
             }
         }
         let memory = Memory(self.0);
+        // SAFETY: ours, and dropped once.
+        unsafe { memory.0.drop_in_place() };
+    }
+}
+
+/// Entries up to which a map's memory is kept for the next map.
+const FEW: usize = 256;
+
+/// Entries between the one that is dropped and the one whose line is asked for.
+const AHEAD: usize = 16;
+
+/// Drops the entries of a map. If one destructor panics, the rest are dropped nevertheless, as a
+/// vector does.
+pub(super) fn drop_all<K, V>(entries: Vec<Owned<K, V>>) {
+    /// Gives the memory back even if a destructor panics.
+    struct Memory<'r, K, V>(NonNull<Entry<K, V>>, &'r mut Returns);
+    impl<K, V> Drop for Memory<'_, K, V> {
+        fn drop(&mut self) {
+            // SAFETY: allocated with this layout; what was in it is dropped.
+            unsafe { self.1.add(self.0.cast()) };
+        }
+    }
+    if entries.len() <= FEW {
+        return drop(entries);
+    }
+    let mut returns = Returns::new(Layout::new::<Entry<K, V>>());
+    let mut entries = entries.into_iter();
+    while let Some(entry) = entries.next() {
+        if needs_drop::<Entry<K, V>>()
+            && let Some(later) = entries.as_slice().get(AHEAD)
+        {
+            prefetch::read(later.0.as_ptr());
+        }
+        let memory = Memory(entry.publish(), &mut returns);
         // SAFETY: ours, and dropped once.
         unsafe { memory.0.drop_in_place() };
     }

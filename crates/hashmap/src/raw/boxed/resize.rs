@@ -8,6 +8,7 @@ use crate::error::CapacityError;
 use crate::pin::Pin;
 use crate::raw::hook::{Point, reach, stride};
 use crate::sync::Ordering;
+use crate::zeroed::Pages;
 
 /// Tables of fewer bits than this grow by four at a time: they are cheap, and it saves moves.
 const SMALL_BITS: u32 = 12;
@@ -86,6 +87,7 @@ impl<K, V> Raw<K, V> {
                 Ordering::SeqCst,
             );
             if let Ok(unlinked) = unlinked {
+                next.use_huge_pages();
                 reach(Point::TableUnlinked);
                 // SAFETY: tables come from boxes, and the one that unlinks it owns it.
                 let mut owned = unsafe { Box::from_raw(unlinked) };
@@ -171,7 +173,7 @@ fn resize(table: &Table, bits: u32) -> Result<(), NoTable> {
         return Ok(());
     }
     debug_assert!(table.bits().abs_diff(bits) <= BITS_STEP_MAX, "too large a step");
-    let new = Box::into_raw(Table::new(bits)?);
+    let new = Box::into_raw(Table::new(bits, Pages::Small)?);
     // Release: who finds the next table sees it. Relaxed on failure: we do not use the other one.
     let linked = table.next.compare_exchange(
         std::ptr::null_mut(),

@@ -13,25 +13,33 @@
 //! rows of a bin are its *chain*, and a slot's *place* is its number along the chain. A chain only
 //! ever gets longer; its spills live as long as the table.
 //!
-//! Nothing here is large. Bins come in segments of [`SEGMENT`], spills in blocks of [`BLOCK`]; each
-//! is allocated when it is first touched, by whoever touches it, and given back one by one
-//! ([`Table::dismantle`]). So no operation pays for a whole table, neither when it begins nor when
-//! it ends. Zero bytes are an empty table: nothing is filled either. Only the table that a map is
-//! made with has all its segments in one piece from the start, of huge pages where it is large:
-//! who asked for it knows what it costs.
+//! One bin in ten or in four has a spill, and which one is up to chance. So that a search for what
+//! is not there need not guess, the link of a bin tells whose entries the spills hold: a spill's
+//! address leaves 16 bits, of which an entry sets one, chosen by its tag, before it comes to one
+//! ([`Row::announce`]). It stays set when the entry goes.
+//!
+//! The bins are one piece, so that the way from a hash to its bin is a shift and an addition: how
+//! many searches a processor has under way at once is a question of how short each is. Zero bytes
+//! are an empty table, so that nothing is filled; a large table comes page by page, from whoever
+//! touches it first, and is given back in small parts ([`Table::dismantle`]), as are the blocks of
+//! [`BLOCK`] in which spills come. So no operation pays for a whole table, neither when it begins
+//! nor when it ends. The table that a map is made with begins with huge pages (see `zeroed`): who
+//! asked for it knows what it costs.
 //!
 //! # What this module does not do
 //!
 //! It does not know what a slot means, and it does not free entries.
 #![expect(unsafe_code, reason = "tables and spills are raw memory, shared and freed by hand")]
 
-use std::alloc::{self, Layout, handle_alloc_error};
-use std::ptr::{self, NonNull};
+use std::ptr;
 
-use super::word::base_of;
-use crate::raw::hook::{Point, reach};
+use super::word::{MARKS, Probe, Word, base_of, tail_of};
+use crate::raw::hook::{Bug, Point, planted, reach};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::zeroed::{Pages, Zeroable, Zeroed};
+
+/// log2 of the length of a bin.
+const LINE_BITS: u32 = 6;
 
 /// Slots in a row.
 pub(super) const ROW: usize = 6;
@@ -39,7 +47,8 @@ pub(super) const ROW: usize = 6;
 /// Six slots and what follows them.
 #[derive(Debug, Default)]
 pub(super) struct Row {
-    /// Null where the chain ends. Set once.
+    /// Null where the chain ends. Its address is set once; in the first row of a chain, bits for
+    /// the entries of the spills are added to it.
     pub(super) link: AtomicPtr<Spill>,
     /// See `word`.
     pub(super) slots: [AtomicPtr<()>; ROW],
@@ -65,19 +74,18 @@ pub(super) struct Spill {
 
 // The point of the layout: a bin is one cache line.
 #[cfg(not(any(loom, shuttle)))]
-const _: () = assert!(size_of::<Bin>() == 64 && size_of::<Spill>() == 64);
+const _: () = assert!(size_of::<Bin>() == 1 << LINE_BITS && size_of::<Spill>() == 1 << LINE_BITS);
 
 // SAFETY: atomics of zero bits are zeroes and null pointers, and so is the default; no destructor.
 unsafe impl Zeroable for Bin {}
 
-/// Bins of a segment: 128 KiB, which the operating system maps or unmaps in a few microseconds.
-const SEGMENT_BITS: u32 = 11;
-const SEGMENT: usize = 1 << SEGMENT_BITS;
+/// Bytes of bins that are given back at once: so much takes a few microseconds.
+const PART: usize = 128 << 10;
 
-/// Spills of a block: 4 KiB with its head.
-const BLOCK: usize = 63;
+/// Spills of a block: 4 KiB with its head. The threads of explorers have small stacks.
+const BLOCK: usize = if cfg!(any(loom, shuttle)) { 1 } else { 63 };
 
-/// Blocks that are given back together with a segment.
+/// Blocks that are given back together with a part.
 const BLOCKS_PER_STEP: usize = 32;
 
 /// Spills, claimed one after the other.
@@ -93,12 +101,11 @@ struct Block {
 /// A table, and the way to the one that replaces it.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// Null where nobody was yet. Each is set once.
-    segments: Vec<AtomicPtr<Bin>>,
-    /// The memory of all segments, where they are one piece.
-    whole: Option<Zeroed<Bin>>,
-    /// The bin of a hash is its first `bits` bits.
-    bits: u32,
+    bins: Zeroed<Bin>,
+    /// The bin of a hash is what is left of it after a shift by so many, and by `LINE_BITS`.
+    shift: u32,
+    /// Bits of a hash that follow on its tag.
+    tail: u32,
     /// The table that the entries move to; null while they stay. Set once.
     pub(super) next: AtomicPtr<Table>,
     /// Where the next helper starts. Runs on past the end and counts modulo the units.
@@ -109,8 +116,7 @@ pub(super) struct Table {
     blocks: AtomicPtr<Block>,
 }
 
-/// The greatest number of bits that a table may have: a terabyte of bins, and 64 MiB of pointers to
-/// their segments, which must not take long to clear.
+/// The greatest number of bits that a table may have: a terabyte of bins.
 pub(super) const BITS_MAX: u32 = 34;
 
 /// Why there is no table.
@@ -124,18 +130,16 @@ pub(super) enum NoTable {
 
 impl Table {
     /// An empty table of 2^`bits` bins, on the heap.
-    pub(super) fn new(bits: u32) -> Result<Box<Self>, NoTable> {
+    pub(super) fn new(bits: u32, pages: Pages) -> Result<Box<Self>, NoTable> {
         if bits > BITS_MAX {
             return Err(NoTable::TooLarge);
         }
-        let count = 1_usize << bits.saturating_sub(SEGMENT_BITS);
-        let mut segments = Vec::new();
-        segments.try_reserve_exact(count).map_err(|_| NoTable::OutOfMemory)?;
-        segments.resize_with(count, AtomicPtr::default);
+        let len = 1_usize << bits;
+        let bins = Zeroed::new(len, len * size_of::<Bin>(), pages).ok_or(NoTable::OutOfMemory)?;
         Ok(Box::new(Self {
-            segments,
-            whole: None,
-            bits,
+            bins,
+            shift: u64::BITS - LINE_BITS - bits,
+            tail: tail_of(bits),
             next: AtomicPtr::default(),
             cursor: AtomicUsize::new(0),
             units_moved: AtomicUsize::new(0),
@@ -143,96 +147,60 @@ impl Table {
         }))
     }
 
-    /// The same, all of it in one piece. Where there is no memory for that, in segments.
-    pub(super) fn whole(bits: u32) -> Result<Box<Self>, NoTable> {
-        let mut table = Self::new(bits)?;
-        let bytes = table.len().saturating_mul(size_of::<Bin>());
-        if let Some(bins) = Zeroed::<Bin>::new(table.len(), bytes, Pages::Huge) {
-            for (segment, bins) in table.segments.iter_mut().zip(bins.chunks(SEGMENT)) {
-                *segment = AtomicPtr::new(bins.as_ptr().cast_mut());
-            }
-            table.whole = Some(bins);
-        }
-        Ok(table)
-    }
-
     /// log2 of the number of bins.
     #[inline(always)]
     pub(super) fn bits(&self) -> u32 {
-        self.bits
+        u64::BITS - LINE_BITS - self.shift
     }
 
     /// Where the tags of this table begin in a hash; see `word`.
     #[inline(always)]
     pub(super) fn base(&self) -> u32 {
-        base_of(self.bits)
+        base_of(self.bits())
+    }
+
+    /// How many bits of a hash follow on its tag.
+    #[inline(always)]
+    pub(super) fn tail(&self) -> u32 {
+        self.tail
     }
 
     /// Number of bins.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
-        1 << self.bits
+        self.bins.len()
     }
 
     /// The number of the bin of a hash.
     #[inline(always)]
     pub(super) fn index(&self, hash: u64) -> usize {
-        // In two steps, since a shift by all 64 bits is none.
-        (hash >> 1 >> (63 - self.bits)) as usize
+        // In two steps, since a shift by all 64 bits is none; and these two, since the second and
+        // the multiplication by the length of a bin are one instruction.
+        (hash >> self.shift >> LINE_BITS) as usize
     }
 
     /// The bin of a hash.
     #[inline(always)]
     pub(super) fn bin_of(&self, hash: u64) -> &Bin {
-        // SAFETY: `index` has `bits` bits, so it is below the number of bins.
-        unsafe { self.bin_unchecked(self.index(hash)) }
+        // SAFETY: `index` leaves as many bits of the hash as there are in a bin's number.
+        unsafe { self.bins.get_unchecked(self.index(hash)) }
     }
 
     /// The bin of this number.
     #[inline(always)]
     pub(super) fn bin(&self, index: usize) -> &Bin {
-        assert!(index < self.len(), "bin {index} of {}", self.len());
-        // SAFETY: just checked.
-        unsafe { self.bin_unchecked(index) }
+        &self.bins[index]
     }
 
-    /// # Safety
-    ///
-    /// `index` is below the number of bins.
-    #[inline(always)]
-    unsafe fn bin_unchecked(&self, index: usize) -> &Bin {
-        // SAFETY: there is a segment for every `SEGMENT` bins.
-        let segment = unsafe { self.segments.get_unchecked(index >> SEGMENT_BITS) };
-        // Acquire: pairs with the Release in `touch`; we see the bins behind the pointer.
-        let mut bins = segment.load(Ordering::Acquire);
-        if bins.is_null() {
-            bins = self.touch(segment);
-        }
-        // SAFETY: in bounds: a segment has `SEGMENT` bins, or all of a smaller table.
-        let bin = unsafe { bins.add(index & (SEGMENT - 1)) };
-        // SAFETY: `allocate` made a valid bin of it, which lives as long as the table.
-        unsafe { &*bin }
-    }
-
-    /// Bins of each segment.
-    fn segment_len(&self) -> usize {
-        self.len().min(SEGMENT)
-    }
-
-    /// Makes a segment, if no other thread is faster.
-    #[cold]
-    fn touch(&self, segment: &AtomicPtr<Bin>) -> *mut Bin {
-        let bins = allocate(self.segment_len()).as_ptr();
-        // Release: who finds the segment sees its bins. Acquire: so do we, if another was faster.
-        let set =
-            segment.compare_exchange(ptr::null_mut(), bins, Ordering::AcqRel, Ordering::Acquire);
-        match set {
-            Ok(_) => bins,
-            Err(other) => {
-                // SAFETY: nobody else has seen it.
-                unsafe { free(bins, self.segment_len()) };
-                other
-            }
+    /// Calls `visit` for each live word of a table that does not change.
+    pub(super) fn for_each_live(&self, mut visit: impl FnMut(Word)) {
+        for bin in &*self.bins {
+            let _ = bin.walk(self, |seen| {
+                if seen.word.is_live() {
+                    visit(seen.word);
+                }
+                None::<()>
+            });
         }
     }
 
@@ -241,9 +209,22 @@ impl Table {
     #[expect(clippy::unused_self, reason = "the table is what keeps the spill alive")]
     pub(super) fn after<'a>(&'a self, row: &'a Row) -> Option<&'a Row> {
         // Acquire: pairs with the Release in `extend`; behind the link we see a spill.
-        let spill = row.link.load(Ordering::Acquire);
-        // SAFETY: a link, once set, leads to a spill that lives as long as the table.
-        unsafe { spill.as_ref() }.map(|it| &it.row)
+        let link = row.link.load(Ordering::Acquire);
+        // SAFETY: it is a link of this table.
+        unsafe { row_behind(link) }
+    }
+
+    /// The second row of a bin, if an entry that `probe` is for may be there or further on.
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the table is what keeps the spill alive")]
+    pub(super) fn spill_for<'a>(&'a self, bin: &'a Bin, probe: Probe) -> Option<&'a Row> {
+        // Acquire: as in `after`; and the entries that were announced before are there to be seen.
+        let link = bin.row.link.load(Ordering::Acquire);
+        if link.addr() & probe.mark() == 0 {
+            return None;
+        }
+        // SAFETY: it is a link of this table.
+        unsafe { row_behind(link) }
     }
 
     /// The next row of the chain, made if there is none. Says whether it was made here.
@@ -253,6 +234,7 @@ impl Table {
             return (next, false);
         }
         let spill = self.claim_spill();
+        assert!(ptr::from_ref(spill).addr() & MARKS == 0, "a spill lies above 48 bits");
         // Release: who follows the link sees a spill. Acquire: so do we, if another was faster; the
         // spill that was claimed is then lost until the table ends.
         let linked = row.link.compare_exchange(
@@ -266,8 +248,8 @@ impl Table {
                 reach(Point::Extended);
                 (&spill.row, true)
             }
-            // SAFETY: a link, once set, leads to a spill that lives as long as the table.
-            Err(other) => (unsafe { &(*other).row }, false),
+            // SAFETY: it is a link of this table.
+            Err(other) => (unsafe { row_behind(other) }.expect("it was not null"), false),
         }
     }
 
@@ -300,14 +282,14 @@ impl Table {
         }
     }
 
-    /// Heap bytes: segments that were touched, and blocks.
+    /// Asks for huge pages, now that every page has been touched.
+    pub(super) fn use_huge_pages(&self) {
+        self.bins.use_huge_pages();
+    }
+
+    /// Bytes of bins and of blocks.
     pub(super) fn bytes(&self) -> usize {
-        // Relaxed: a count.
-        let is_touched = |it: &&AtomicPtr<Bin>| !it.load(Ordering::Relaxed).is_null();
-        let touched = self.segments.iter().filter(is_touched).count();
-        let mut bytes = size_of::<Self>()
-            + size_of_val(&*self.segments)
-            + touched * self.segment_len() * size_of::<Bin>();
+        let mut bytes = size_of::<Self>() + size_of_val(&*self.bins);
         // Acquire: see the block behind the pointer.
         let mut block = self.blocks.load(Ordering::Acquire);
         // SAFETY: blocks live as long as the table.
@@ -319,36 +301,68 @@ impl Table {
         bytes
     }
 
-    /// Gives back a small part of a table that nobody uses. False when nothing is left.
+    /// Gives back a small part of a table that nobody uses. False when little is left, so that it
+    /// may as well be dropped.
     pub(super) fn dismantle(&mut self) -> bool {
-        let segment = self.segments.pop();
+        let is_shorter = self.bins.shorten(PART);
+        let has_blocks = (0..BLOCKS_PER_STEP).all(|_| self.free_block());
+        is_shorter || has_blocks
+    }
+
+    /// Gives back a block of a table that nobody uses. False when there is none.
+    fn free_block(&mut self) -> bool {
         // Relaxed, here and below: nobody else is here.
-        let bins = segment.as_ref().map_or(ptr::null_mut(), |it| it.load(Ordering::Relaxed));
-        if let Some(whole) = &mut self.whole {
-            let is_shorter = whole.shorten(SEGMENT * size_of::<Bin>());
-            if !is_shorter && self.segments.is_empty() {
-                self.whole = None;
-            }
-        } else if !bins.is_null() {
-            // SAFETY: it was made by `touch`, and it is off the list.
-            unsafe { free(bins, self.segment_len()) };
+        let block = self.blocks.load(Ordering::Relaxed);
+        if block.is_null() {
+            return false;
         }
-        for _ in 0..BLOCKS_PER_STEP {
-            let block = self.blocks.load(Ordering::Relaxed);
-            if block.is_null() {
-                return segment.is_some();
-            }
-            // SAFETY: the list owns its blocks, and nobody else is here.
-            let owned = unsafe { Box::from_raw(block) };
-            self.blocks.store(owned.former.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
+        // SAFETY: the list owns its blocks, and nobody else is here.
+        let owned = unsafe { Box::from_raw(block) };
+        self.blocks.store(owned.former.load(Ordering::Relaxed), Ordering::Relaxed);
         true
     }
 }
 
+impl Row {
+    /// Lets searches for `probe` look into the spills of the chain that begins with this row: for
+    /// who is about to put an entry there.
+    #[cold]
+    pub(super) fn announce(&self, probe: Probe) {
+        if planted(Bug::HidesSpills) {
+            return;
+        }
+        // Relaxed: the exchange looks again; and who sees what we do next reads the link no earlier
+        // than we did, so a mark that we see he sees as well.
+        let mut link = self.link.load(Ordering::Relaxed);
+        while link.addr() & probe.mark() == 0 {
+            let marked = link.map_addr(|address| address | probe.mark());
+            // Acquire, Release: who sees the mark sees the spill, whoever has linked it. Relaxed on
+            // failure: as above.
+            let result =
+                self.link.compare_exchange(link, marked, Ordering::AcqRel, Ordering::Relaxed);
+            match result {
+                Ok(_) => return,
+                Err(other) => link = other,
+            }
+        }
+    }
+}
+
+/// The row that a link leads to.
+///
+/// # Safety
+///
+/// The link is of a table that lives for `'a`, and was acquired.
+#[inline(always)]
+unsafe fn row_behind<'a>(link: *mut Spill) -> Option<&'a Row> {
+    let spill = link.map_addr(|address| address & !MARKS);
+    // SAFETY: a link, once set, leads to a spill that lives as long as the table.
+    unsafe { spill.as_ref() }.map(|it| &it.row)
+}
+
 impl Drop for Table {
     fn drop(&mut self) {
-        while self.dismantle() {}
+        while self.free_block() {}
     }
 }
 
@@ -366,51 +380,6 @@ impl Block {
         let spills = std::array::from_fn(|_| Spill::default());
         Box::new(Self { former: AtomicPtr::new(former), claimed: AtomicUsize::new(0), spills })
     }
-}
-
-fn layout(count: usize) -> Layout {
-    Layout::array::<Bin>(count).expect("a segment is small")
-}
-
-/// Zeroed memory: atomics of the standard library are integers, and zero is an empty bin.
-#[cfg(not(any(loom, shuttle)))]
-fn allocate(count: usize) -> NonNull<Bin> {
-    // SAFETY: a table has a bin at least, so the size is not zero.
-    let bins = unsafe { alloc::alloc_zeroed(layout(count)) };
-    NonNull::new(bins.cast()).unwrap_or_else(|| handle_alloc_error(layout(count)))
-}
-
-/// The explorers' atomics are objects: each is made, and dropped.
-#[cfg(any(loom, shuttle))]
-fn allocate(count: usize) -> NonNull<Bin> {
-    // SAFETY: a table has a bin at least, so the size is not zero.
-    let bins = unsafe { alloc::alloc(layout(count)) };
-    let bins: NonNull<Bin> =
-        NonNull::new(bins.cast()).unwrap_or_else(|| handle_alloc_error(layout(count)));
-    for index in 0..count {
-        // SAFETY: in bounds.
-        let bin = unsafe { bins.add(index) };
-        // SAFETY: ours and large enough.
-        unsafe { bin.write(Bin::default()) };
-    }
-    bins
-}
-
-/// # Safety
-///
-/// `bins` is from `allocate` with the same count, and nobody uses it.
-unsafe fn free(bins: *mut Bin, count: usize) {
-    for index in 0..count {
-        if !std::mem::needs_drop::<Bin>() {
-            break;
-        }
-        // SAFETY: in bounds.
-        let bin = unsafe { bins.add(index) };
-        // SAFETY: `allocate` made one.
-        unsafe { bin.drop_in_place() };
-    }
-    // SAFETY: as the caller promises.
-    unsafe { alloc::dealloc(bins.cast(), layout(count)) };
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]

@@ -24,6 +24,8 @@
 //! It runs no code of the user: entries carry their hash.
 #![expect(unsafe_code, reason = "the hash of an entry is read behind its address")]
 
+use std::ptr;
+
 use super::table::{ROW, Row, Table};
 use super::word::{TAG_BITS, Word};
 use crate::prefetch;
@@ -131,7 +133,7 @@ pub(super) fn run(old: &Table, new: &Table, unit: usize) -> bool {
 fn destination(old: &Table, source: usize, new: &Table, word: Word) -> (usize, Word) {
     if old.base() != new.base() {
         let hash = hash_of(word);
-        return (new.index(hash), Word::live(word.entry(), hash, new.base()));
+        return (new.index(hash), Word::live(word.entry(), hash, new.tail()));
     }
     // The first bits of the hash: of the bin's number those before the base, then the tag.
     let prefix = source >> (old.bits() - old.base()) << TAG_BITS | word.tag();
@@ -149,13 +151,14 @@ pub(super) fn hash_of(word: Word) -> u64 {
 
 /// Fills the places of one new bin in order.
 struct Writer<'a> {
+    first: &'a Row,
     row: &'a Row,
     index: usize,
 }
 
 impl<'a> Writer<'a> {
-    fn new(row: &'a Row) -> Self {
-        Self { row, index: 0 }
+    fn new(first: &'a Row) -> Self {
+        Self { first, row: first, index: 0 }
     }
 
     #[inline]
@@ -163,6 +166,9 @@ impl<'a> Writer<'a> {
         if self.index == ROW {
             (self.row, _) = table.extend(self.row);
             self.index = 0;
+        }
+        if !ptr::eq(self.row, self.first) {
+            self.first.announce(word.probe());
         }
         // Release: who finds the entry in the new table sees what is in it. The Acquire by which we
         // found it in the old one makes that transitive. Failure: another helper was here, with the

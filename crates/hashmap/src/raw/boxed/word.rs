@@ -3,11 +3,11 @@
 //! # A slot
 //!
 //! ```text
-//!   63       48 47                          3 2 1 0
-//!  | stamp                                   |0 0 0|   vacant
-//!  | tag       | address of the entry        |0 0 1|   live
-//!  | tag       | address of the entry        |0 1 1|   frozen
-//!  | tag       | address of the entry        |1 0 0|   offered
+//!   63                        19 18 17 16 15       0
+//!  | stamp                      | 0  0  0 | 0        |   vacant
+//!  | address of the entry       | 0  0  1 | tag      |   live
+//!  | address of the entry       | 0  1  1 | tag      |   frozen
+//!  | address of the entry       | 1  0  0 | tag      |   offered
 //! ```
 //!
 //! The tag is 16 bits of the entry's hash, from bit `base` on, counted from the top. The base is
@@ -16,7 +16,8 @@
 //! When the table grows and the base stays, the tag says to which bin an entry goes: it is moved
 //! without a look at it. An entry is aligned to 8 bytes, which leaves three bits for the state;
 //! addresses of user space have 47 or 48 bits, which leaves 16 for the tag, and that is checked for
-//! each entry.
+//! each entry. The tag is in front, where a search compares it without a mask: `Word::has_tag` is
+//! one instruction, and a search makes six of them.
 //!
 //! A vacant slot carries a stamp, so that no two vacancies of one slot are the same word with an
 //! entry in between. Stamp 0, a zero word, means *never used*: memory fresh from the operating
@@ -40,18 +41,21 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word(*mut ());
 
-/// What a live or frozen word with a certain hash looks like, apart from the address.
+/// The tag of a certain hash.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Probe(usize);
+pub(super) struct Probe(u16);
 
-const LIVE: usize = 0b001;
-const FROZEN: usize = 0b010;
-const OFFERED: usize = 0b100;
-const STATE: usize = 0b111;
-const STATE_BITS: u32 = 3;
-const TAG_SHIFT: u32 = 48;
 pub(super) const TAG_BITS: u32 = 16;
-const TAG: usize = 0xFFFF << TAG_SHIFT;
+const TAG: usize = (1 << TAG_BITS) - 1;
+const LIVE: usize = 0b001 << TAG_BITS;
+const FROZEN: usize = 0b010 << TAG_BITS;
+const OFFERED: usize = 0b100 << TAG_BITS;
+const STATE: usize = 0b111 << TAG_BITS;
+const STAMP_SHIFT: u32 = TAG_BITS + 3;
+/// Bits of an address that make room for the tag.
+const ADDRESS_SPARE: usize = TAG << (usize::BITS - TAG_BITS);
+/// Bits of an entry's address that are zero: where it stands in a word, the state is.
+const ADDRESS_ALIGN: usize = 0b111;
 
 // Tag and address share a word only where the word has 64 bits.
 const _: () = assert!(usize::BITS == 64);
@@ -59,16 +63,21 @@ const _: () = assert!(usize::BITS == 64);
 impl Probe {
     /// Of entries with this hash.
     #[inline(always)]
-    pub(super) fn new(hash: u64, base: u32) -> Self {
-        Self(tag(hash, base) | LIVE)
+    #[expect(clippy::cast_possible_truncation, reason = "the tag is the last 16 bits")]
+    pub(super) fn new(hash: u64, tail: u32) -> Self {
+        Self((hash >> tail) as u16)
+    }
+
+    /// The one of [`MARKS`] by which a link tells of such entries.
+    #[inline(always)]
+    pub(super) fn mark(self) -> usize {
+        1 << (MARKS.trailing_zeros() + u32::from(self.0 % 16))
     }
 }
 
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the width is asserted above")]
-fn tag(hash: u64, base: u32) -> usize {
-    (hash << base) as usize & TAG
-}
+/// Bits of a link that are not an address. Which one an entry has, the last bits of its tag say:
+/// those that have least to do with its bin.
+pub(super) const MARKS: usize = TAG << (usize::BITS - TAG_BITS);
 
 /// The bit of the hash, counted from the top, at which tags begin in a table of 2^`bits` bins.
 #[inline(always)]
@@ -76,9 +85,18 @@ pub(super) fn base_of(bits: u32) -> u32 {
     bits & !7
 }
 
+/// The bits of a hash that follow on its tag, in such a table.
+#[inline(always)]
+pub(super) fn tail_of(bits: u32) -> u32 {
+    u64::BITS - TAG_BITS - base_of(bits)
+}
+
 impl Word {
     /// A slot never used.
     pub(super) const VIRGIN: Self = Self(std::ptr::null_mut());
+
+    /// What no slot holds: all three bits of the state.
+    pub(super) const NONE: Self = Self(std::ptr::without_provenance_mut(usize::MAX));
 
     /// As it was loaded from a slot.
     #[inline(always)]
@@ -97,7 +115,7 @@ impl Word {
     #[expect(clippy::cast_possible_truncation, reason = "a version has 42 bits")]
     pub(super) fn vacant(at: Header) -> Self {
         let stamp = at.version() as usize + 1;
-        Self(std::ptr::without_provenance_mut(stamp << STATE_BITS))
+        Self(std::ptr::without_provenance_mut(stamp << STAMP_SHIFT))
     }
 
     /// A live word of the entry at this address.
@@ -105,28 +123,51 @@ impl Word {
     /// Panics where the address has more than 48 bits, which no user space of x86-64 or of ARM
     /// hands out unless asked to.
     #[inline(always)]
-    pub(super) fn live(entry: *mut (), hash: u64, base: u32) -> Self {
+    pub(super) fn live(entry: *mut (), hash: u64, tail: u32) -> Self {
         let address = entry.addr();
-        assert!(address & (TAG | STATE) == 0, "an entry lies at {address:#x}, above 48 bits");
-        Self(entry.map_addr(|address| address | tag(hash, base) | LIVE))
+        let is_fit = address & (ADDRESS_SPARE | ADDRESS_ALIGN) == 0;
+        assert!(is_fit, "an entry lies at {address:#x}, above 48 bits");
+        let Probe(tag) = Probe::new(hash, tail);
+        Self(entry.map_addr(|address| address << TAG_BITS | usize::from(tag) | LIVE))
+    }
+
+    /// What finds it.
+    pub(super) fn probe(self) -> Probe {
+        #[expect(clippy::cast_possible_truncation, reason = "a tag has 16 bits")]
+        Probe(self.tag() as u16)
     }
 
     /// The tag, as a number.
     #[inline(always)]
     pub(super) fn tag(self) -> usize {
-        self.0.addr() >> TAG_SHIFT
+        self.0.addr() & TAG
     }
 
     /// The entry. Meaningless for a vacant word.
     #[inline(always)]
     pub(super) fn entry(self) -> *mut () {
-        self.0.map_addr(|address| address & !(TAG | STATE))
+        self.0.map_addr(|word| word >> TAG_BITS & !ADDRESS_ALIGN)
+    }
+
+    /// The entry of a live word that is not frozen.
+    #[inline(always)]
+    pub(super) fn open_entry(self) -> Option<*mut ()> {
+        // What stands in for the bits that are zero in an address is the state.
+        let entry = self.0.map_addr(|word| (word >> TAG_BITS).wrapping_sub(LIVE >> TAG_BITS));
+        (entry.addr() & ADDRESS_ALIGN == 0).then_some(entry)
     }
 
     /// Whether an entry is there for readers, and its tag is the one asked for.
     #[inline(always)]
-    pub(super) fn matches(self, probe: Probe) -> bool {
-        (self.0.addr() ^ probe.0) & (TAG | LIVE) == 0
+    pub(super) fn matches(self, Probe(tag): Probe) -> bool {
+        self.0.addr() & (LIVE | TAG) == LIVE | usize::from(tag)
+    }
+
+    /// Whether the tag is the one asked for; a vacancy counts as having tag zero.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the tag is the last 16 bits")]
+    pub(super) fn has_tag(self, Probe(tag): Probe) -> bool {
+        self.0.addr() as u16 == tag
     }
 
     #[inline(always)]
@@ -152,7 +193,7 @@ impl Word {
     /// Whether this vacancy was there at version `at`: then its stamp is not from later.
     #[inline(always)]
     pub(super) fn is_vacant_at(self, at: Header) -> bool {
-        self.is_vacant() && (self.0.addr() >> STATE_BITS) as u64 <= at.version() + 1
+        self.is_vacant() && (self.0.addr() >> STAMP_SHIFT) as u64 <= at.version() + 1
     }
 
     /// The same entry, for readers to see.
@@ -175,7 +216,7 @@ impl Word {
 
     #[inline(always)]
     fn with_state(self, state: usize) -> Self {
-        Self(self.0.map_addr(|address| address & !STATE | state))
+        Self(self.0.map_addr(|word| word & !STATE | state))
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn first_bits_of_the_hash_choose_the_bin() {
     for bits in [0, 1, 5, 12] {
-        let table = Table::new(bits).unwrap();
+        let table = Table::new(bits, Pages::Small).unwrap();
         assert_eq!(table.index(0), 0);
         assert_eq!(table.index(u64::MAX), table.len() - 1);
         assert!(ptr::eq(table.bin_of(u64::MAX), table.bin(table.len() - 1)));
@@ -13,18 +13,8 @@ fn first_bits_of_the_hash_choose_the_bin() {
 }
 
 #[test]
-fn segments_are_made_when_touched() {
-    let table = Table::new(20).unwrap();
-    let untouched = table.bytes();
-    assert!(untouched < 16_384, "{untouched} bytes of an untouched table");
-    table.bin(SEGMENT * 7 + 1);
-    table.bin(SEGMENT * 7 + 2);
-    assert_eq!(table.bytes(), untouched + SEGMENT * size_of::<Bin>());
-}
-
-#[test]
 fn chains_grow_once() {
-    let table = Table::new(0).unwrap();
+    let table = Table::new(0, Pages::Small).unwrap();
     let first = &table.bin(0).row;
     let (second, is_new) = table.extend(first);
     let (again, is_new_again) = table.extend(first);
@@ -39,32 +29,33 @@ fn chains_grow_once() {
 
 #[test]
 fn tables_are_dismantled_in_parts() {
-    let mut table = Table::new(SEGMENT_BITS + 2).unwrap();
-    for segment in 0..4 {
-        table.bin(segment * SEGMENT);
+    for (bits, pages) in [(0, Pages::Small), (13, Pages::Small), (17, Pages::Huge)] {
+        let mut table = Table::new(bits, pages).unwrap();
+        let bytes = table.len() * size_of::<Bin>();
+        assert!(table.bytes() > bytes && table.bytes() < bytes + 256);
+        for index in 0..table.len() {
+            // Relaxed: nobody else is here.
+            assert_eq!(table.bin(index).header.swap(7, Ordering::Relaxed), 0);
+        }
+        let parts = std::iter::from_fn(|| table.dismantle().then_some(())).count();
+        assert_eq!(parts, (bytes - 1) / PART, "all parts but the last");
+        assert!(table.bytes() <= PART + 256);
+    }
+}
+
+#[test]
+fn blocks_are_given_back_with_the_parts() {
+    let mut table = Table::new(0, Pages::Small).unwrap();
+    let mut row = &table.bin(0).row;
+    for _ in 0..(2 * BLOCKS_PER_STEP + 1) * BLOCK {
+        row = table.extend(row).0;
     }
     let parts = std::iter::from_fn(|| table.dismantle().then_some(())).count();
-    assert_eq!(parts, 4, "a segment at a time");
+    assert_eq!(parts, 2, "so many blocks at a time");
+    assert!(table.blocks.get_mut().is_null());
 }
 
 #[test]
 fn absurd_sizes_are_refused() {
-    assert_eq!(Table::new(BITS_MAX + 1).unwrap_err(), NoTable::TooLarge);
-}
-
-#[test]
-fn a_whole_table_has_all_its_segments_and_is_dismantled_too() {
-    for bits in [0, SEGMENT_BITS, SEGMENT_BITS + 2, SEGMENT_BITS + 6] {
-        let mut table = Table::whole(bits).unwrap();
-        let bytes = table.bytes();
-        assert!(bytes > table.len() * size_of::<Bin>());
-        for index in (0..table.len()).step_by(SEGMENT / 2) {
-            // Relaxed: nobody else is here.
-            assert_eq!(table.bin(index).header.swap(7, Ordering::Relaxed), 0);
-        }
-        assert_eq!(table.bytes(), bytes, "no segment was made");
-        let segments = table.segments.len();
-        let parts = std::iter::from_fn(|| table.dismantle().then_some(())).count();
-        assert_eq!(parts, segments, "a segment at a time");
-    }
+    assert_eq!(Table::new(BITS_MAX + 1, Pages::Small).unwrap_err(), NoTable::TooLarge);
 }

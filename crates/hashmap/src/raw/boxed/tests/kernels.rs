@@ -4,13 +4,19 @@ use harness::check::schedule::explore;
 use harness::sync::atomic::{AtomicUsize, Ordering};
 use harness::sync::{Arc, thread};
 
-use crate::raw::boxed::bin::Seen;
+use crate::raw::boxed::bin::{Seen, load};
 use crate::raw::boxed::table::{Bin, Table};
 use crate::raw::boxed::word::Word;
+use crate::zeroed::Pages;
 
 /// A word of the entry number `number`, which is no entry.
 fn word(number: usize) -> Word {
     Word::live(std::ptr::without_provenance_mut(number << 4), 0, 0)
+}
+
+/// A word of no entry with this tag.
+fn word_with_tag(tag: u64) -> Word {
+    Word::live(std::ptr::without_provenance_mut(16), tag, 0)
 }
 
 /// Inserts unless there is a live entry; the protocol of an insertion. False where the bin is
@@ -54,7 +60,7 @@ fn live(table: &Table) -> Vec<Word> {
 }
 
 fn new_table() -> Arc<Table> {
-    Arc::new(*Table::new(0).expect("memory for a bin"))
+    Arc::new(*Table::new(0, Pages::Small).expect("memory for a bin"))
 }
 
 /// Of two insertions of one key one succeeds.
@@ -135,5 +141,33 @@ fn a_removal_is_in_time_or_refused() {
         let was_removed = remover.join().expect("no thread panics");
         assert_eq!(seen_frozen.len(), usize::from(!was_removed));
         assert_eq!(live(&table), seen_frozen, "a frozen bin does not change");
+    });
+}
+
+/// Who can see an entry of a spill is told to look there; and of two announcements none is lost.
+#[test]
+fn a_spill_is_announced_before_its_entry_is_there() {
+    explore("raw::boxed::tests::kernels::a_spill_is_announced_before_its_entry_is_there", || {
+        let table = new_table();
+        let [one, two] = [1, 2].map(|tag| word_with_tag(tag).probe());
+        let bin = table.bin(0);
+        let (spill, _) = table.extend(&bin.row);
+        let reader = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || {
+                let bin = table.bin(0);
+                let spill = table.after(&bin.row).expect("it was made before");
+                let is_there = load(&spill.slots[0]).is_live();
+                assert!(!is_there || table.spill_for(bin, one).is_some(), "it is not announced");
+                bin.row.announce(two);
+            })
+        };
+        bin.row.announce(one);
+        // Release: as when an entry is promoted.
+        spill.slots[0].store(word_with_tag(1).raw(), Ordering::Release);
+        reader.join().expect("no thread panics");
+        for probe in [one, two] {
+            assert!(table.spill_for(bin, probe).is_some(), "an announcement is lost");
+        }
     });
 }

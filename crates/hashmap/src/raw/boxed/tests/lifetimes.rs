@@ -214,23 +214,26 @@ fn panics_of_destructors_stay_where_they_are() {
             assert!(!self.1, "a destructor panics");
         }
     }
-    let alive = Arc::new(AtomicIsize::new(0));
-    let bomb = |explodes| {
-        alive.fetch_add(1, Ordering::Relaxed);
-        Bomb(Arc::clone(&alive), explodes)
-    };
-    let map = HashMap::new();
-    for key in 0..500 {
-        map.insert(key, bomb(key % 100 == 7));
+    // Few entries and many take different ways at the map's end.
+    for some in [100, 1_000] {
+        let alive = Arc::new(AtomicIsize::new(0));
+        let bomb = |explodes| {
+            alive.fetch_add(1, Ordering::Relaxed);
+            Bomb(Arc::clone(&alive), explodes)
+        };
+        let map = HashMap::new();
+        for key in 0..4 * some {
+            map.insert(key, bomb(key % some == 7));
+        }
+        // By reclamation: caught there.
+        (0..2 * some).for_each(|key| assert!(map.remove(&key)));
+        settle(&alive, 2 * some);
+        // By the map's end: goes on to whoever drops it, after all were dropped.
+        (3 * some..4 * some).for_each(|key| assert!(map.remove(&key)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| drop(map)));
+        assert!(outcome.is_err());
+        settle(&alive, 0);
     }
-    // By reclamation: caught there.
-    (0..250).for_each(|key| assert!(map.remove(&key)));
-    settle(&alive, 250);
-    // By the map's end: goes on to whoever drops it, after all were dropped.
-    (350..500).for_each(|key| assert!(map.remove(&key)));
-    let outcome = catch_unwind(AssertUnwindSafe(|| drop(map)));
-    assert!(outcome.is_err());
-    settle(&alive, 0);
 }
 
 /// Lets the collector work until nothing of the map is left to free.
