@@ -25,8 +25,11 @@ const WAITING: usize = 1_024;
 /// Bytes of the largest body that is echoed.
 const BODY_MAX: usize = 1 << 16;
 
+type Asked = Request<Body>;
+type Answer = Response<Body>;
+
 /// A service of any kind.
-pub type Echoing = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+pub type Echoing = BoxCloneSyncService<Asked, Answer, Infallible>;
 
 /// A service that echoes, behind a layer of some kind. Made and called within a runtime.
 pub trait Echo: Send + 'static {
@@ -42,18 +45,18 @@ pub fn echo() -> Echoing {
     BoxCloneSyncService::new(bare())
 }
 
-fn bare() -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
-+ Clone
-+ Send
-+ Sync {
-    service_fn(|request: Request<Body>| async {
-        let body = to_bytes(request.into_body(), BODY_MAX).await;
-        Ok(body.map_or_else(|_| refused(StatusCode::BAD_REQUEST), |it| Response::new(it.into())))
+fn bare()
+-> impl Service<Asked, Response = Answer, Error = Infallible, Future: Send> + Clone + Send + Sync {
+    service_fn(|request: Asked| async {
+        Ok(match to_bytes(request.into_body(), BODY_MAX).await {
+            Ok(body) => Response::new(body.into()),
+            Err(_) => refused(StatusCode::BAD_REQUEST),
+        })
     })
 }
 
-fn refused(status: StatusCode) -> Response<Body> {
-    let mut response = Response::default();
+fn refused(status: StatusCode) -> Answer {
+    let mut response = Answer::default();
     *response.status_mut() = status;
     response
 }
