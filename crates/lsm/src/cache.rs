@@ -191,12 +191,16 @@ impl Cache {
         cleared
     }
 
-    /// Lets go what is in the slab of some in which least was used. Returns how much that was.
+    /// Lets go what is in the slab of some in which least was used. Returns how much that was. A slab
+    /// that was cleared, and stays as long as a reader may be in it, does not count.
     fn clear_slab(&self, slabs: &Slabs, guard: &Guard) -> usize {
         let is_used =
             |(shelf, at): &Tenant| shelf.upgrade().is_some_and(|it| it.is_used(*at, guard));
         let uses = |tenants: &Vec<Tenant>| tenants.iter().filter(|it| is_used(it)).count();
-        let least = slabs.next(SLABS_COMPARED).into_iter().min_by_key(uses);
+        let is_there = |(shelf, at): &Tenant| shelf.upgrade().is_some_and(|it| !it.is_empty(*at));
+        let mut some = slabs.next(SLABS_COMPARED);
+        some.retain(|tenants| tenants.iter().any(is_there));
+        let least = some.into_iter().min_by_key(uses);
         // Relaxed: the queues are behind their locks, and one that is thinned too early is later.
         self.has_cleared.store(true, Ordering::Relaxed);
         let mut cleared = 0;
