@@ -191,8 +191,8 @@ impl Cache {
         cleared
     }
 
-    /// Lets go what is in the slab of some in which least was used. Returns how much that was. A slab
-    /// that was cleared, and stays as long as a reader may be in it, does not count.
+    /// Lets go what is in the slab of some in which least was used. Returns how much that was. A
+    /// slab that was cleared, and stays as long as a reader may be in it, does not count.
     fn clear_slab(&self, slabs: &Slabs, guard: &Guard) -> usize {
         let is_used =
             |(shelf, at): &Tenant| shelf.upgrade().is_some_and(|it| it.is_used(*at, guard));
