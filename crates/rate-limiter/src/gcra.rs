@@ -26,6 +26,7 @@
 //! [`Scale`](crate::quota::Scale) covers it.
 
 use std::fmt;
+use std::hint::cold_path;
 use std::ops::{Add, Div, Mul, Sub};
 
 use crate::quota::Scale;
@@ -126,9 +127,18 @@ pub(crate) fn debt<W: Word>(tat: W, now: W) -> W {
 
 impl<W: Word> Scale<W> {
     /// The tick at which a clock stands that shows `elapsed_ns` since its origin.
+    ///
+    /// The end of the clock is a branch that the processor foresees, not a choice that it waits
+    /// for: a check lasts as long as the way from the clock to the exchange.
     #[inline(always)]
     pub(crate) fn ticks_at(&self, elapsed_ns: u64) -> W {
-        W::from(elapsed_ns.min(self.elapsed_ns_max)) * self.ticks_per_ns
+        let nanos = if elapsed_ns <= self.elapsed_ns_max {
+            elapsed_ns
+        } else {
+            cold_path();
+            self.elapsed_ns_max
+        };
+        W::from(nanos) * self.ticks_per_ns
     }
 
     /// Ticks from the origin to the farthest TAT that fits for sure: of an empty bucket at the end

@@ -51,6 +51,7 @@ use crate::quota::Quota;
 use crate::single::settled_by_size;
 use crate::sync::{AtomicU64, AtomicU128, Mutex};
 pub use builder::{KeyedBuilder, TableError, WhenFull};
+use line::Line;
 pub use owned::OwnedKeyLimiter;
 use table::Table;
 
@@ -74,18 +75,23 @@ pub struct KeyedStats {
     pub passed: u64,
 }
 
-/// What became of a request. Moments are nanoseconds since the table was made.
+/// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// The cells were taken.
     Admitted,
-    /// The bucket has too few until this moment.
-    Denied(u64),
-    /// The key has no bucket, and its window holds no slot for it until this moment, if nobody asks
+    /// The bucket has too few for so long.
+    Denied(Denial),
+    /// The key has no bucket, and its window holds no slot for it for so long, if nobody asks
     /// meanwhile.
-    NoRoom(u64),
+    NoRoom(Denial),
     /// More cells than a full bucket holds.
     Impossible { burst: u64 },
+}
+
+/// Of a request at nanosecond `now_ns` that would be admitted at `ready_ns`.
+fn denial(now_ns: u64, ready_ns: u64) -> Denial {
+    Denial::new(Timestamp::from_nanos(now_ns), Timestamp::from_nanos(ready_ns))
 }
 
 /// What became of cells that were given back.
@@ -151,7 +157,6 @@ use any;
 /// ```
 pub struct KeyedLimiter<C = FastClock, S = RandomState> {
     table: AnyTable,
-    origin: Timestamp,
     when_full: WhenFull,
     /// Held while it changes.
     quota: Mutex<Quota>,
@@ -173,12 +178,10 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
     #[inline]
     pub fn check_n<K: Hash + ?Sized>(&self, key: &K, cells: u64) -> Decision {
         let hash = self.hasher.hash_one(key);
-        any!(&self.table, table => {
-            // The bucket comes from memory while the clock is read.
-            let home = table.prefetch(hash);
-            let now = self.clock.now();
-            self.decision(now, cells, || table.take_at(home, hash, self.elapsed_ns(now), cells))
-        })
+        match &self.table {
+            AnyTable::Narrow(table) => self.check_in(table, hash, cells),
+            _ => self.check_elsewhere(hash, cells),
+        }
     }
 
     /// Takes `cells` cells from the bucket of `key`, all or none, at `now`, a reading of this
@@ -233,7 +236,7 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
         match (settled_by_size(level.burst, cells), level.ready_at_ns) {
             (Some(decision), _) => decision,
             (None, None) => Decision::Admitted,
-            (None, Some(ready)) => self.deny(now, ready),
+            (None, Some(ready)) => Decision::Denied(denial(now.as_nanos(), ready)),
         }
     }
 
@@ -243,7 +246,7 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
         Standing {
             burst: level.burst,
             remaining: level.remaining,
-            full_at: self.moment(level.full_at_ns),
+            full_at: Timestamp::from_nanos(level.full_at_ns),
             asked_at: now,
             fill_ns: level.fill_ns,
         }
@@ -272,8 +275,8 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
 
     /// The same at `now`, a reading of this limiter's clock.
     pub fn refund_at<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) -> Refund {
-        let (hash, elapsed) = (self.hasher.hash_one(key), self.elapsed_ns(now));
-        any!(&self.table, table => table.give_back(hash, elapsed, cells))
+        let (hash, now_ns) = (self.hasher.hash_one(key), now.as_nanos());
+        any!(&self.table, table => table.give_back(hash, now_ns, cells))
     }
 
     /// Keeps another quota from now on, for every key, while requests go on.
@@ -298,61 +301,63 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
     /// ```
     pub fn set_quota(&self, quota: Quota, carry: Carry) -> Result<(), TableError> {
         let mut current = self.quota.lock().expect("no holder of this lock panics");
-        let elapsed = self.elapsed_ns(self.clock.now());
-        any!(&self.table, table => table.change(elapsed, &current, &quota, carry))?;
+        let now_ns = self.clock.now().as_nanos();
+        any!(&self.table, table => table.change(now_ns, &current, &quota, carry))?;
         *current = quota;
         Ok(())
     }
 
     fn look<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) -> Level {
-        let (hash, elapsed) = (self.hasher.hash_one(key), self.elapsed_ns(now));
-        any!(&self.table, table => table.look(hash, elapsed, cells))
+        let (hash, now_ns) = (self.hasher.hash_one(key), now.as_nanos());
+        any!(&self.table, table => table.look(hash, now_ns, cells))
+    }
+
+    #[inline(always)]
+    fn check_in<L: Line>(&self, table: &Table<L>, hash: u64, cells: u64) -> Decision {
+        if cells == 0 {
+            return Decision::Admitted;
+        }
+        // The bucket comes from memory while the clock is read.
+        table.prefetch(hash);
+        self.decision(table.take(hash, self.clock.now().as_nanos(), cells))
+    }
+
+    /// As [`check_n`](Self::check_n) where the table is not the one that nearly all quotas have:
+    /// that one alone is inlined into callers, and has the registers for itself.
+    #[inline(never)]
+    fn check_elsewhere(&self, hash: u64, cells: u64) -> Decision {
+        any!(&self.table, table => self.check_in(table, hash, cells))
     }
 
     #[inline(always)]
     fn check_hashed(&self, now: Timestamp, hash: u64, cells: u64) -> Decision {
-        let take = || any!(&self.table, table => table.take(hash, self.elapsed_ns(now), cells));
-        self.decision(now, cells, take)
-    }
-
-    /// What is said to a request that is decided by `take`.
-    #[inline(always)]
-    fn decision(&self, now: Timestamp, cells: u64, take: impl FnOnce() -> Outcome) -> Decision {
         if cells == 0 {
             return Decision::Admitted;
         }
-        match take() {
+        self.decision(any!(&self.table, table => table.take(hash, now.as_nanos(), cells)))
+    }
+
+    /// What is said to a request with this outcome.
+    #[inline(always)]
+    fn decision(&self, outcome: Outcome) -> Decision {
+        match outcome {
             Outcome::Admitted => Decision::Admitted,
-            outcome => self.refusal(now, outcome),
+            outcome => self.refusal(outcome),
         }
     }
 
     /// What is said to who was not simply admitted.
     #[inline(never)]
-    fn refusal(&self, now: Timestamp, outcome: Outcome) -> Decision {
+    fn refusal(&self, outcome: Outcome) -> Decision {
         match outcome {
             Outcome::Admitted => Decision::Admitted,
-            Outcome::Denied(ready) => self.deny(now, ready),
-            Outcome::NoRoom(first_expiry) => match self.when_full {
+            Outcome::Denied(denial) => Decision::Denied(denial),
+            Outcome::NoRoom(until_expiry) => match self.when_full {
                 WhenFull::Admit => Decision::Admitted,
-                WhenFull::Deny => self.deny(now, first_expiry),
+                WhenFull::Deny => Decision::Denied(until_expiry),
             },
             Outcome::Impossible { burst } => Decision::Impossible { burst },
         }
-    }
-
-    #[inline(always)]
-    fn elapsed_ns(&self, now: Timestamp) -> u64 {
-        now.as_nanos().saturating_sub(self.origin.as_nanos())
-    }
-
-    fn moment(&self, elapsed_ns: u64) -> Timestamp {
-        Timestamp::from_nanos(self.origin.as_nanos().saturating_add(elapsed_ns))
-    }
-
-    #[inline]
-    fn deny(&self, now: Timestamp, ready_ns: u64) -> Decision {
-        Decision::Denied(Denial::new(now, self.moment(ready_ns)))
     }
 
     /// The clock that the limiter reads.

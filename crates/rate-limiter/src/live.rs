@@ -31,6 +31,7 @@
 //! A change believes the clock: if the clock has jumped back at that moment, the bucket forgets by
 //! how far.
 
+use std::hint::cold_path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -134,9 +135,26 @@ impl LiveBucket {
         }
     }
 
+    /// Takes `cells` cells, all or none. What callers inline is the narrow word's part alone: the
+    /// wide one's would take the registers away from it.
     #[inline(always)]
     pub(crate) fn check(&self, now: Timestamp, cells: u64) -> Decision {
-        either!(self, cell => cell.take(now, cells))
+        if let Self::Narrow { cell, .. } = self
+            && let Some(decision) = cell.take(now, cells)
+        {
+            return decision;
+        }
+        self.check_wide(now, cells)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn check_wide(&self, now: Timestamp, cells: u64) -> Decision {
+        let cell = match self {
+            Self::Narrow { moved, .. } => wide(moved),
+            Self::Wide(cell) => cell,
+        };
+        cell.take(now, cells).expect("a wide bucket never moves")
     }
 
     pub(crate) fn peek(&self, now: Timestamp, cells: u64) -> Decision {
@@ -246,6 +264,7 @@ impl<A: AtomicWord> Cell<A> {
         loop {
             let (setting, seen) = self.read()?;
             if let Some(decision) = settled_by_size(setting.scale.burst, cells) {
+                cold_path();
                 return Some(decision);
             }
             let ticks = setting.ticks_at(now.as_nanos());

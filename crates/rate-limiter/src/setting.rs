@@ -10,6 +10,8 @@
 //! decides between a check that read the old setting and whoever carries its bucket over: one of
 //! the two fails and looks again.
 
+use std::hint::cold_path;
+
 use env::clock::Timestamp;
 
 use crate::gcra::Word;
@@ -88,7 +90,12 @@ impl<W: Word> Setting<W> {
     /// The tick at nanosecond `now_ns`; the first one before the setting came into force.
     #[inline(always)]
     pub(crate) fn ticks_at(&self, now_ns: u64) -> W {
-        self.base + self.scale.ticks_at(now_ns.saturating_sub(self.start_ns))
+        // A branch, for the reason that `Scale::ticks_at` states.
+        let Some(elapsed_ns) = now_ns.checked_sub(self.start_ns) else {
+            cold_path();
+            return self.base;
+        };
+        self.base + self.scale.ticks_at(elapsed_ns)
     }
 
     /// The first nanosecond that is not before `tick`; the end of time where the clock never comes

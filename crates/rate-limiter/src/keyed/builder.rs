@@ -189,19 +189,22 @@ impl<C: Clock, S: BuildHasher> KeyedBuilder<C, S> {
     /// Allocates the table.
     pub fn build(self) -> Result<KeyedLimiter<C, S>, TableError> {
         let Self { quota, keys, layout, any_quota, strangers, when_full, clock, hasher } = self;
-        let sketch = (strangers > 0).then(|| Strangers::new(strangers, &quota)).transpose()?;
+        let start_ns = clock.now().as_nanos();
+        let sketch = || Strangers::new(strangers, &quota, start_ns);
+        let sketch = (strangers > 0).then(sketch).transpose()?;
         let is_narrow = !any_quota && Scale::narrow(&quota).is_some();
         let mut table = match layout {
-            Layout::Compact => AnyTable::Compact(Table::new(&quota, keys, Filling::Dense)?),
-            Layout::Exact(filling) if is_narrow => {
-                AnyTable::Narrow(Table::new(&quota, keys, filling)?)
+            Layout::Compact => {
+                AnyTable::Compact(Table::new(&quota, keys, Filling::Dense, start_ns)?)
             }
-            Layout::Exact(filling) => AnyTable::Wide(Table::new(&quota, keys, filling)?),
+            Layout::Exact(filling) if is_narrow => {
+                AnyTable::Narrow(Table::new(&quota, keys, filling, start_ns)?)
+            }
+            Layout::Exact(filling) => AnyTable::Wide(Table::new(&quota, keys, filling, start_ns)?),
         };
         if let Some(sketch) = sketch {
             any!(&mut table, table => table.keep_out(sketch));
         }
-        let (origin, quota) = (clock.now(), Mutex::new(quota));
-        Ok(KeyedLimiter { table, origin, when_full, quota, clock, hasher })
+        Ok(KeyedLimiter { table, when_full, quota: Mutex::new(quota), clock, hasher })
     }
 }

@@ -174,8 +174,8 @@ impl Line for Words {
     }
 
     #[inline(always)]
-    fn ticks_at(setting: &Setting<u64>, elapsed_ns: u64) -> u64 {
-        let passed = parts::within(&setting.scale, elapsed_ns.saturating_sub(setting.start_ns));
+    fn ticks_at(setting: &Setting<u64>, now_ns: u64) -> u64 {
+        let passed = parts::within(&setting.scale, now_ns.saturating_sub(setting.start_ns));
         setting.base.saturating_add(passed).min(PARTS_MAX)
     }
 
@@ -196,10 +196,11 @@ impl Line for Words {
         of_this.then(|| parts::ahead(&setting.scale, seen, now))
     }
 
-    fn moment_ns(setting: &Setting<u64>, elapsed_ns: u64, now: u64, wait: u64) -> u64 {
+    fn moment_ns(setting: &Setting<u64>, now_ns: u64, now: u64, wait: u64) -> u64 {
         // Behind a clock that has jumped back lies how far it jumped.
-        let behind = now - Self::ticks_at(setting, elapsed_ns);
-        elapsed_ns.saturating_add(parts::nanos(&setting.scale, behind.saturating_add(wait)))
+        let behind = now - Self::ticks_at(setting, now_ns);
+        let from_ns = now_ns.max(setting.start_ns);
+        from_ns.saturating_add(parts::nanos(&setting.scale, behind.saturating_add(wait)))
     }
 }
 

@@ -219,8 +219,8 @@ impl<A: Keeps> Line for Slots<A> {
     }
 
     #[inline(always)]
-    fn ticks_at(setting: &Setting<A::Word>, elapsed_ns: u64) -> A::Word {
-        setting.ticks_at(elapsed_ns)
+    fn ticks_at(setting: &Setting<A::Word>, now_ns: u64) -> A::Word {
+        setting.ticks_at(now_ns)
     }
 
     #[inline(always)]

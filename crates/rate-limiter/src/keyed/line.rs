@@ -91,8 +91,8 @@ pub(super) trait Line: Sized + Send + Sync {
     /// slots know their setting otherwise, `now`.
     fn base_after(setting: &Setting<Self::Word>, now: Self::Word) -> Option<Self::Word>;
 
-    /// The tick at nanosecond `elapsed_ns`.
-    fn ticks_at(setting: &Setting<Self::Word>, elapsed_ns: u64) -> Self::Word;
+    /// The tick at nanosecond `now_ns`.
+    fn ticks_at(setting: &Setting<Self::Word>, now_ns: u64) -> Self::Word;
 
     /// `ticks`, or a later tick that was seen before, where the kind needs that. `latest` is the
     /// table's, for this.
@@ -106,10 +106,10 @@ pub(super) trait Line: Sized + Send + Sync {
     ) -> Option<Self::Word>;
 
     /// The nanosecond at which `wait` ticks will have passed since `now`, the present tick at
-    /// nanosecond `elapsed_ns`.
+    /// nanosecond `now_ns`.
     fn moment_ns(
         setting: &Setting<Self::Word>,
-        elapsed_ns: u64,
+        now_ns: u64,
         now: Self::Word,
         wait: Self::Word,
     ) -> u64;

@@ -74,11 +74,11 @@ impl<L: Line> Lines<L> {
     }
 
     /// Who a key without a slot is that asks for `cells`. The caller holds the lock of its home.
-    pub(super) fn meet(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Met {
+    pub(super) fn meet(&self, hash: u64, now_ns: u64, cells: u64) -> Met {
         let Some(strangers) = &self.strangers else { return Met::Begins { took_at_ns: None } };
         let known = match cells {
-            1 => strangers.meet(hash, elapsed_ns),
-            _ => strangers.look(hash, elapsed_ns),
+            1 => strangers.meet(hash, now_ns),
+            _ => strangers.look(hash, now_ns),
         };
         match known {
             Known::Stranger if cells == 1 => Met::Passes,
@@ -88,8 +88,8 @@ impl<L: Line> Lines<L> {
     }
 
     /// When a key without a slot may have taken a cell, at the latest.
-    pub(super) fn took_at_ns(&self, hash: u64, elapsed_ns: u64) -> Option<u64> {
-        match self.strangers.as_ref()?.look(hash, elapsed_ns) {
+    pub(super) fn took_at_ns(&self, hash: u64, now_ns: u64) -> Option<u64> {
+        match self.strangers.as_ref()?.look(hash, now_ns) {
             Known::TookAt(nanos) => Some(nanos),
             Known::Stranger => None,
         }
@@ -135,10 +135,10 @@ impl<L: Line> Lines<L> {
         self.locks.iter().map(|it| it.lock().expect("no holder of this lock panics")).collect()
     }
 
-    /// Makes the sketch one for `quota`, from `elapsed_ns` on. The caller keeps out all who insert.
-    pub(super) fn change_strangers(&self, quota: &Quota, elapsed_ns: u64, carry: Carry) {
+    /// Makes the sketch one for `quota`, from `now_ns` on. The caller keeps out all who insert.
+    pub(super) fn change_strangers(&self, quota: &Quota, now_ns: u64, carry: Carry) {
         if let Some(strangers) = &self.strangers {
-            strangers.change(quota, elapsed_ns, carry);
+            strangers.change(quota, now_ns, carry);
         }
     }
 

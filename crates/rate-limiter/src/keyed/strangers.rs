@@ -110,8 +110,8 @@ pub(super) enum Known {
 type Mask = [u64; WORDS];
 
 impl Strangers {
-    /// A sketch for `count` strangers in each interval of `quota`.
-    pub(super) fn new(count: usize, quota: &Quota) -> Result<Self, TableError> {
+    /// A sketch for `count` strangers in each interval of `quota`, from `start_ns` on.
+    pub(super) fn new(count: usize, quota: &Quota, start_ns: u64) -> Result<Self, TableError> {
         let (blocks, bytes) = (count.div_ceil(STRANGERS).max(1), size_of::<Block>());
         let bytes = blocks.checked_mul(bytes).ok_or(TableError::TooLarge { keys: count })?;
         let mut memory = Vec::new();
@@ -123,23 +123,23 @@ impl Strangers {
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             interval_ns: AtomicU64::new(interval_ns(quota)),
             first: AtomicU64::new(NEVER + 1),
-            start_ns: AtomicU64::new(0),
+            start_ns: AtomicU64::new(start_ns),
             passed: AtomicU64::new(0),
         })
     }
 
     /// What is known of the key with this hash. Writes nothing.
-    pub(super) fn look(&self, hash: u64, elapsed_ns: u64) -> Known {
+    pub(super) fn look(&self, hash: u64, now_ns: u64) -> Known {
         let block = &self.blocks[self.index(hash)];
-        self.known(block, mask(hash), self.generation(elapsed_ns))
+        self.known(block, mask(hash), self.generation(now_ns))
     }
 
     /// As [`look`](Self::look); a stranger is remembered, and is none from now on.
-    pub(super) fn meet(&self, hash: u64, elapsed_ns: u64) -> Known {
+    pub(super) fn meet(&self, hash: u64, now_ns: u64) -> Known {
         let (index, mask) = (self.index(hash), mask(hash));
         let block = &self.blocks[index];
         let _guard = self.locks[index % LOCKS].lock().expect("no holder of this lock panics");
-        let now = self.generation(elapsed_ns);
+        let now = self.generation(now_ns);
         block.move_on(now);
         let known = self.known(block, mask, now);
         if known == Known::Stranger {
@@ -161,24 +161,24 @@ impl Strangers {
         self.passed.load(Ordering::Relaxed)
     }
 
-    /// Makes generations as long as an interval of `quota` from `elapsed_ns` on.
+    /// Makes generations as long as an interval of `quota` from `now_ns` on.
     ///
     /// The caller keeps out all who meet somebody. Who looks meanwhile may be told either.
-    pub(super) fn change(&self, quota: &Quota, elapsed_ns: u64, carry: Carry) {
+    pub(super) fn change(&self, quota: &Quota, now_ns: u64, carry: Carry) {
         let latest = self.blocks.iter().map(|it| it.generation.load(Ordering::Relaxed)).max();
-        let first = self.generation(elapsed_ns).max(latest.unwrap_or(NEVER)).saturating_add(1);
+        let first = self.generation(now_ns).max(latest.unwrap_or(NEVER)).saturating_add(1);
         for block in &self.blocks {
             block.begin(first, carry == Carry::Full || !block.is_recent(first));
         }
         // Relaxed, all, and in `generation`: the locks of those who meet somebody order them.
         self.interval_ns.store(interval_ns(quota), Ordering::Relaxed);
         self.first.store(first, Ordering::Relaxed);
-        self.start_ns.store(elapsed_ns, Ordering::Relaxed);
+        self.start_ns.store(now_ns, Ordering::Relaxed);
     }
 
     /// The number of the present generation, one ahead.
-    fn generation(&self, elapsed_ns: u64) -> u64 {
-        let since = elapsed_ns.saturating_sub(self.start_ns.load(Ordering::Relaxed));
+    fn generation(&self, now_ns: u64) -> u64 {
+        let since = now_ns.saturating_sub(self.start_ns.load(Ordering::Relaxed));
         let passed = since / self.interval_ns.load(Ordering::Relaxed);
         self.first.load(Ordering::Relaxed).saturating_add(passed)
     }

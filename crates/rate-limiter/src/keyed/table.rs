@@ -37,7 +37,7 @@ mod change;
 use super::line::{Line, Place};
 use super::lines::{Lines, Met};
 use super::strangers::Strangers;
-use super::{KeyedStats, Level, Outcome, Refund, TableError};
+use super::{KeyedStats, Level, Outcome, Refund, TableError, denial};
 use crate::gcra::Word;
 use crate::quota::{Quota, Scale};
 use crate::setting::{Live, Setting};
@@ -82,9 +82,15 @@ struct Slot<'a, L> {
 }
 
 impl<L: Line> Table<L> {
-    /// A table with room for `keys` keys; an error where its words do not keep `quota`.
-    pub(super) fn new(quota: &Quota, keys: usize, filling: Filling) -> Result<Self, TableError> {
-        let setting = Setting::first(L::scale(quota, L::Word::ZERO)?, 0);
+    /// A table with room for `keys` keys, from `start_ns` on; an error where its words do not keep
+    /// `quota`.
+    pub(super) fn new(
+        quota: &Quota,
+        keys: usize,
+        filling: Filling,
+        start_ns: u64,
+    ) -> Result<Self, TableError> {
+        let setting = Setting::first(L::scale(quota, L::Word::ZERO)?, start_ns);
         let wide = Scale::wide(quota);
         Ok(Self {
             lines: Lines::new(keys, filling.lines(keys, L::SLOTS))?,
@@ -100,44 +106,66 @@ impl<L: Line> Table<L> {
         self.lines.keep_out(strangers);
     }
 
-    /// Takes `cells` cells, all or none, `elapsed_ns` after the table was made.
+    /// Takes `cells` cells, at least one, all or none, at nanosecond `now_ns`.
+    ///
+    /// What callers inline is one attempt, which nearly always decides. All that can come in
+    /// between is elsewhere, or it would take the registers away: a number that waits on the stack
+    /// lengthens the way from the clock to the exchange, which is what a check takes.
     #[inline(always)]
-    pub(super) fn take(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Outcome {
-        self.take_at(self.lines.home(hash), hash, elapsed_ns, cells)
+    pub(super) fn take(&self, hash: u64, now_ns: u64, cells: u64) -> Outcome {
+        match self.attempt(hash, now_ns, cells, L::missing) {
+            Some(outcome) => outcome,
+            None => self.take_anyhow(hash, now_ns, cells),
+        }
     }
 
-    /// The same where the key's home is known.
-    #[inline(always)]
-    pub(super) fn take_at(&self, home: usize, hash: u64, elapsed_ns: u64, cells: u64) -> Outcome {
-        let tag = L::tag(hash);
+    /// The same for a key without a slot, a slot that changes hands, a bucket of another setting
+    /// and among others who take from the bucket.
+    #[cold]
+    #[inline(never)]
+    fn take_anyhow(&self, hash: u64, now_ns: u64, cells: u64) -> Outcome {
         loop {
-            let Some(it) = self.find(tag, home) else {
-                match self.insert(hash, elapsed_ns, cells) {
-                    Some(outcome) => return outcome,
-                    None => continue,
-                }
-            };
-            let (setting, seen) = self.live.read(|| it.line.look(it.slot, tag));
-            // A slot that changed hands, and a bucket that was carried over, is looked for again.
-            let Some(seen) = seen else { continue };
-            if cells > setting.scale.burst {
-                return Outcome::Impossible { burst: setting.scale.burst };
+            if self.find(L::tag(hash), self.lines.home(hash)).is_none()
+                && let Some(outcome) = self.insert(hash, now_ns, cells)
+            {
+                return outcome;
             }
-            let now = self.now(&setting, elapsed_ns);
-            let Some(missing) = self.missing(&setting, seen, now) else { continue };
-            let wanted = missing + setting.scale.cost(cells);
-            if wanted <= setting.scale.tolerance {
-                if it.line.exchange(it.slot, seen, &setting, tag, now + wanted) {
-                    return Outcome::Admitted;
-                }
-            } else if it.line.still(it.slot, seen) {
-                return denied::<L>(setting, elapsed_ns, now, wanted - setting.scale.tolerance);
+            let missing = |setting: &_, seen, now| self.missing(setting, seen, now);
+            if let Some(outcome) = self.attempt(hash, now_ns, cells, missing) {
+                return outcome;
             }
         }
     }
 
+    /// Takes from the slot that a key has; `None` where it has none, and where another came first.
+    /// `missing` knows what a bucket misses, or that it must be looked at again.
+    #[inline(always)]
+    fn attempt(
+        &self,
+        hash: u64,
+        now_ns: u64,
+        cells: u64,
+        missing: impl FnOnce(&Setting<L::Word>, L::Seen, L::Word) -> Option<L::Word>,
+    ) -> Option<Outcome> {
+        let tag = L::tag(hash);
+        let it = self.find(tag, self.lines.home(hash))?;
+        let (setting, seen) = self.live.read(|| it.line.look(it.slot, tag));
+        let seen = seen?;
+        if cells > setting.scale.burst {
+            return Some(Outcome::Impossible { burst: setting.scale.burst });
+        }
+        let now = self.now(&setting, now_ns);
+        let wanted = missing(&setting, seen, now)? + setting.scale.cost(cells);
+        if wanted <= setting.scale.tolerance {
+            let is_taken = it.line.exchange(it.slot, seen, &setting, tag, now + wanted);
+            return is_taken.then_some(Outcome::Admitted);
+        }
+        let wait = wanted - setting.scale.tolerance;
+        it.line.still(it.slot, seen).then(|| denied::<L>(setting, now_ns, now, wait))
+    }
+
     /// Looks whether `cells` cells are there. Takes nothing, and makes no bucket.
-    pub(super) fn look(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Level {
+    pub(super) fn look(&self, hash: u64, now_ns: u64, cells: u64) -> Level {
         let tag = L::tag(hash);
         loop {
             let slot = self.find(tag, self.lines.home(hash));
@@ -146,39 +174,39 @@ impl<L: Line> Table<L> {
                 // Acquire: as the words of the setting.
                 (seen, self.fill_ns.load(Ordering::Acquire))
             });
-            let now = self.now(&setting, elapsed_ns);
+            let now = self.now(&setting, now_ns);
             let missing = match (&slot, seen) {
                 (Some(it), Some(Some(seen))) if it.line.still(it.slot, seen) => {
                     self.missing(&setting, seen, now)
                 }
                 (Some(_), _) => None,
                 (None, _) => {
-                    let took_at_ns = self.lines.took_at_ns(hash, elapsed_ns);
+                    let took_at_ns = self.lines.took_at_ns(hash, now_ns);
                     Some(first_missing::<L>(&setting, took_at_ns, now))
                 }
             };
             if let Some(missing) = missing {
-                let at = |wait| L::moment_ns(&setting, elapsed_ns, now, wait);
-                return level(&setting.scale, fill_ns, elapsed_ns, missing, cells, at);
+                let at = |wait| L::moment_ns(&setting, now_ns, now, wait);
+                return level(&setting.scale, fill_ns, now_ns, missing, cells, at);
             }
         }
     }
 
     /// Puts back `cells` cells that were taken, as far as the bucket has room for them.
-    pub(super) fn give_back(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Refund {
+    pub(super) fn give_back(&self, hash: u64, now_ns: u64, cells: u64) -> Refund {
         let tag = L::tag(hash);
         if cells == 0 {
             return Refund::Returned;
         }
         loop {
             let Some(it) = self.find(tag, self.lines.home(hash)) else {
-                match self.give_back_unseen(hash, elapsed_ns) {
+                match self.give_back_unseen(hash, now_ns) {
                     Some(refund) => return refund,
                     None => continue,
                 }
             };
             let (setting, seen) = self.live.read(|| it.line.look(it.slot, tag));
-            let now = self.now(&setting, elapsed_ns);
+            let now = self.now(&setting, now_ns);
             let missing = seen.and_then(|seen| Some((seen, self.missing(&setting, seen, now)?)));
             let Some((seen, missing)) = missing else { continue };
             if missing == L::Word::ZERO {
@@ -193,12 +221,10 @@ impl<L: Line> Table<L> {
         }
     }
 
-    /// Asks for the memory of a bucket that will be taken from soon, and says where its home is.
+    /// Asks for the memory of a bucket that will be taken from soon.
     #[inline(always)]
-    pub(super) fn prefetch(&self, hash: u64) -> usize {
-        let home = self.lines.home(hash);
-        self.lines.prefetch(home);
-        home
+    pub(super) fn prefetch(&self, hash: u64) {
+        self.lines.prefetch(self.lines.home(hash));
     }
 
     /// What the table has been through.
@@ -231,8 +257,8 @@ impl<L: Line> Table<L> {
     }
 
     #[inline(always)]
-    fn now(&self, setting: &Setting<L::Word>, elapsed_ns: u64) -> L::Word {
-        L::present(&self.latest, L::ticks_at(setting, elapsed_ns))
+    fn now(&self, setting: &Setting<L::Word>, now_ns: u64) -> L::Word {
+        L::present(&self.latest, L::ticks_at(setting, now_ns))
     }
 
     /// Ticks that a bucket misses at `now`; `None` where it has been carried over meanwhile.
@@ -244,7 +270,7 @@ impl<L: Line> Table<L> {
     /// Gives a key without a bucket a slot and takes `cells` cells from it; `None` where the key
     /// turns out to have a slot.
     #[cold]
-    fn insert(&self, hash: u64, elapsed_ns: u64, cells: u64) -> Option<Outcome> {
+    fn insert(&self, hash: u64, now_ns: u64, cells: u64) -> Option<Outcome> {
         let (tag, home) = (L::tag(hash), self.lines.home(hash));
         let _guard = self.lines.lock(home);
         // The quota does not change while somebody holds such a lock.
@@ -255,22 +281,22 @@ impl<L: Line> Table<L> {
         if cells > setting.scale.burst {
             return Some(Outcome::Impossible { burst: setting.scale.burst });
         }
-        let took_at_ns = match self.lines.meet(hash, elapsed_ns, cells) {
+        let took_at_ns = match self.lines.meet(hash, now_ns, cells) {
             Met::Passes => return Some(Outcome::Admitted),
             Met::Begins { took_at_ns } => took_at_ns,
         };
-        let now = self.now(&setting, elapsed_ns);
+        let now = self.now(&setting, now_ns);
         let missing = first_missing::<L>(&setting, took_at_ns, now);
         let wanted = missing + setting.scale.cost(cells);
-        let moment = |wait| L::moment_ns(&setting, elapsed_ns, now, wait);
+        let denial = |wait| denial(now_ns, L::moment_ns(&setting, now_ns, now, wait));
         Some(if wanted > setting.scale.tolerance {
-            Outcome::Denied(moment(wanted - setting.scale.tolerance))
+            Outcome::Denied(denial(wanted - setting.scale.tolerance))
         } else {
             match self.put(&setting, tag, home, now, wanted) {
                 Ok(()) => Outcome::Admitted,
                 Err(wait) => {
                     self.lines.count_turned_away();
-                    Outcome::NoRoom(moment(wait))
+                    Outcome::NoRoom(denial(wait))
                 }
             }
         })
@@ -278,8 +304,8 @@ impl<L: Line> Table<L> {
 
     /// As [`give_back`](Self::give_back), for a key without a slot; `None` where it has one. A key
     /// that the sketch alone knows took one cell at most, and gets a slot that says it is back.
-    fn give_back_unseen(&self, hash: u64, elapsed_ns: u64) -> Option<Refund> {
-        if self.lines.took_at_ns(hash, elapsed_ns).is_none() {
+    fn give_back_unseen(&self, hash: u64, now_ns: u64) -> Option<Refund> {
+        if self.lines.took_at_ns(hash, now_ns).is_none() {
             return Some(Refund::Full);
         }
         let (tag, home) = (L::tag(hash), self.lines.home(hash));
@@ -288,7 +314,7 @@ impl<L: Line> Table<L> {
         if has_slot {
             return None;
         }
-        let now = self.now(&setting, elapsed_ns);
+        let now = self.now(&setting, now_ns);
         Some(match self.put(&setting, tag, home, now, L::Word::ZERO) {
             Ok(()) => Refund::Returned,
             Err(_) => Refund::NoRoom,
@@ -339,13 +365,8 @@ impl<L: Line> Table<L> {
 /// The setting comes by value: with a reference to it about, every request would write it to
 /// memory.
 #[inline(never)]
-fn denied<L: Line>(
-    setting: Setting<L::Word>,
-    elapsed_ns: u64,
-    now: L::Word,
-    wait: L::Word,
-) -> Outcome {
-    Outcome::Denied(L::moment_ns(&setting, elapsed_ns, now, wait))
+fn denied<L: Line>(setting: Setting<L::Word>, now_ns: u64, now: L::Word, wait: L::Word) -> Outcome {
+    Outcome::Denied(denial(now_ns, L::moment_ns(&setting, now_ns, now, wait)))
 }
 
 /// What a bucket misses at `now`, at least, that is full or from which a cell was taken at
@@ -361,12 +382,12 @@ fn first_missing<L: Line>(
     tat.max(now) - now
 }
 
-/// What a look at nanosecond `elapsed_ns` shows, at a bucket that misses `missing` ticks; `at`
+/// What a look at nanosecond `now_ns` shows, at a bucket that misses `missing` ticks; `at`
 /// knows moments.
 fn level<W: Word>(
     scale: &Scale<W>,
     fill_ns: u64,
-    elapsed_ns: u64,
+    now_ns: u64,
     missing: W,
     cells: u64,
     at: impl Fn(W) -> u64,
@@ -377,7 +398,7 @@ fn level<W: Word>(
         burst: scale.burst,
         remaining: stored.try_into().unwrap_or(u64::MAX),
         fill_ns,
-        full_at_ns: if missing == W::ZERO { elapsed_ns } else { at(missing) },
+        full_at_ns: if missing == W::ZERO { now_ns } else { at(missing) },
         ready_at_ns: (wanted > scale.tolerance).then(|| at(wanted - scale.tolerance)),
     }
 }

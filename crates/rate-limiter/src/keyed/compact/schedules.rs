@@ -19,7 +19,7 @@ fn quota() -> Quota {
 }
 
 fn table() -> Compact {
-    Compact::new(&quota(), 1, Filling::Dense).expect("a small table")
+    Compact::new(&quota(), 1, Filling::Dense, 0).expect("a small table")
 }
 
 /// Runs `here` and `there` on two threads that share `table`, and returns what both said.
@@ -35,8 +35,8 @@ fn together(
     (here, other.join().expect("nobody panics"))
 }
 
-fn ask(key: u64, elapsed_ns: u64) -> impl Fn(&Compact) -> bool {
-    move |table| table.take(key, elapsed_ns, 1) == Outcome::Admitted
+fn ask(key: u64, now_ns: u64) -> impl Fn(&Compact) -> bool {
+    move |table| table.take(key, now_ns, 1) == Outcome::Admitted
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_cell_comes_back_once() {
 fn a_stranger_passes_once() {
     explore("schedules::a_stranger_passes_once", || {
         let mut table = table();
-        table.keep_out(Strangers::new(1, &quota()).expect("a small sketch"));
+        table.keep_out(Strangers::new(1, &quota(), 0).expect("a small sketch"));
         let (here, there) = together(table, ask(7, 0), ask(7, 0));
         assert!(here ^ there, "the first cell was given never or twice: {here} {there}");
     });

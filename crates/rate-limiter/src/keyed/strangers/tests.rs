@@ -23,7 +23,7 @@ fn limiter(quota: Quota, keys: usize, strangers: usize) -> KeyedLimiter<ManualCl
 
 #[test]
 fn who_came_is_known_until_the_cell_is_back() {
-    let sketch = Strangers::new(1_000, &per_second()).unwrap();
+    let sketch = Strangers::new(1_000, &per_second(), 0).unwrap();
     assert_eq!(sketch.look(7, SECOND / 2), Known::Stranger);
     assert_eq!(sketch.meet(7, SECOND / 2), Known::Stranger);
     for seen in [SECOND / 2, SECOND, 2 * SECOND - 1] {
@@ -37,7 +37,7 @@ fn who_came_is_known_until_the_cell_is_back() {
 
 #[test]
 fn a_block_that_moves_on_keeps_the_generation_before() {
-    let sketch = Strangers::new(1, &per_second()).unwrap();
+    let sketch = Strangers::new(1, &per_second(), 0).unwrap();
     assert_eq!(sketch.meet(7, SECOND - 1), Known::Stranger);
     assert_eq!(sketch.meet(8, SECOND), Known::Stranger);
     assert_eq!(sketch.meet(7, SECOND), Known::TookAt(SECOND), "it came a nanosecond ago");
@@ -48,7 +48,7 @@ fn a_block_that_moves_on_keeps_the_generation_before() {
 
 #[test]
 fn a_clock_that_jumps_back_forgets_nobody() {
-    let sketch = Strangers::new(1, &per_second()).unwrap();
+    let sketch = Strangers::new(1, &per_second(), 0).unwrap();
     assert_eq!(sketch.meet(7, 100 * SECOND), Known::Stranger);
     assert_eq!(sketch.look(7, 0), Known::TookAt(101 * SECOND));
     assert_eq!(sketch.meet(8, 0), Known::Stranger);
@@ -60,7 +60,7 @@ fn a_clock_that_jumps_back_forgets_nobody() {
 #[test]
 fn few_of_as_many_as_it_was_made_for_are_mistaken() {
     let count = 100_000;
-    let sketch = Strangers::new(count, &per_second()).unwrap();
+    let sketch = Strangers::new(count, &per_second(), 0).unwrap();
     assert!(sketch.bytes() <= count * 7 / 2, "{} bytes", sketch.bytes());
     let mut rng = SplitMix64::new(1);
     let mut mistaken_of = |now: u64, share: usize| {

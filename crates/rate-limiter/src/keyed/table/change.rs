@@ -73,22 +73,22 @@ impl<W: Word> Carrying<W> {
 }
 
 impl<L: Line> Table<L> {
-    /// Keeps the quota `new` instead of `old` from `elapsed_ns` on. Changes come one at a time.
+    /// Keeps the quota `new` instead of `old` from `now_ns` on. Changes come one at a time.
     /// Where it fails, nothing has changed.
     pub(in super::super) fn change(
         &self,
-        elapsed_ns: u64,
+        now_ns: u64,
         old: &Quota,
         new: &Quota,
         carry: Carry,
     ) -> Result<(), TableError> {
         let guards = self.lines.lock_all();
         let (from, ()) = self.live.read(|| ());
-        let end = self.now(&from, elapsed_ns);
+        let end = self.now(&from, now_ns);
         let base = L::base_after(&from, end).ok_or(TableError::TooFine)?;
         let scale = L::scale(new, base)?;
         let version = from.version + 2;
-        let to = Setting { scale, start_ns: elapsed_ns, base, version };
+        let to = Setting { scale, start_ns: now_ns, base, version };
         let carrying = Carrying { version, from, end, quotas: [*old, *new], carry };
         *self.carrying.lock().expect("no holder of this lock panics") = Some(carrying);
         let wide = Scale::wide(new);
@@ -97,7 +97,7 @@ impl<L: Line> Table<L> {
             self.fill_ns.store(wide.nanos_at(wide.tolerance), Ordering::Release);
             Some(to)
         });
-        self.lines.change_strangers(new, elapsed_ns, carry);
+        self.lines.change_strangers(new, now_ns, carry);
         drop(guards);
         self.carry_over(&carrying, &to);
         *self.carrying.lock().expect("no holder of this lock panics") = None;

@@ -36,7 +36,7 @@ fn scale(burst: u64) -> Scale<u64> {
 type Exact<A> = Table<Slots<A>>;
 
 fn table<A: Keeps<Word = u64>>() -> Exact<A> {
-    Table::new(&quota(1), 1, Filling::Half).expect("a small table")
+    Table::new(&quota(1), 1, Filling::Half, 0).expect("a small table")
 }
 
 /// Runs `here` and `there` on two threads that share `subject`, and returns what both said.

@@ -1,6 +1,6 @@
 use super::{Filling, Line, Table};
 use crate::keyed::exact::{NEVER_USED, SLOTS, Slots};
-use crate::keyed::{Outcome, TableError};
+use crate::keyed::{Outcome, TableError, denial};
 use crate::quota::Quota;
 use crate::sync::AtomicU64;
 
@@ -8,7 +8,7 @@ use harness::rng::SplitMix64;
 
 /// One cell a second, one at once: a bucket is in use for a second after each admission.
 fn table(keys: usize) -> Exact {
-    Exact::new(&Quota::per_second(1).unwrap(), keys, Filling::Half).unwrap()
+    Exact::new(&Quota::per_second(1).unwrap(), keys, Filling::Half, 0).unwrap()
 }
 
 type Exact = Table<Slots<AtomicU64>>;
@@ -20,7 +20,7 @@ const SECOND: u64 = 1_000_000_000;
 #[test]
 fn impossible_sizes_are_refused() {
     let quota = Quota::per_second(1).unwrap();
-    let refused = |keys| Exact::new(&quota, keys, Filling::Half).map(|_| ()).unwrap_err();
+    let refused = |keys| Exact::new(&quota, keys, Filling::Half, 0).map(|_| ()).unwrap_err();
     assert_eq!(refused(0), TableError::Zero);
     assert_eq!(refused(usize::MAX), TableError::TooLarge { keys: usize::MAX });
 }
@@ -29,7 +29,7 @@ fn impossible_sizes_are_refused() {
 fn hash_zero_is_a_key_like_any_other() {
     let table = table(100);
     assert_eq!(table.take(NEVER_USED, 0, 1), Outcome::Admitted);
-    assert_eq!(table.take(NEVER_USED, 0, 1), Outcome::Denied(SECOND));
+    assert_eq!(table.take(NEVER_USED, 0, 1), Outcome::Denied(denial(0, SECOND)));
 }
 
 #[test]
@@ -40,9 +40,13 @@ fn a_window_that_wraps_around_the_end_is_whole() {
     for key in 0..(WINDOW * SLOTS) as u64 {
         assert_eq!(table.take(u64::MAX - key, 0, 1), Outcome::Admitted, "key {key}");
     }
-    assert_eq!(table.take(u64::MAX - 1_000, 0, 1), Outcome::NoRoom(SECOND + 1));
+    assert_eq!(table.take(u64::MAX - 1_000, 0, 1), Outcome::NoRoom(denial(0, SECOND + 1)));
     for key in 0..(WINDOW * SLOTS) as u64 {
-        assert_eq!(table.take(u64::MAX - key, 0, 1), Outcome::Denied(SECOND), "key {key}");
+        assert_eq!(
+            table.take(u64::MAX - key, 0, 1),
+            Outcome::Denied(denial(0, SECOND)),
+            "key {key}"
+        );
     }
     assert_eq!(table.stats().turned_away, 1);
 }
@@ -55,11 +59,11 @@ fn an_expired_slot_is_overwritten_and_its_key_comes_back_fresh() {
         assert_eq!(table.take(key, 0, 1), Outcome::Admitted);
     }
     let after = SECOND + 1;
-    assert_eq!(table.take(1_000, SECOND, 1), Outcome::NoRoom(after));
+    assert_eq!(table.take(1_000, SECOND, 1), Outcome::NoRoom(denial(SECOND, after)));
     assert_eq!(table.take(1_000, after, 1), Outcome::Admitted);
     // Key 4 had the slot, which is gone; its full bucket is as good as none.
     assert_eq!(table.take(4, after, 1), Outcome::Admitted);
-    assert_eq!(table.take(4, after, 1), Outcome::Denied(after + SECOND));
+    assert_eq!(table.take(4, after, 1), Outcome::Denied(denial(after, after + SECOND)));
     assert_eq!(table.stats().overwritten, 2);
     assert_eq!(table.stats().inserted, slots + 2);
 }
@@ -90,7 +94,11 @@ fn a_flood_of_keys_changes_neither_memory_nor_the_buckets_in_use() {
         table.take(rng.next_u64(), 0, 1);
     }
     for &key in &known {
-        assert_eq!(table.take(key, SECOND - 1, 1), Outcome::Denied(SECOND), "key {key}");
+        assert_eq!(
+            table.take(key, SECOND - 1, 1),
+            Outcome::Denied(denial(SECOND - 1, SECOND)),
+            "key {key}"
+        );
     }
     assert_eq!(table.stats().bytes, bytes);
     assert!(table.stats().turned_away > 0, "the flood was meant to fill the table");
@@ -100,7 +108,7 @@ fn a_flood_of_keys_changes_neither_memory_nor_the_buckets_in_use() {
 fn a_dense_table_has_room_for_nearly_all() {
     let keys = 200_000;
     let quota = Quota::per_second(1).unwrap();
-    let table = Exact::new(&quota, keys, Filling::Dense).unwrap();
+    let table = Exact::new(&quota, keys, Filling::Dense, 0).unwrap();
     let mut rng = SplitMix64::new(1);
     for _ in 0..keys {
         table.take(rng.next_u64(), 0, 1);
