@@ -260,11 +260,11 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let Settings { limiter, keys, fields, policy, spread, hook } = &*self.layer.settings;
         let (key, now) = (keys.key(&request), limiter.clock().now());
-        let decision = limiter.check_at(now, &key, 1);
+        let (decision, standing) = limiter.check_and_look_at(now, &key, 1);
         if let Some(hook) = hook {
             hook(&decision);
         }
-        let shown = Shown::new(&limiter.standing_at(now, &key), *fields, policy);
+        let shown = Shown::new(&standing, *fields, policy);
         match decision {
             Decision::Admitted => {
                 ResponseFuture::Admitted { inner: self.inner.call(request), shown }
@@ -360,6 +360,8 @@ struct Policy {
     burst: u64,
     window: u64,
     field: HeaderValue,
+    /// What all `RateLimit` fields begin with.
+    left: String,
 }
 
 impl Policy {
@@ -367,28 +369,32 @@ impl Policy {
         // Of any key: all have this burst, and fill up in this time.
         let standing = limiter.standing_at(limiter.clock().now(), name);
         let (burst, window) = (standing.burst(), seconds(standing.fill_time()));
-        let field = item(name, ("\";q=", burst), (";w=", window));
-        Self { name, burst, window, field }
+        let field = Self::quota(name, burst, window);
+        Self { name, burst, window, field, left: format!("\"{name}\";r=") }
     }
 
     fn stated(&self, burst: u64, window: u64) -> HeaderValue {
         if (burst, window) == (self.burst, self.window) {
             return self.field.clone();
         }
-        item(self.name, ("\";q=", burst), (";w=", window))
+        Self::quota(self.name, burst, window)
+    }
+
+    fn quota(name: &str, burst: u64, window: u64) -> HeaderValue {
+        item(&format!("\"{name}\";q="), burst, ";w=", window)
     }
 
     fn left(&self, left: u64, reset: u64) -> HeaderValue {
-        item(self.name, ("\";r=", left), (";t=", reset))
+        item(&self.left, left, ";t=", reset)
     }
 }
 
 /// An item of the draft's lists, in the one allocation that the response keeps.
-fn item(name: &str, count: (&str, u64), time: (&str, u64)) -> HeaderValue {
+fn item(start: &str, count: u64, middle: &str, time: u64) -> HeaderValue {
     let (mut counted, mut timed) = (itoa::Buffer::new(), itoa::Buffer::new());
-    let counted = counted.format(count.1.min(INTEGER_MAX));
-    let timed = timed.format(time.1.min(INTEGER_MAX));
-    let item = ["\"", name, count.0, counted, time.0, timed].concat();
+    let counted = counted.format(count.min(INTEGER_MAX));
+    let timed = timed.format(time.min(INTEGER_MAX));
+    let item = [start, counted, middle, timed].concat();
     HeaderValue::try_from(item).expect("visible ASCII makes a header value")
 }
 

@@ -232,7 +232,7 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
     /// makes no bucket. It does not look for room: where a key has no bucket, a request may still
     /// be turned away.
     pub fn peek_at<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) -> Decision {
-        let level = self.look(now, key, cells);
+        let level = self.look(now, self.hasher.hash_one(key), cells);
         match (settled_by_size(level.burst, cells), level.ready_at_ns) {
             (Some(decision), _) => decision,
             (None, None) => Decision::Admitted,
@@ -242,14 +242,31 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
 
     /// What the bucket of `key` holds at `now`. Takes nothing, and makes no bucket.
     pub fn standing_at<K: Hash + ?Sized>(&self, now: Timestamp, key: &K) -> Standing {
-        let level = self.look(now, key, 1);
-        Standing {
-            burst: level.burst,
-            remaining: level.remaining,
-            full_at: Timestamp::from_nanos(level.full_at_ns),
-            asked_at: now,
-            fill_ns: level.fill_ns,
-        }
+        self.standing_of(now, self.hasher.hash_one(key))
+    }
+
+    /// [`check_at`](Self::check_at), and [`standing_at`](Self::standing_at) after it: for answers
+    /// that tell what is left. The key is hashed once. What others took in between is taken.
+    ///
+    /// ```
+    /// use rate_limiter::{Clock, KeyedLimiter, Quota};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = KeyedLimiter::new(Quota::per_hour(10)?, 100)?;
+    /// let (decision, standing) = limiter.check_and_look_at(limiter.clock().now(), "ada", 3);
+    /// assert!(decision.is_admitted());
+    /// assert_eq!(standing.remaining(), 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn check_and_look_at<K: Hash + ?Sized>(
+        &self,
+        now: Timestamp,
+        key: &K,
+        cells: u64,
+    ) -> (Decision, Standing) {
+        let hash = self.hasher.hash_one(key);
+        (self.check_hashed(now, hash, cells), self.standing_of(now, hash))
     }
 
     /// Gives back `cells` cells of `key` that were taken and not used, now.
@@ -307,9 +324,19 @@ impl<C: Clock, S: BuildHasher> KeyedLimiter<C, S> {
         Ok(())
     }
 
-    fn look<K: Hash + ?Sized>(&self, now: Timestamp, key: &K, cells: u64) -> Level {
-        let (hash, now_ns) = (self.hasher.hash_one(key), now.as_nanos());
-        any!(&self.table, table => table.look(hash, now_ns, cells))
+    fn look(&self, now: Timestamp, hash: u64, cells: u64) -> Level {
+        any!(&self.table, table => table.look(hash, now.as_nanos(), cells))
+    }
+
+    fn standing_of(&self, now: Timestamp, hash: u64) -> Standing {
+        let level = self.look(now, hash, 1);
+        Standing {
+            burst: level.burst,
+            remaining: level.remaining,
+            full_at: Timestamp::from_nanos(level.full_at_ns),
+            asked_at: now,
+            fill_ns: level.fill_ns,
+        }
     }
 
     #[inline(always)]
