@@ -24,14 +24,18 @@
 //! another cost less than four whose outcome no processor can guess.
 
 use std::cmp::Ordering as Order;
+use std::mem;
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::arena::{Arena, Handle};
+use crate::sync::Mutex;
 /// Slots of a node: a word has room for their ranks, four bits each, and the count.
 const SLOTS: usize = 15;
-/// Nodes are allocated in chunks of this many.
+/// Nodes are allocated in chunks of this many: a quarter of a megabyte, whose pages take a tenth of
+/// a millisecond to come from the system. So no write waits for all of them: with each node that is
+/// taken, one of the next chunk is made.
 const CHUNK: usize = 1024;
 /// With the chunk's length, the most nodes that a tree can have: 16 million.
 const CHUNKS: usize = 1 << 14;
@@ -143,6 +147,8 @@ impl Path {
 #[derive(Debug)]
 pub(crate) struct Tree {
     chunks: Box<[OnceLock<Box<[Node]>>]>,
+    /// The next chunk, as far as it is made. The one writer's.
+    next: Mutex<Vec<Node>>,
     nodes: AtomicUsize,
     root: AtomicU32,
 }
@@ -150,7 +156,8 @@ pub(crate) struct Tree {
 impl Tree {
     pub(crate) fn new() -> Self {
         let chunks = (0..CHUNKS).map(|_| OnceLock::new()).collect();
-        let tree = Self { chunks, nodes: AtomicUsize::new(0), root: AtomicU32::new(0) };
+        let next = Mutex::new((0..CHUNK).map(|_| Node::default()).collect());
+        let tree = Self { chunks, next, nodes: AtomicUsize::new(0), root: AtomicU32::new(0) };
         let root = tree.make(true, &[]);
         // Relaxed: nobody else has the tree yet.
         tree.root.store(root, Ordering::Relaxed);
@@ -365,7 +372,7 @@ impl Tree {
         // Relaxed: the one writer alone makes nodes.
         let index = self.nodes.fetch_add(1, Ordering::Relaxed);
         assert!(index < CHUNK * CHUNKS, "a memtable has far fewer nodes");
-        self.chunks[index / CHUNK].get_or_init(|| (0..CHUNK).map(|_| Node::default()).collect());
+        self.provide(index);
         let index = u32::try_from(index).expect("below the limit just checked");
         let node = self.node(index);
         let mut ranks = Ranks::default();
@@ -376,6 +383,17 @@ impl Tree {
         // Relaxed: whoever leads readers here releases the whole node.
         node.order.store(ranks.0, Ordering::Relaxed);
         if as_leaf { index | LEAF } else { index }
+    }
+
+    /// Sees to it that there is a node at `index`, the first that there was none at before.
+    fn provide(&self, index: usize) {
+        let mut next = self.next.lock();
+        if index.is_multiple_of(CHUNK) {
+            let chunk = mem::replace(&mut *next, Vec::with_capacity(CHUNK));
+            debug_assert_eq!(chunk.len(), CHUNK, "a node was made for each that was taken");
+            self.chunks[index / CHUNK].get_or_init(|| chunk.into_boxed_slice());
+        }
+        next.push(Node::default());
     }
 
     /// Goes down to the leaf where a key belongs; `visit` gets each step.
