@@ -53,7 +53,7 @@ impl Plan {
         part_ns: 2_000_000,
         paced_ns: 50_000_000,
         limit: Duration::from_mins(1),
-        budget: Some(Duration::from_millis(3_800)),
+        budget: Some(Duration::from_secs(3)),
     };
     /// A ratio to publish.
     pub const FULL: Self = Self {
