@@ -72,7 +72,8 @@ pub(super) struct Free<'g> {
 #[inline(always)]
 pub(super) fn entry<K, V>(word: Word, pin: &Pin) -> &Entry<K, V> {
     debug_assert!(word.is_live(), "only a live word is an entry");
-    // SAFETY: the word is live.
+    // SAFETY: words with addresses are had from slots alone. Those who call this loaded theirs from
+    // a slot of this map while they held the pin, and asked whether it is live.
     unsafe { entry_at(word.entry(), pin) }
 }
 
@@ -118,7 +119,8 @@ impl<K, V> Raw<K, V> {
             None => spilled_candidate(table, table.spill_for(bin, probe)?, probe)?,
         };
         if let Some(address) = candidate.open_entry() {
-            // SAFETY: the word is live.
+            // SAFETY: `open_entry` gives the address of a live word alone, and the candidate was
+            // loaded from a slot of this map under the pin.
             let entry: &Entry<K, V> = unsafe { entry_at(address, pin) };
             if is_key(&entry.key) {
                 return Some(entry);
