@@ -2,6 +2,8 @@
 
 mod partitions;
 
+use std::sync::PoisonError;
+
 use env::clock::{Clock, FastClock, Timestamp};
 
 pub use partitions::{AdaptivePartitionPermit, AdaptivePartitions};
@@ -37,7 +39,8 @@ impl<R: LimitRule, C: Clock> Steering<R, C> {
     /// Shows the rule a request that ends now, and sets the limit that it makes of that.
     fn learn(&self, began: Timestamp, in_flight: u64, dropped: bool, set: impl FnOnce(u64)) {
         let round_trip = self.clock.now().saturating_since(began);
-        let mut rule = self.rule.lock().expect("a rule does not panic");
+        // A rule is its user's: one that panicked is the caller's matter then, not everyone's.
+        let mut rule = self.rule.lock().unwrap_or_else(PoisonError::into_inner);
         rule.update(&Sample { round_trip, in_flight, dropped });
         // Under the lock: of two limits the later one stays.
         set(rule.limit());

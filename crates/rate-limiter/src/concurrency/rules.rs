@@ -30,6 +30,9 @@ pub struct Sample {
 }
 
 /// A rule that moves a limit.
+///
+/// One that panics does so to the caller whose request ended; the limit stays as it was, and the
+/// next request that ends is shown to the rule again.
 pub trait LimitRule: fmt::Debug + Send {
     /// The limit at present.
     fn limit(&self) -> u64;

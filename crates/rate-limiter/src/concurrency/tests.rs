@@ -276,6 +276,35 @@ fn an_adaptive_limit_measures_round_trips_on_its_clock() {
     assert_eq!(*told.lock().unwrap(), expected);
 }
 
+/// A rule of one that panics at the first sample and counts the others.
+#[derive(Debug, Default)]
+struct Panics(Option<u64>);
+
+impl LimitRule for Panics {
+    fn limit(&self) -> u64 {
+        self.0.unwrap_or(0) + 1
+    }
+
+    fn update(&mut self, _: &Sample) {
+        let Some(others) = &mut self.0 else {
+            self.0 = Some(0);
+            panic!("a rule of the user's");
+        };
+        *others += 1;
+    }
+}
+
+#[test]
+fn a_rule_that_panics_does_so_once_and_keeps_no_permit() {
+    let limit = AdaptiveLimit::new(Panics::default());
+    let permit = limit.try_acquire().unwrap();
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| permit.succeeded()));
+    assert!(ended.is_err());
+    assert_eq!((limit.in_flight(), limit.limit()), (0, 1));
+    limit.try_acquire().unwrap().succeeded();
+    assert_eq!((limit.in_flight(), limit.limit()), (0, 2));
+}
+
 #[test]
 fn an_adaptive_limit_keeps_what_its_rule_says() {
     let limit = AdaptiveLimit::with_clock(Vegas::new(1, 100, 2), ManualClock::default());
