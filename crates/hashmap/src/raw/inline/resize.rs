@@ -42,6 +42,15 @@ use crate::zeroed::Pages;
 /// A table is too large when it holds less than this fraction of what fills it.
 const SPARSE_DIVISOR: usize = 8;
 
+/// A small table is followed by one four times as large: then n/3 to 4n/3 entries are moved on the
+/// way to n of them, not n to 2n. The price is room for up to four times as many entries as there
+/// are. A large table is followed by one of twice its size, for the sake of memory.
+const FACTOR_SMALL: usize = 4;
+const FACTOR_LARGE: usize = 2;
+
+/// Bins of the smallest table that is large: of a megabyte.
+const LARGE_BINS: usize = 4_096;
+
 /// How often a mover tries to lock a bin that others write.
 const ATTEMPTS: usize = 8;
 
@@ -66,7 +75,8 @@ impl<S: BuildHasher> Core<S> {
             return;
         }
         if self.is_current(table) && self.is_full(table) {
-            table.begin_resize(bins.saturating_mul(2), Pages::Small);
+            let factor = if bins < LARGE_BINS { FACTOR_SMALL } else { FACTOR_LARGE };
+            table.begin_resize(bins.saturating_mul(factor), Pages::Small);
         }
     }
 
