@@ -10,6 +10,9 @@
 //!   more                    from the system, see `mapping`
 //! ```
 //!
+//! Of what the allocator has at hand, only what is looked at before it is written is zeroed: see
+//! [`Blank`].
+//!
 //! # Huge pages, and when
 //!
 //! They make searches of a large table faster by a quarter to a half, and whoever touches one first
@@ -54,7 +57,7 @@ mod mapping {
     }
 }
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, realloc};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
 use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 
@@ -110,8 +113,9 @@ unsafe impl<T: Send> Send for Zeroed<T> {}
 unsafe impl<T: Sync> Sync for Zeroed<T> {}
 
 impl Memory {
-    /// `bytes` zeroed bytes, to be aligned by the caller; `None` where they cannot be had.
-    fn new(bytes: usize, largest: usize, pages: Pages) -> Option<Self> {
+    /// `bytes` bytes, to be aligned by the caller; `None` where they cannot be had. They are zeroes
+    /// unless they come from the allocator and need not be.
+    fn new(bytes: usize, largest: usize, pages: Pages, zeroed: bool) -> Option<Self> {
         if largest >= MAPPED_MIN
             && let Some(mapping) = Mapping::new(bytes)
         {
@@ -121,8 +125,9 @@ impl Memory {
             return Some(Self::Mapped(mapping));
         }
         let layout = Layout::from_size_align(bytes, ALIGN).ok()?;
+        let allocate = if zeroed { alloc_zeroed } else { alloc };
         // SAFETY: the size is not zero: the caller asks for more than the space of an alignment.
-        let block = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let block = NonNull::new(unsafe { allocate(layout) })?;
         Some(Self::Heap { block, layout })
     }
 
@@ -164,9 +169,13 @@ impl<T: Zeroable> Zeroed<T> {
     /// `length` zeroes; `None` where the memory cannot be had. `largest` is the bytes of the
     /// largest slice that is made together with this one: all of them come from the same source.
     pub(crate) fn new(length: usize, largest: usize, pages: Pages) -> Option<Self> {
+        Self::make(length, largest, pages, true)
+    }
+
+    fn make(length: usize, largest: usize, pages: Pages, zeroed: bool) -> Option<Self> {
         const { assert!(align_of::<T>() <= LINE, "a line is as far as alignment goes") };
         let bytes = length.checked_mul(size_of::<T>())?.checked_add(LINE - ALIGN)?;
-        let memory = Memory::new(bytes, largest, pages)?;
+        let memory = Memory::new(bytes, largest, pages, zeroed)?;
         let start = aligned(&memory);
         #[cfg(any(loom, shuttle))]
         for index in 0..length {
@@ -227,6 +236,92 @@ impl<T> Deref for Zeroed<T> {
     fn deref(&self) -> &[T] {
         // SAFETY: as many elements were allocated, zeroed, and zero bits are a valid element.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+}
+
+/// A boxed slice whose elements hold nothing until they are cleared, each before anyone looks at
+/// it.
+///
+/// A table that is being filled by the one before is written from end to end. To clear all of it
+/// beforehand would write it twice, the second time when it has left the cache.
+#[derive(Debug)]
+pub(crate) struct Blank<T> {
+    /// Only its memory; nobody looks at it as a slice.
+    elements: Zeroed<T>,
+    /// The memory came zeroed.
+    is_clear: bool,
+}
+
+impl<T: Zeroable> Blank<T> {
+    /// `length` elements, all of them cleared if `cleared`; else as of [`Zeroed::new`].
+    pub(crate) fn new(length: usize, largest: usize, pages: Pages, cleared: bool) -> Option<Self> {
+        let elements = Zeroed::make(length, largest, pages, cleared)?;
+        let is_mapped = matches!(elements.memory, Memory::Mapped(_));
+        Some(Self { elements, is_clear: cleared || is_mapped || cfg!(any(loom, shuttle)) })
+    }
+
+    /// Makes elements zeroes, if they are not yet.
+    ///
+    /// # Safety
+    ///
+    /// The range is one of elements, and nobody else looks at them meanwhile, or has written one.
+    #[inline(always)]
+    pub(crate) unsafe fn clear(&self, range: Range<usize>) {
+        if !self.is_clear {
+            let start = self.address(range.start).cast_mut();
+            // SAFETY: the caller promises that they are ours alone.
+            unsafe { start.write_bytes(0, range.len()) };
+        }
+    }
+
+    /// Some of the elements.
+    ///
+    /// # Safety
+    ///
+    /// The range is one of elements, which have been cleared.
+    #[inline(always)]
+    pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &[T] {
+        // SAFETY: as the caller promises; zero bits are a valid element.
+        unsafe { std::slice::from_raw_parts(self.address(range.start), range.len()) }
+    }
+
+    /// An element.
+    ///
+    /// # Safety
+    ///
+    /// There are more than `index`, and it has been cleared.
+    #[inline(always)]
+    pub(crate) unsafe fn get(&self, index: usize) -> &T {
+        // SAFETY: as the caller promises; zero bits are a valid element.
+        unsafe { &*self.address(index) }
+    }
+}
+
+impl<T> Blank<T> {
+    /// See [`Zeroed::use_huge_pages`].
+    pub(crate) fn use_huge_pages(&self) {
+        self.elements.use_huge_pages();
+    }
+
+    /// See [`Zeroed::discard`].
+    pub(crate) fn discard(&self, elements: Range<usize>) {
+        self.elements.discard(elements);
+    }
+
+    /// See [`Zeroed::shorten`].
+    pub(crate) fn shorten(&mut self, bytes: usize) -> bool {
+        self.elements.shorten(bytes)
+    }
+
+    /// Where an element is, for the processor to fetch; nobody need have cleared it.
+    #[inline(always)]
+    pub(crate) fn address(&self, index: usize) -> *const T {
+        self.elements.start.as_ptr().wrapping_add(index)
+    }
+
+    /// Bytes of all elements.
+    pub(crate) fn bytes(&self) -> usize {
+        self.elements.length * size_of::<T>()
     }
 }
 

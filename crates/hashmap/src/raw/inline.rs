@@ -15,6 +15,7 @@ mod reclaim;
 mod remove;
 mod resize;
 mod session;
+mod split;
 mod state;
 mod table;
 mod tags;

@@ -77,6 +77,20 @@ impl<K: Word, V: Word, S: BuildHasher> Iterator for Iter<'_, K, V, S> {
         let (key, value) = self.entries.pop()?;
         Some((K::from_word(key), V::from_word(value)))
     }
+
+    /// A bin at a time, for those who want all entries.
+    fn fold<A, F: FnMut(A, (K, V)) -> A>(mut self, start: A, mut add: F) -> A {
+        let mut sum = start;
+        loop {
+            for (key, value) in self.entries.drain(..) {
+                sum = add(sum, (K::from_word(key), V::from_word(value)));
+            }
+            self.core.walk_on(&mut self.walk, &self.guard, &mut self.entries);
+            if self.entries.is_empty() {
+                return sum;
+            }
+        }
+    }
 }
 
 impl<K: Word, V: Word, S: BuildHasher> Iterator for Keys<'_, K, V, S> {

@@ -26,6 +26,9 @@ use crate::zeroed::Zeroable;
 /// Slots of a bin.
 pub(super) const HOME: usize = 14;
 
+/// Slots of a cache line.
+pub(super) const SLOTS_A_LINE: usize = 4;
+
 /// What a search looks at first.
 #[derive(Debug, Default)]
 #[repr(C, align(32))]
@@ -170,6 +173,15 @@ impl Head {
     #[inline(always)]
     pub(super) fn set_tag(&self, slot: usize, hash: u64) {
         self.change_tag(slot, |word, shift| word | u64::from(tag_of(hash)) << shift);
+    }
+
+    /// Says which slots hold entries, and of which tags, in a bin that nobody else can reach yet.
+    #[inline(always)]
+    pub(super) fn set_tags(&self, tags: [[u8; 8]; 2]) {
+        for (word, tags) in self.tags.iter().zip(tags) {
+            // Release: pairs with the Acquire in `tags`.
+            word.store(u64::from_le_bytes(tags), Ordering::Release);
+        }
     }
 
     /// Says that a slot holds no entry, as the lock's owner.

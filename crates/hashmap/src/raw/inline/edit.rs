@@ -241,8 +241,7 @@ impl Table {
     }
 
     /// Adds an entry to a bin that nobody else can reach yet.
-    pub(super) fn settle_alone(&self, hash: u64, key: u64, value: u64) {
-        let bin = self.bin(hash);
+    pub(super) fn settle_alone(&self, bin: Bin<'_>, hash: u64, key: u64, value: u64) {
         if let Some(slot) = bin.head.tags().free_slot() {
             bin.slots[slot].fill(key, value);
             bin.head.set_tag(slot, hash);

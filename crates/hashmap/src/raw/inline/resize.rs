@@ -13,6 +13,9 @@
 //! one [chunk](super::migration) of bins besides, until all have moved. In the other direction two
 //! bins or more become one; their mover holds all their locks.
 //!
+//! The slots of the next table are cleared bin by bin, by who moves entries into them (see
+//! [`Table::open`]): memory that the allocator had at hand need not be written twice.
+//!
 //! The slots of moved bins are given back to the system as it goes on. The next table takes its
 //! pages as fast, and a system that is given some meanwhile hands those on, instead of fetching two
 //! thousand new ones at a time for whoever needs the first of them. Who is late and still looks at
@@ -29,6 +32,7 @@ use super::annex::{Annex, is_block};
 use super::bin::{Bin, Slot};
 use super::core::Core;
 use super::reclaim::retire_block;
+use super::split::WAYS_MAX;
 use super::state::State;
 use super::table::{BINS_MIN, Table, capacity_of};
 use crate::raw::hook::{Bug, planted};
@@ -37,6 +41,15 @@ use crate::zeroed::Pages;
 
 /// A table is too large when it holds less than this fraction of what fills it.
 const SPARSE_DIVISOR: usize = 8;
+
+/// A small table is followed by one four times as large: then n/3 to 4n/3 entries are moved on the
+/// way to n of them, not n to 2n. The price is room for up to four times as many entries as there
+/// are. A large table is followed by one of twice its size, for the sake of memory.
+const FACTOR_SMALL: usize = 4;
+const FACTOR_LARGE: usize = 2;
+
+/// Bins of the smallest table that is large: of a megabyte.
+const LARGE_BINS: usize = 4_096;
 
 /// How often a mover tries to lock a bin that others write.
 const ATTEMPTS: usize = 8;
@@ -62,7 +75,8 @@ impl<S: BuildHasher> Core<S> {
             return;
         }
         if self.is_current(table) && self.is_full(table) {
-            table.begin_resize(bins.saturating_mul(2), Pages::Small);
+            let factor = if bins < LARGE_BINS { FACTOR_SMALL } else { FACTOR_LARGE };
+            table.begin_resize(bins.saturating_mul(factor), Pages::Small);
         }
     }
 
@@ -134,19 +148,18 @@ impl<S: BuildHasher> Core<S> {
         unit: usize,
         movers: &mut Movers<'t>,
     ) -> bool {
-        let width = width(table, next);
+        let (width, ways) = (width(table, next), ways(table, next));
         for _ in 0..ATTEMPTS {
             movers.clear();
             for bin in unit * width..(unit + 1) * width {
-                movers.add(table, table.bin_at(bin));
+                movers.add(table, table.bin_at(bin), |key| self.hash(key));
             }
             // They are said to have moved in order, so the last one speaks for all.
             if movers.bins.last().is_some_and(|(_, state)| state.is_moved()) {
                 return true;
             }
-            movers.hash(|key| self.hash(key));
             if planted(Bug::MovesUnlocked) || movers.lock() {
-                movers.settle_in(next);
+                movers.settle_in(next, unit * ways, ways);
                 return true;
             }
         }
@@ -159,25 +172,28 @@ fn width(table: &Table, next: &Table) -> usize {
     (table.len() / next.len()).max(1)
 }
 
+/// Bins of the next table that are one unit on the way there.
+fn ways(table: &Table, next: &Table) -> usize {
+    (next.len() / table.len()).max(1)
+}
+
 impl<'t> Movers<'t> {
     fn clear(&mut self) {
         self.bins.clear();
         self.entries.clear();
     }
 
-    /// Notes a bin and its entries.
-    fn add(&mut self, table: &'t Table, bin: Bin<'t>) {
+    /// Notes a bin, and its entries with their hashes. They are computed before any lock is taken:
+    /// the hasher is foreign code.
+    #[inline(always)]
+    fn add(&mut self, table: &'t Table, bin: Bin<'t>, hash: impl Fn(u64) -> u64) {
         let state = bin.head.state();
         self.bins.push((bin, state));
-        table.for_each_slot(bin, |slot| self.entries.push((slot, 0)));
-    }
-
-    /// Computes the hashes, before any lock is taken: the hasher is foreign code.
-    fn hash(&mut self, hash: impl Fn(u64) -> u64) {
-        for (slot, hashed) in &mut self.entries {
+        table.for_each_slot(bin, |slot| {
             // Relaxed: if it changes, the lock cannot be had.
-            *hashed = hash(slot.key.load(Ordering::Relaxed));
-        }
+            let hash = hash(slot.key.load(Ordering::Relaxed));
+            self.entries.push((slot, hash));
+        });
     }
 
     /// Takes the locks of all bins, or of none. It waits for nobody.
@@ -193,14 +209,17 @@ impl<'t> Movers<'t> {
         true
     }
 
-    /// Copies the entries to the next table and says that they are there.
-    fn settle_in(&self, next: &Table) {
+    /// Copies the entries to the next table and says that they are there. `first` is the first of
+    /// the bins that take over, and `ways` their number.
+    fn settle_in(&self, next: &Table, first: usize, ways: usize) {
         if planted(Bug::MovesEarly) {
             self.bins.iter().for_each(|(bin, state)| bin.head.publish(state.moved()));
         }
-        for &(slot, hash) in &self.entries {
-            let (key, value) = slot.entry();
-            next.settle_alone(hash, key, value);
+        let entries = self.entries.iter().map(|&(slot, hash)| (hash, slot.entry()));
+        if ways <= WAYS_MAX {
+            next.settle_split(first, ways, entries);
+        } else {
+            next.settle_far(first, ways, entries);
         }
         for &(bin, state) in &self.bins {
             let word = bin.head.annex();
@@ -225,6 +244,7 @@ impl Table {
     }
 
     /// Calls `visit` with each slot that holds an entry, if the bin is still what it was.
+    #[inline(always)]
     pub(super) fn for_each_slot<'t>(&'t self, bin: Bin<'t>, mut visit: impl FnMut(&'t Slot)) {
         bin.head.tags().occupied().for_each(|index| visit(&bin.slots[index]));
         match self.annex(bin.head.annex()) {

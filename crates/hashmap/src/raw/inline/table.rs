@@ -9,11 +9,12 @@
 use std::ops::Range;
 
 use super::annex::{Annex, free_block};
-use super::bin::{Bin, Head, Home};
+use super::bin::{Bin, HOME, Head, Home, SLOTS_A_LINE, Slot};
 use super::migration::Migration;
 use super::pool::Pool;
+use crate::prefetch;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
-use crate::zeroed::{Pages, Zeroed};
+use crate::zeroed::{Blank, Pages, Zeroed};
 
 /// Bins of the smallest table.
 pub(super) const BINS_MIN: usize = 2;
@@ -33,7 +34,8 @@ const PART: usize = 1 << 17;
 #[derive(Debug)]
 pub(super) struct Table {
     heads: Zeroed<Head>,
-    slots: Zeroed<Home>,
+    /// Those of a bin are cleared before anyone comes there: by whoever moves its entries in.
+    slots: Blank<Home>,
     /// How far a hash is shifted to give a bin.
     shift: u32,
     pub(super) pool: Pool,
@@ -65,7 +67,7 @@ impl Table {
         let largest = bins.checked_mul(size_of::<Home>())?;
         Some(Box::new(Self {
             heads: Zeroed::new(bins, largest, pages)?,
-            slots: Zeroed::new(bins, largest, pages)?,
+            slots: Blank::new(bins, largest, pages, former.is_none())?,
             shift: u64::BITS - bins.ilog2(),
             pool: Pool::new(bins, largest, pages)?,
             next: AtomicPtr::new(std::ptr::null_mut()),
@@ -93,15 +95,40 @@ impl Table {
         let index = self.index(hash);
         // SAFETY: there are as many heads as values that the shift leaves.
         let head = unsafe { self.heads.get_unchecked(index) };
-        // SAFETY: there are as many homes as heads.
-        let slots = unsafe { self.slots.get_unchecked(index) };
+        // SAFETY: there are as many homes as heads; see `open` for who has cleared it.
+        let slots = unsafe { self.slots.get(index) };
         Bin { head, slots }
     }
 
     /// The bin of a number.
     #[inline(always)]
     pub(super) fn bin_at(&self, index: usize) -> Bin<'_> {
-        Bin { head: &self.heads[index], slots: &self.slots[index] }
+        let head = &self.heads[index];
+        // SAFETY: as in `bin`.
+        let slots = unsafe { self.slots.get(index) };
+        Bin { head, slots }
+    }
+
+    /// Clears the slots of bins that entries are about to move into, and asks for those of as many
+    /// bins behind, which are likely to be next. Returns the heads and the slots.
+    ///
+    /// Only after that does anyone come here: who moves entries in holds the locks of the bins that
+    /// they come from, none of which has moved, and `MOVED` there is the way to these. The first
+    /// table of a map is made with its slots cleared.
+    #[inline(always)]
+    pub(super) fn open(&self, bins: Range<usize>) -> (&[Head], &[Home]) {
+        let heads = &self.heads[bins.clone()];
+        for home in bins.end..(bins.end + bins.len()).min(self.len()) {
+            let start = self.slots.address(home).cast::<Slot>();
+            (0..HOME).step_by(SLOTS_A_LINE).for_each(|slot| {
+                prefetch::write(start.wrapping_add(slot));
+            });
+        }
+        // SAFETY: there are as many homes as heads, and nobody else can reach them yet.
+        unsafe { self.slots.clear(bins.clone()) };
+        // SAFETY: they have just been cleared.
+        let homes = unsafe { self.slots.slice(bins) };
+        (heads, homes)
     }
 
     /// The table that takes over from this one.
@@ -146,7 +173,7 @@ impl Table {
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>()
             + size_of_val(&*self.heads)
-            + size_of_val(&*self.slots)
+            + self.slots.bytes()
             + self.pool.bytes()
             + self.arrivals.bytes()
     }
