@@ -128,6 +128,11 @@ pub trait File: fmt::Debug + Send + Sync {
     /// everything unsynced is unknown for good: see the module's header.
     fn sync_data(&self) -> Result<()>;
 
+    /// Has the device begin to write a range, so that a [`File::sync_data`] which follows has less
+    /// to wait for. It promises nothing, and is nothing where the system has no such call; where it
+    /// fails the sync does. Pages of the range may leave the system's cache.
+    fn write_out(&self, _range: Range<u64>) {}
+
     /// As [`File::sync_data`], and times and permissions too, which nothing here asks about.
     fn sync_all(&self) -> Result<()>;
 

@@ -248,6 +248,14 @@ impl DiskLog {
         Ok(storage)
     }
 
+    /// Has the disk begin with what the next [`DiskLog::sync`] will wait for, where that is little.
+    /// For who leaves the sync to a thread that must wake up first. It makes nothing durable.
+    pub fn write_out(&self) {
+        if let Some(log) = &self.shared.log {
+            log.write_out();
+        }
+    }
+
     /// Makes durable all that was written to any group before the call.
     pub fn sync(&self) -> Result<()> {
         self.shared.sync()

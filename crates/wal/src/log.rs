@@ -69,6 +69,10 @@ pub enum Fate {
     Move(PathBuf),
 }
 
+/// Most bytes that [`Log::write_out`] has written. It is a matter of microseconds, which more bytes
+/// take anyway; and whole pages, of which this many bytes have none, would be let go as well.
+const WRITTEN_OUT: u32 = 4_095;
+
 /// A log; see the crate's header. Threads share it by reference.
 #[derive(Debug)]
 pub struct Log {
@@ -223,6 +227,21 @@ impl Log {
         // Without the lock, which those who wake up take.
         self.synced.notify_all();
         outcome
+    }
+
+    /// Has the device begin with what the next sync will wait for, where that is little and no
+    /// sync is under way. For who leaves the sync to a thread that must wake up first. It makes
+    /// nothing durable.
+    pub fn write_out(&self) {
+        let tail = lock(&self.tail);
+        let Position { segment, offset: from } = tail.durable;
+        let to = tail.end.offset;
+        if tail.company.is_syncing() || segment != tail.end.segment || to - from > WRITTEN_OUT {
+            return;
+        }
+        let segment = Arc::clone(&tail.segment);
+        drop(tail);
+        segment.write_out(from, to);
     }
 
     /// Takes the turn to sync, and waits a little for those who will want the same.

@@ -140,6 +140,15 @@ impl Segment {
         Ok(())
     }
 
+    /// Has the device begin to write the bytes of a range.
+    pub(crate) fn write_out(&self, from: u32, to: u32) {
+        match &self.memory {
+            // To protect its pages is what a sync of them mostly costs.
+            Memory::Mapped(_) => {}
+            Memory::Written(written) => written.file.write_out(u64::from(from)..u64::from(to)),
+        }
+    }
+
     /// Makes the bytes of a range durable.
     pub(crate) fn flush(&self, from: u32, to: u32) -> Result<()> {
         match &self.memory {

@@ -407,6 +407,25 @@ fn a_log_goes_on_behind_a_position_that_it_lost() {
     assert_eq!(count(&open(&fs).expect("a log may begin anywhere")), 1);
 }
 
+/// On a real disk, since a simulated one has nothing to begin with.
+#[test]
+fn records_are_whole_that_the_disk_began_with_before_their_sync() {
+    let folder = tempfile::tempdir().expect("there is room on the disk");
+    let open = || Log::open(Arc::new(OsFs), folder.path(), Options::SYNCED);
+    let log = open().expect("the disk is well");
+    let records: Vec<_> = (0..300).map(|number| record(number).repeat(1 + number % 200)).collect();
+    for (number, record) in records.iter().enumerate() {
+        log.append(record).expect("the disk is well");
+        log.write_out();
+        if number % 5 == 0 {
+            log.sync().expect("the disk is well");
+            log.write_out();
+        }
+    }
+    drop(log);
+    assert_eq!(contents(&open().expect("it was closed well")), records);
+}
+
 /// Threads append and sync at once; each finds its own record durable when its sync returns.
 #[test]
 fn threads_share_syncs() {

@@ -119,6 +119,25 @@ fn lengths_are_set_and_reserved() {
 }
 
 #[test]
+fn what_is_written_out_is_still_there() {
+    let folder = folder();
+    let file = OsFs.open(&folder.path().join("f"), OpenMode::CREATE_NEW).unwrap();
+    let whole: Vec<u8> = (0..=250).cycle().take(20_000).collect();
+    for (at, part) in whole.chunks(1_000).enumerate() {
+        let start = at as u64 * 1_000;
+        file.write_all_at(part, start).unwrap();
+        file.write_out(start..start + 1_000);
+        file.write_out(start..start);
+    }
+    file.write_out(0..20_000);
+    file.sync_data().unwrap();
+    file.write_out(0..u64::MAX);
+    let mut found = vec![0; whole.len()];
+    file.read_exact_at(&mut found, 0).unwrap();
+    assert_eq!(found, whole);
+}
+
+#[test]
 fn directory_lists_what_it_holds_in_order() {
     let folder = folder();
     let root = folder.path();

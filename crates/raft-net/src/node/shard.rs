@@ -313,6 +313,10 @@ impl Shard {
         }
         // The disk is asked before the others are told: with a hub, what they do is done in `send`.
         if !self.round.written.is_empty() {
+            // The thread that syncs takes as long to wake up as the disk does to write a block.
+            if self.unsynced.is_empty() {
+                self.log.write_out();
+            }
             self.unsynced.extend(self.round.written.drain(..).map(|id| (number, id)));
             self.workers.syncs.send(number).ok();
             self.number += 1;

@@ -1,5 +1,6 @@
 //! An open file of the machine.
 
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,16 @@ impl File for OsFile {
 
     fn sync_data(&self) -> Result<()> {
         self.check("sync", retry_on_intr(|| fs::fdatasync(&self.fd)))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn write_out(&self, range: Range<u64>) {
+        // Who says that pages are not needed has them written, without a wait, and where they are
+        // whole and clean let go. An error has nobody to go to: a sync meets it too.
+        let len = std::num::NonZeroU64::new(range.end.saturating_sub(range.start));
+        if len.is_some() {
+            fs::fadvise(&self.fd, range.start, len, fs::Advice::DontNeed).ok();
+        }
     }
 
     fn sync_all(&self) -> Result<()> {
