@@ -135,26 +135,9 @@ impl LiveBucket {
         }
     }
 
-    /// Takes `cells` cells, all or none. What callers inline is the narrow word's part alone: the
-    /// wide one's would take the registers away from it.
     #[inline(always)]
     pub(crate) fn check(&self, now: Timestamp, cells: u64) -> Decision {
-        if let Self::Narrow { cell, .. } = self
-            && let Some(decision) = cell.take(now, cells)
-        {
-            return decision;
-        }
-        self.check_wide(now, cells)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn check_wide(&self, now: Timestamp, cells: u64) -> Decision {
-        let cell = match self {
-            Self::Narrow { moved, .. } => wide(moved),
-            Self::Wide(cell) => cell,
-        };
-        cell.take(now, cells).expect("a wide bucket never moves")
+        either!(self, cell => cell.take(now, cells))
     }
 
     pub(crate) fn peek(&self, now: Timestamp, cells: u64) -> Decision {
