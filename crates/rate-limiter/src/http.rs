@@ -360,8 +360,8 @@ struct Policy {
     burst: u64,
     window: u64,
     field: HeaderValue,
-    /// What all `RateLimit` fields begin with.
-    left: String,
+    /// What `RateLimit-Policy` and `RateLimit` begin with, whatever the quota.
+    starts: [String; 2],
 }
 
 impl Policy {
@@ -369,23 +369,20 @@ impl Policy {
         // Of any key: all have this burst, and fill up in this time.
         let standing = limiter.standing_at(limiter.clock().now(), name);
         let (burst, window) = (standing.burst(), seconds(standing.fill_time()));
-        let field = Self::quota(name, burst, window);
-        Self { name, burst, window, field, left: format!("\"{name}\";r=") }
+        let starts = ["q", "r"].map(|parameter| format!("\"{name}\";{parameter}="));
+        let field = item(&starts[0], burst, ";w=", window);
+        Self { name, burst, window, field, starts }
     }
 
     fn stated(&self, burst: u64, window: u64) -> HeaderValue {
         if (burst, window) == (self.burst, self.window) {
             return self.field.clone();
         }
-        Self::quota(self.name, burst, window)
-    }
-
-    fn quota(name: &str, burst: u64, window: u64) -> HeaderValue {
-        item(&format!("\"{name}\";q="), burst, ";w=", window)
+        item(&self.starts[0], burst, ";w=", window)
     }
 
     fn left(&self, left: u64, reset: u64) -> HeaderValue {
-        item(&self.left, left, ";t=", reset)
+        item(&self.starts[1], left, ";t=", reset)
     }
 }
 

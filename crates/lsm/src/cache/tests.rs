@@ -99,11 +99,11 @@ fn housed(cache: &Cache, slots: &Arc<Slots<Block>>, at: usize, len: usize) {
     }
 }
 
-/// Waits until less than so much of the slabs is free. Threads of other tests may hold up for a
-/// while what readers have left.
+/// Waits until less than so much of the slabs is free. Threads of other tests may hold up what
+/// readers have left, and on a busy machine they are long asleep at times.
 fn require_free_below(cache: &Cache, bytes: usize) {
     let slabs = cache.made_slabs().expect("it is large enough for slabs");
-    for _ in 0..1_000 {
+    for _ in 0..6_000 {
         epoch::pin().flush();
         if slabs.free() < bytes && !cache.is_late(slabs) {
             return;
@@ -124,7 +124,7 @@ fn what_is_lent_is_no_memory_of_the_cache() {
     cache.trim();
     let used = cache.used() + cache.pinned();
     assert!((3 << 20..=4 << 20).contains(&used), "{used} bytes are used");
-    require_free_below(&cache, 2 << 20);
+    require_free_below(&cache, 512 << 10);
     for at in (0..20_000).filter(|at| slots.look(*at, &epoch::pin()).is_some()) {
         let block = slots.share(at, &epoch::pin()).expect("it was there, and nobody takes it");
         assert_eq!(block.value(0), [7; 900], "what stays is whole");
@@ -143,9 +143,7 @@ fn slabs_are_cleared_one_after_the_other_under_a_reader() {
     cache.trim();
     assert!(cache.used() <= 4 << 20, "{} bytes are used", cache.used());
     drop(reader);
-    // Single blocks would leave free what was lent. Some is free where a thread of another test was
-    // a reader for long while the cache was filled.
-    require_free_below(&cache, 2 << 20);
+    require_free_below(&cache, 512 << 10);
 }
 
 /// Slots of one length are given up for those of another.

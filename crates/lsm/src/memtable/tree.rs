@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::arena::{Arena, Handle};
 use crate::sync::Mutex;
+
 /// Slots of a node: a word has room for their ranks, four bits each, and the count.
 const SLOTS: usize = 15;
 /// Nodes are allocated in chunks of this many: a quarter of a megabyte, whose pages take a tenth of
@@ -391,7 +392,8 @@ impl Tree {
         if index.is_multiple_of(CHUNK) {
             let chunk = mem::replace(&mut *next, Vec::with_capacity(CHUNK));
             debug_assert_eq!(chunk.len(), CHUNK, "a node was made for each that was taken");
-            self.chunks[index / CHUNK].get_or_init(|| chunk.into_boxed_slice());
+            let is_new = self.chunks[index / CHUNK].set(chunk.into_boxed_slice()).is_ok();
+            assert!(is_new, "the one writer alone makes nodes");
         }
         next.push(Node::default());
     }

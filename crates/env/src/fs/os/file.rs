@@ -1,6 +1,5 @@
 //! An open file of the machine.
 
-use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -57,7 +56,7 @@ impl File for OsFile {
     }
 
     #[cfg(target_os = "linux")]
-    fn write_out(&self, range: Range<u64>) {
+    fn write_out(&self, range: std::ops::Range<u64>) {
         // Who says that pages are not needed has them written, without a wait, and where they are
         // whole and clean let go. An error has nobody to go to: a sync meets it too.
         let len = std::num::NonZeroU64::new(range.end.saturating_sub(range.start));
