@@ -111,8 +111,9 @@ impl TscClock {
 impl Clock for TscClock {
     #[inline(always)]
     fn now(&self) -> Timestamp {
-        // A processor that lags behind by some ticks may be before the origin. It is a branch, which
-        // the processor foresees: a saturating subtraction would be one more step to wait for.
+        // A processor that lags behind by some ticks may be before the origin. It is a branch,
+        // which the processor foresees: a saturating subtraction would be one more step to
+        // wait for.
         let Some(ticks) = counter::read().checked_sub(self.origin) else {
             cold_path();
             return Timestamp::ZERO;
