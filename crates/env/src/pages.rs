@@ -5,8 +5,10 @@
 //! given back is gone from the process at once.
 #![expect(unsafe_code, reason = "the system is asked for memory, and gets it back")]
 
-use std::ops::Range;
+use std::alloc::{Layout, handle_alloc_error};
+use std::ops::{Deref, DerefMut, Range};
 use std::ptr::{self, NonNull};
+use std::slice;
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use rustix::param::page_size;
@@ -82,6 +84,61 @@ impl Drop for Pages {
     }
 }
 
+/// Bytes in [`Pages`]: for what is large and soon done with.
+///
+/// ```
+/// use env::pages::PageBytes;
+///
+/// let mut bytes = PageBytes::zeroed(1 << 20);
+/// bytes[7] = 1;
+/// bytes.truncate(8);
+/// assert_eq!(*bytes, [0, 0, 0, 0, 0, 0, 0, 1]);
+/// ```
+#[derive(Debug)]
+pub struct PageBytes {
+    pages: Pages,
+    /// Invariant: at most the size of the pages.
+    len: usize,
+}
+
+impl PageBytes {
+    /// So many zeros. Where the system has no memory the process ends, as where a vector gets none.
+    ///
+    /// # Panics
+    ///
+    /// Where there are not so many addresses, as a vector does.
+    #[must_use]
+    pub fn zeroed(len: usize) -> Self {
+        let pages = Pages::new(len).unwrap_or_else(|| {
+            let layout = Layout::array::<u8>(len);
+            handle_alloc_error(layout.expect("there are not so many addresses"))
+        });
+        Self { pages, len }
+    }
+
+    /// Forgets what is behind the first `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+}
+
+impl Deref for PageBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: so many bytes are mapped by the invariant, zero or written through `deref_mut`,
+        // which takes `self` alone.
+        unsafe { slice::from_raw_parts(self.pages.base.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for PageBytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above; `self` is borrowed alone, and nobody else has the pages.
+        unsafe { slice::from_raw_parts_mut(self.pages.base.as_ptr(), self.len) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +176,17 @@ mod tests {
     #[test]
     fn there_is_an_end_of_memory() {
         assert!(Pages::new(usize::MAX).is_none());
+    }
+
+    #[test]
+    fn bytes_are_zero_until_they_are_written() {
+        let mut bytes = PageBytes::zeroed(10_000);
+        assert!(bytes.iter().all(|it| *it == 0) && bytes.len() == 10_000);
+        bytes[9_999] = 3;
+        assert_eq!(bytes.iter().filter(|it| **it != 0).count(), 1);
+        bytes.truncate(20_000);
+        assert_eq!(bytes.len(), 10_000, "nothing becomes longer");
+        bytes.truncate(0);
+        assert!(bytes.is_empty() && PageBytes::zeroed(0).is_empty());
     }
 }

@@ -298,7 +298,7 @@ impl Log {
     pub fn replay(&self, mut visit: impl FnMut(Position, &[u8])) -> Result<()> {
         let end = self.end();
         for segment in recovery::segments(&*self.fs, &self.folder)? {
-            let bytes = self.fs.read(&format::path(&self.folder, segment))?;
+            let bytes = self.fs.read_apart(&format::path(&self.folder, segment))?;
             let len = if segment == end.segment { end.offset as usize } else { bytes.len() };
             recovery::records(segment, &bytes[..len], HEAD, |at, _, bytes| visit(at, bytes));
         }
@@ -316,7 +316,7 @@ impl Log {
                 break;
             }
             let path = format::path(&self.folder, segment);
-            let bytes = match self.fs.read(&path) {
+            let bytes = match self.fs.read_apart(&path) {
                 Err(cause) if cause.kind == FsErrorKind::NotFound => continue,
                 outcome => outcome?,
             };

@@ -22,7 +22,7 @@ pub fn peek(fs: &dyn Fs, folder: &Path, mut visit: impl FnMut(Position, &[u8])) 
     }
     let Some((last, end)) = check(fs, folder)?.last else { return Ok(()) };
     for segment in segments(fs, folder)?.into_iter().filter(|it| *it <= last) {
-        let bytes = fs.read(&format::path(folder, segment))?;
+        let bytes = fs.read_apart(&format::path(folder, segment))?;
         records(segment, &bytes, format::HEAD, |at, _, record| {
             if segment < last || at.offset < end {
                 visit(at, record);

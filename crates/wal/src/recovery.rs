@@ -90,7 +90,7 @@ pub(crate) fn check(fs: &dyn Fs, folder: &Path) -> Result<Found> {
             // Nobody writes one that long, and it need not fit into memory.
             return Err(Error::Corrupt { path, offset: u32::MAX });
         }
-        scans.push(scan(segment, &fs.read(&path)?));
+        scans.push(scan(segment, &fs.read_apart(&path)?));
     }
     let mut last = None;
     for (at, here) in scans.iter().enumerate() {

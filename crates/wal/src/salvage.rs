@@ -80,7 +80,7 @@ fn look_through(
     found: &mut Salvaged,
     visit: &mut impl FnMut(Position, &[u8]),
 ) -> Result<Position> {
-    let bytes = fs.read(path)?;
+    let bytes = fs.read_apart(path)?;
     let head = format::decode_head(segment, &bytes);
     if let Head::Newer(version) = head {
         return Err(Error::Newer { path: path.to_owned(), version });

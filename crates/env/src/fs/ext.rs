@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{File, Fs, FsError, FsErrorKind, OpenMode, Result};
+use crate::pages::PageBytes;
 
 /// How many bytes are asked for beyond the size that a file claims to have.
 const CHUNK: usize = 4096;
@@ -25,6 +26,24 @@ pub trait FsExt: Fs {
                 return Ok(bytes);
             }
         }
+    }
+
+    /// The same of a file that is large and soon done with: its memory goes back to the system,
+    /// while an allocator would keep that of a vector. Of a file that grows meanwhile it is what
+    /// there was.
+    fn read_apart(&self, path: &Path) -> Result<PageBytes> {
+        let file = self.open(path, OpenMode::READ)?;
+        let invalid = |_| FsError::new("read", path, FsErrorKind::InvalidInput, None);
+        let mut bytes = PageBytes::zeroed(usize::try_from(file.size()?).map_err(invalid)?);
+        let mut filled = 0;
+        while filled < bytes.len() {
+            let read = file.read_at(&mut bytes[filled..], filled as u64)?;
+            if read == 0 {
+                bytes.truncate(filled);
+            }
+            filled += read;
+        }
+        Ok(bytes)
     }
 
     /// All of a file, which must be UTF-8, or the error is [`FsErrorKind::InvalidInput`].

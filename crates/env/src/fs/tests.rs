@@ -203,6 +203,7 @@ fn a_link_is_the_same_file_under_another_name() {
     assert_eq!(error.kind, FsErrorKind::AlreadyExists);
     OsFs.remove_file(&one).expect("it is there");
     assert_eq!(OsFs.read(&other).expect("it is there"), b"bytes");
+    assert_eq!(*OsFs.read_apart(&other).expect("it is there"), *b"bytes");
 }
 
 #[test]
@@ -311,6 +312,7 @@ proptest! {
             model.resize(model.len().max(range.end), 0);
             model[range].copy_from_slice(bytes);
         }
+        prop_assert_eq!(&*OsFs.read_apart(&path).unwrap(), &*model);
         prop_assert_eq!(OsFs.read(&path).unwrap(), model);
     }
 }
