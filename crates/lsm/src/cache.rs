@@ -21,7 +21,8 @@
 //!
 //! The budget covers what cannot leave as well: the filters and indexes of open tables. And it
 //! gives way: while a full memtable is on its way to the disk, the next one has its room from here,
-//! for which slabs of the cache's memory go back to the system: `cache/slabs.rs`.
+//! and each of them that of the tree which grows with it; for that slabs of the cache's memory go
+//! back to the system: `cache/slabs.rs`.
 
 mod queues;
 mod slabs;
@@ -289,7 +290,7 @@ impl Cache {
     pub(crate) fn lend(self: &Arc<Self>, bytes: usize) -> Loan {
         // Relaxed: a size.
         self.lent.fetch_add(bytes, Ordering::Relaxed);
-        Loan { cache: Arc::clone(self), bytes }
+        Loan { cache: Arc::clone(self), bytes: AtomicUsize::new(bytes) }
     }
 
     /// Lets go what is too much since something was lent.
@@ -368,13 +369,30 @@ impl Cache {
 #[derive(Debug)]
 pub(crate) struct Loan {
     cache: Arc<Cache>,
-    bytes: usize,
+    bytes: AtomicUsize,
+}
+
+impl Loan {
+    /// How much room it is.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        // Relaxed: a size.
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Makes it as much as `bytes`, if it is less. One thread at a time.
+    pub(crate) fn grow_to(&self, bytes: usize) {
+        let more = bytes.saturating_sub(self.bytes());
+        // Relaxed, both: a size.
+        self.bytes.fetch_add(more, Ordering::Relaxed);
+        self.cache.lent.fetch_add(more, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
         // Relaxed: a size.
-        self.cache.lent.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.cache.lent.fetch_sub(self.bytes(), Ordering::Relaxed);
     }
 }
 

@@ -15,6 +15,7 @@
 //! table. It does not log.
 
 mod arena;
+mod nodes;
 mod tree;
 
 use std::hint::black_box;
@@ -36,6 +37,8 @@ use crate::stamp::{Kind, Sequence, Stamp};
 const LINE: usize = 64;
 /// Of a record that is fetched, so many lines: what follows the processor sees coming.
 const LINES_FETCHED: usize = 4;
+/// A tree that grows borrows so much at a time.
+const BORROWED: usize = 64 << 10;
 /// Removals of so many bytes at most: one edit of the manifest takes them all.
 const REMOVED_MAX: usize = 2 << 20;
 
@@ -56,14 +59,15 @@ pub(crate) struct Memtable {
     removed: AtomicUsize,
     /// Whether some of its values lie in the log alone.
     has_pointers: AtomicBool,
-    /// The room that it has from the cache, on its way to the disk.
+    /// The room that it has from the cache: for its tree, and on its way to the disk for all.
     loan: OnceLock<Loan>,
 }
 
 impl Memtable {
     /// An empty one for `capacity` bytes of records, whose keys are expected to share `prefix`.
     pub(crate) fn new(number: u64, capacity: usize, prefix: Prefix, log_start: Position) -> Self {
-        let (arena, tree) = (Arena::new(capacity), Tree::new());
+        let arena = Arena::new(capacity);
+        let tree = Tree::new(&arena);
         let (changes, removals) = (AtomicUsize::new(0), Slot::new(None));
         let (removed, has_pointers) = (AtomicUsize::new(0), AtomicBool::new(false));
         let loan = OnceLock::new();
@@ -108,9 +112,20 @@ impl Memtable {
         self.arena.used() + self.tree.bytes() + self.removed.load(Ordering::Relaxed)
     }
 
-    /// Takes its room from the cache from now on: the next memtable takes the writes.
+    /// Takes the room of its tree from the cache, of which there is more the smaller the records
+    /// are. The one writer's, before each insert.
+    #[inline]
+    pub(crate) fn borrow_for_tree(&self, cache: &Arc<Cache>) {
+        let loan = self.loan.get_or_init(|| cache.lend(0));
+        let bytes = self.tree.bytes();
+        if bytes > loan.bytes() {
+            loan.grow_to(bytes + BORROWED);
+        }
+    }
+
+    /// Takes all of its room from the cache from now on: the next memtable takes the writes.
     pub(crate) fn borrow_from(&self, cache: &Arc<Cache>) {
-        self.loan.get_or_init(|| cache.lend(self.bytes()));
+        self.loan.get_or_init(|| cache.lend(0)).grow_to(self.bytes());
     }
 
     /// How many changes were inserted.

@@ -156,7 +156,13 @@ impl Core {
 
     /// Sees to it that the family's memtable takes `bytes` more. The writer's lock is held.
     fn make_room(&self, family: &FamilyCore, bytes: usize) -> Result<()> {
-        if family.has_room(bytes) {
+        let has_room = {
+            let guard = epoch::pin();
+            let memtable = &family.state(&guard).memtable;
+            memtable.borrow_for_tree(&self.cache);
+            memtable.has_room(bytes)
+        };
+        if has_room {
             self.cache.give_way(bytes);
             return Ok(());
         }

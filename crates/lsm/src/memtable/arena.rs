@@ -48,12 +48,8 @@ impl Arena {
     /// An arena of so many bytes at most; the system gives the memory when it is touched.
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(ALIGN, CAPACITY_MAX).next_multiple_of(ALIGN);
-        let Some(pages) = Pages::new(capacity) else {
-            let layout = Layout::from_size_align(capacity, ALIGN);
-            alloc::handle_alloc_error(layout.expect("the capacity is far below the limit"))
-        };
         // The first unit stays free: no handle is zero.
-        Self { pages, capacity, used: AtomicUsize::new(ALIGN) }
+        Self { pages: pages(capacity), capacity, used: AtomicUsize::new(ALIGN) }
     }
 
     /// What a record takes.
@@ -133,6 +129,14 @@ impl Arena {
         let bytes = unsafe { slice::from_raw_parts(behind.as_ptr(), key + value) };
         Record { header, key: &bytes[..key], value: &bytes[key..] }
     }
+}
+
+/// So many bytes of memory from the system, or the end of the process as where an allocation fails.
+pub(super) fn pages(bytes: usize) -> Pages {
+    Pages::new(bytes).unwrap_or_else(|| {
+        let layout = Layout::from_size_align(bytes, ALIGN);
+        alloc::handle_alloc_error(layout.expect("a memtable is far below the limit"))
+    })
 }
 
 /// A version of a key.

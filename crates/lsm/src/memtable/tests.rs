@@ -155,3 +155,42 @@ fn readers_beside_the_writer_see_whole_snapshots() {
         }
     });
 }
+
+/// Newest first: what is written is smaller each time, and yet above all that another family of
+/// keys has. Each such key would begin a node of its own.
+#[test]
+fn keys_that_descend_into_a_gap_take_no_more_than_others() {
+    let table = empty(Prefix::default());
+    let below = (0..60_u32).map(|it| format!("a{it:04}"));
+    let descending = (0..20_000_u32).map(|it| format!("b{:06}", 999_999 - it));
+    let keys: Vec<_> = below.chain(descending).collect();
+    for (sequence, key) in (1..).zip(&keys) {
+        table.insert(Stamp::new(sequence, Kind::Value), key.as_bytes(), b"value");
+    }
+    let each = table.tree.bytes() / keys.len();
+    assert!(each <= 80, "{each} bytes of the tree for each key");
+    assert_eq!(forward(&table, Sequence::MAX).len(), keys.len());
+}
+
+/// Some run up, some run down, some towards each other: the tree takes no more than for keys in no order.
+#[test]
+fn no_order_of_keys_makes_the_tree_large() {
+    for seed in 0..40 {
+        let table = empty(Prefix::default());
+        let mut rng = SplitMix64::new(seed);
+        let mut runs: Vec<_> =
+            (0..=rng.below(24)).map(|_| (rng.below(1 << 12) << 20, rng.chance(1, 2))).collect();
+        let mut model = BTreeMap::new();
+        for sequence in 1..5_000 {
+            rng.shuffle(&mut runs);
+            let (at, is_up) = &mut runs[0];
+            *at = if *is_up { *at + 1 } else { at.saturating_sub(1) };
+            let key = at.to_be_bytes();
+            table.insert(Stamp::new(sequence, Kind::Value), &key, b"");
+            model.insert(key.to_vec(), Vec::new());
+        }
+        let each = table.tree.bytes() / model.len();
+        assert!(each <= 100, "seed {seed}: {each} bytes of the tree for each key");
+        assert!(forward(&table, Sequence::MAX).into_iter().eq(model), "seed {seed}");
+    }
+}

@@ -13,7 +13,8 @@
 //! to them. A reader that is still in the old one finds there all that was inserted before the
 //! split, and nothing that came later is of its snapshot anyhow. So old nodes stay until the
 //! memtable goes, about one for every eight keys, or none where keys come in ascending order: then
-//! the full node stays as it is and a fresh one begins behind it.
+//! the full node stays as it is and a fresh one begins behind it. But not where the next one has
+//! hardly begun: keys that descend towards the full node would have a node each.
 //!
 //! A parent with room is led to the two by a new slot for the upper one, and then by the pointer to
 //! the lower one. Whoever reads that pointer looks at the order again: where it changed, the search
@@ -24,32 +25,28 @@
 //! another cost less than four whose outcome no processor can guess.
 
 use std::cmp::Ordering as Order;
-use std::mem;
 use std::ops::Range;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::arena::{Arena, Handle};
-use crate::sync::Mutex;
+use super::nodes::Nodes;
 
 /// Slots of a node: a word has room for their ranks, four bits each, and the count.
 const SLOTS: usize = 15;
-/// Nodes are allocated in chunks of this many: a quarter of a megabyte, whose pages take a tenth of
-/// a millisecond to come from the system. So no write waits for all of them: with each node that is
-/// taken, one of the next chunk is made.
-const CHUNK: usize = 1024;
-/// With the chunk's length, the most nodes that a tree can have: 16 million.
-const CHUNKS: usize = 1 << 14;
 /// Set in the index of a leaf, so that a search need not look into a node for what it is.
 const LEAF: u32 = 1 << 31;
-const _: () = assert!(CHUNK * CHUNKS <= LEAF as usize, "the other bits number the nodes");
-/// More levels than a tree of that many nodes can have.
+/// There is at most a node for each key. A split makes two, of a node into which eight keys came; a
+/// node begins behind another one where the next has eight; and above them are a seventh as many.
+const NODES_PER_KEY: usize = 1;
+/// Nodes on the way to a single key, and those of the splits that may be under way.
+const NODES_FIRST: usize = 3 * LEVELS_MAX;
+/// More levels than a tree of so many nodes as the other bits number can have.
 const LEVELS_MAX: usize = 16;
 
 /// A leaf, or a node above.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Node {
+pub(super) struct Node {
     order: AtomicU64,
     heads: [AtomicU64; SLOTS],
     /// Leaf: the newest record of the key. Above: a record with the smallest key of the child, or
@@ -139,26 +136,29 @@ impl Path {
     }
 
     fn pop(&mut self) -> Option<Step> {
-        self.len = self.len.checked_sub(1)?;
-        Some(self.steps[self.len])
+        let last = self.last()?;
+        self.len -= 1;
+        Some(last)
+    }
+
+    fn last(&self) -> Option<Step> {
+        self.steps[..self.len].last().copied()
     }
 }
 
 /// The tree. Its records lie in an arena that the caller brings along.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    chunks: Box<[OnceLock<Box<[Node]>>]>,
-    /// The next chunk, as far as it is made. The one writer's.
-    next: Mutex<Vec<Node>>,
-    nodes: AtomicUsize,
+    nodes: Nodes,
     root: AtomicU32,
 }
 
 impl Tree {
-    pub(crate) fn new() -> Self {
-        let chunks = (0..CHUNKS).map(|_| OnceLock::new()).collect();
-        let next = Mutex::new((0..CHUNK).map(|_| Node::default()).collect());
-        let tree = Self { chunks, next, nodes: AtomicUsize::new(0), root: AtomicU32::new(0) };
+    /// A tree for the records of an arena.
+    pub(crate) fn new(arena: &Arena) -> Self {
+        let keys = arena.capacity() / Arena::span(0, 0);
+        let nodes = Nodes::new((NODES_FIRST + keys * NODES_PER_KEY).min(LEAF as usize));
+        let tree = Self { nodes, root: AtomicU32::new(0) };
         let root = tree.make(true, &[]);
         // Relaxed: nobody else has the tree yet.
         tree.root.store(root, Ordering::Relaxed);
@@ -167,8 +167,7 @@ impl Tree {
 
     /// Bytes that the nodes take.
     pub(crate) fn bytes(&self) -> usize {
-        // Relaxed: a size, nothing is reached through it.
-        self.nodes.load(Ordering::Relaxed) * size_of::<Node>()
+        self.nodes.bytes()
     }
 
     /// The newest record of a key.
@@ -211,7 +210,7 @@ impl Tree {
             node.write(ranks.count(), slot);
             // Release: whoever sees the new order sees what the slot holds.
             node.order.store(ranks.insert(rank).0, Ordering::Release);
-        } else if rank == SLOTS && replace.is_none() {
+        } else if rank == SLOTS && replace.is_none() && self.may_begin_behind(path) {
             // Keys ascend. The full node stays, so that nothing is copied. Not where one of its
             // children gives way: a reader could not tell, for its order stays too.
             let right = self.make(is_leaf(index), &[slot]);
@@ -238,6 +237,16 @@ impl Tree {
             // finds the order changed as well, and looks again (see `child_at`).
             node.children[ranks.slot(rank - 1)].store(child, Ordering::Release);
         }
+    }
+
+    /// Whether a node may begin between the one to which the path leads and the next: not where the
+    /// next one is less than half full. So a node takes about eight keys, whatever their order.
+    fn may_begin_behind(&self, path: &Path) -> bool {
+        let next = path.last().filter(|it| it.rank + 1 < it.ranks.count());
+        next.is_none_or(|Step { node, ranks, rank }| {
+            let next = self.node(node).child(ranks.slot(rank + 1));
+            self.node(next).ranks().count() > SLOTS / 2
+        })
     }
 
     /// Leads readers to the two nodes that `index` was split into.
@@ -363,18 +372,12 @@ impl Tree {
 
     #[inline]
     fn node(&self, index: u32) -> &Node {
-        let index = (index & !LEAF) as usize;
-        let chunk = self.chunks[index / CHUNK].get().expect("an index is that of a node");
-        &chunk[index % CHUNK]
+        self.nodes.get((index & !LEAF) as usize)
     }
 
     /// A new node with these slots in this order. Nobody knows of it yet.
     fn make(&self, as_leaf: bool, slots: &[Slot]) -> u32 {
-        // Relaxed: the one writer alone makes nodes.
-        let index = self.nodes.fetch_add(1, Ordering::Relaxed);
-        assert!(index < CHUNK * CHUNKS, "a memtable has far fewer nodes");
-        self.provide(index);
-        let index = u32::try_from(index).expect("below the limit just checked");
+        let index = u32::try_from(self.nodes.make()).expect("the other bits number the nodes");
         let node = self.node(index);
         let mut ranks = Ranks::default();
         for (rank, slot) in slots.iter().enumerate() {
@@ -384,18 +387,6 @@ impl Tree {
         // Relaxed: whoever leads readers here releases the whole node.
         node.order.store(ranks.0, Ordering::Relaxed);
         if as_leaf { index | LEAF } else { index }
-    }
-
-    /// Sees to it that there is a node at `index`, the first that there was none at before.
-    fn provide(&self, index: usize) {
-        let mut next = self.next.lock();
-        if index.is_multiple_of(CHUNK) {
-            let chunk = mem::replace(&mut *next, Vec::with_capacity(CHUNK));
-            debug_assert_eq!(chunk.len(), CHUNK, "a node was made for each that was taken");
-            let is_new = self.chunks[index / CHUNK].set(chunk.into_boxed_slice()).is_ok();
-            assert!(is_new, "the one writer alone makes nodes");
-        }
-        next.push(Node::default());
     }
 
     /// Goes down to the leaf where a key belongs; `visit` gets each step.
