@@ -89,12 +89,13 @@ pub struct Options {
     /// How many memtables a family may have: one that takes writes, the rest on their way to the
     /// disk.
     pub memtables: NonZeroUsize,
-    /// Memory for cached blocks and values, for filters and indexes, for the trees of memtables, and
-    /// for memtables on their way to the disk. With one memtable for each family that is all that
-    /// grows: what the cache lets go the system has back. A process stays within a tenth more than
-    /// both where values have kilobytes, and within a quarter where entries have a hundred bytes:
-    /// merges need memory for each key, and an allocator keeps some of it. An iterator that waits
-    /// keeps for each table it looks at a slab of the cache, a 512th of this and 64 KiB to 1 MiB.
+    /// Memory for cached blocks and values, for filters and indexes, for the trees of memtables,
+    /// and for memtables on their way to the disk. With one memtable for each family that is all
+    /// that grows: what the cache lets go the system has back. A process stays within a tenth more
+    /// than both where values have kilobytes, and within a quarter and 6 MiB where entries have a
+    /// hundred bytes: merges need memory for each key, and an allocator keeps some of it. An
+    /// iterator that waits keeps for each table it looks at a slab of the cache, a 512th of this
+    /// and 64 KiB to 1 MiB.
     pub cache_size: usize,
     /// About the size of a block before compression: what one read of the disk brings.
     pub block_size: usize,

@@ -23,7 +23,7 @@ const CHUNK: usize = 1 << 12;
 /// Nodes by index.
 #[derive(Debug)]
 pub(super) struct Nodes {
-    /// Invariant: the pages of a chunk have room for [`CHUNK`] nodes, and are written as nodes only.
+    /// Invariant: the pages of a chunk have room for [`CHUNK`] nodes, and nothing else is in them.
     chunks: Box<[OnceLock<Pages>]>,
     made: AtomicUsize,
 }

@@ -172,7 +172,8 @@ fn keys_that_descend_into_a_gap_take_no_more_than_others() {
     assert_eq!(forward(&table, Sequence::MAX).len(), keys.len());
 }
 
-/// Some run up, some run down, some towards each other: the tree takes no more than for keys in no order.
+/// Some run up, some run down, some towards each other: the tree takes no more than for keys in
+/// no order.
 #[test]
 fn no_order_of_keys_makes_the_tree_large() {
     for seed in 0..40 {
